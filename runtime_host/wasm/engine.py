@@ -1,0 +1,124 @@
+"""One engine configuration for builder and host, and the ticker behind deadlines.
+
+A `.cwasm` file loads only in an engine configured as the one that compiled it, so both sides call `engine_config`.
+Code is compiled for the architecture's baseline: nothing more that the builder's own CPU can do goes into the file.
+"""
+
+import platform
+import threading
+import time
+from functools import cache
+from importlib.metadata import version
+
+from wasmtime import Config, Engine, WasmtimeError
+from wasmtime.component import Component
+
+TICK_S = 0.01  # one epoch; the same as Spin's, fine enough for deadlines of tens of milliseconds
+GRACE_S = 0.5  # keep ticking this long after the last call: busy hosts never park, idle ones do
+MAX_STACK_BYTES = 512 * 1024  # wasmtime's own default, far below a thread's stack (8 MiB, at least 2 MiB)
+
+
+def target_triple() -> str:
+    """The target a component is compiled for, e.g. `x86_64-unknown-linux-gnu`. Naming it turns CPU detection off."""
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
+    if machine not in {"x86_64", "aarch64"}:
+        raise RuntimeError(f"components run on x86_64 and aarch64, this machine is {machine}")
+    return f"{machine}-unknown-linux-gnu"
+
+
+def engine_config(target: str | None = None) -> Config:
+    """A new configuration; wasmtime consumes it when an engine is made. `target`: a triple, default this machine's."""
+    config = Config()
+    config.target = target or target_triple()
+    config.epoch_interruption = True
+    config.max_wasm_stack = MAX_STACK_BYTES
+    return config
+
+
+@cache
+def shared_engine() -> Engine:
+    """The one engine of this process. Components compiled with `engine_config` load in it."""
+    return Engine(engine_config())
+
+
+def engine_fingerprint() -> str:
+    """What a cached `.cwasm` depends on besides the component itself: part of the builder's cache key."""
+    return f"wasmtime {version('wasmtime')}; {target_triple()}; epoch interruption"
+
+
+def compile_component(wasm: bytes) -> bytes:
+    """Native code (`.cwasm`) for a component. Takes seconds and 300 MB: for the builder, never for a POP.
+
+    Raises: ValueError when `wasm` is not a component.
+    """
+    try:
+        with Component(Engine(engine_config()), wasm) as component:
+            return bytes(component.serialize())
+    except WasmtimeError as error:
+        raise ValueError(f"not a component: {error}") from error
+
+
+class Ticker:
+    """Moves an engine's epoch on while calls are in flight, so that a deadline can stop a guest.
+
+    Call `started` before a guest runs and `finished` after it. The thread parks when nothing has run for `GRACE_S`.
+    Every field is written under the interpreter lock alone; `_running` counts calls, `_parked` belongs to the thread.
+    """
+
+    def __init__(self, engine: Engine, tick_s: float = TICK_S) -> None:
+        self.tick_s = tick_s
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._running = 0
+        self._parked = True
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def ticks(self, seconds: float) -> int:
+        """Epochs after which at least `seconds` have passed: the first tick may come at once."""
+        return int(seconds / self.tick_s) + 2
+
+    def started(self) -> None:
+        """A guest is about to run."""
+        with self._lock:
+            self._running += 1
+            if self._parked:
+                self._parked = False
+                self._resume()
+
+    def finished(self) -> None:
+        """The guest has returned, trapped or been stopped."""
+        with self._lock:
+            self._running -= 1
+
+    def _resume(self) -> None:
+        self._wake.set()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="wasm-epoch", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        quiet_since = time.monotonic()
+        while True:
+            time.sleep(self.tick_s)
+            self._engine.increment_epoch()
+            now = time.monotonic()
+            if self._running:
+                quiet_since = now
+            elif now - quiet_since > GRACE_S:
+                self._park()
+                quiet_since = time.monotonic()
+
+    def _park(self) -> None:
+        with self._lock:
+            if self._running:
+                return
+            self._wake.clear()
+            self._parked = True
+        self._wake.wait()
+
+
+@cache
+def shared_ticker() -> Ticker:
+    """The one ticker of this process, for `shared_engine`."""
+    return Ticker(shared_engine())
