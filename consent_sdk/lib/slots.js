@@ -1,0 +1,76 @@
+import { request } from "./http.js";
+
+const REFRESH_CODES = new Set(["policy-stale", "token-expired"]);
+
+/** Every element that shows a slot: `<img data-consent-slot="home-hero" data-consent-context="section=camping">`. */
+export function findSlots(root = document) {
+  return [...root.querySelectorAll("img[data-consent-slot]")];
+}
+
+/** `home-hero` and its page context as the URL of the slot's decision. */
+export function slotUrl(image) {
+  const context = image.dataset.consentContext;
+  return `/v1/slots/${encodeURIComponent(image.dataset.consentSlot)}${context ? `?${context}` : ""}`;
+}
+
+/**
+ * Ask for the current decision and show it. The old picture stays until the new one is decoded, so nothing
+ * flashes and nothing moves. A decision that was overtaken by a later swap of the same element is dropped.
+ *
+ * @returns {Promise<{decision: object, refresh: boolean}>} `refresh`: the POP asks for a fresh token
+ */
+export async function swapSlot(image, fetcher = fetch) {
+  const turn = nextTurn(image);
+  const { response, data } = await request("GET", slotUrl(image), undefined, fetcher);
+  const refresh = response.headers.get("Consent-Refresh") === "1"
+    || REFRESH_CODES.has(response.headers.get("Consent-Edge-Code"));
+  if (isCurrent(image, turn)) await showDecision(image, data, turn);
+  return { decision: data, refresh };
+}
+
+/** Show a decision that came with another answer. */
+export function applyDecision(image, decision) {
+  return showDecision(image, decision, nextTurn(image));
+}
+
+const turns = new WeakMap();
+
+function nextTurn(image) {
+  const turn = (turns.get(image) ?? 0) + 1;
+  turns.set(image, turn);
+  return turn;
+}
+
+function isCurrent(image, turn) {
+  return turns.get(image) === turn;
+}
+
+async function showDecision(image, decision, turn) {
+  const { url, srcset } = decision.rendition;
+  const shown = image.getAttribute("src") === url;
+  if (!shown) {
+    await load(image, url, srcset);
+    if (!isCurrent(image, turn)) return;
+    if (srcset) image.srcset = srcset;
+    else image.removeAttribute("srcset");
+    image.src = url;
+  }
+  image.dataset.consentCategory = decision.category;
+  image.dataset.consentAsset = decision.asset;
+  for (const target of copyTargets(image)) target.textContent = decision.copy;
+  image.dispatchEvent(new CustomEvent("consent-swap", { bubbles: true, detail: decision }));
+}
+
+/** Fetch and decode off screen, at the size the page would choose. */
+async function load(image, url, srcset) {
+  const next = new Image();
+  if (image.sizes) next.sizes = image.sizes;
+  if (srcset) next.srcset = srcset;
+  next.src = url;
+  await next.decode();
+}
+
+function copyTargets(image) {
+  const slot = CSS.escape(image.dataset.consentSlot);
+  return image.ownerDocument.querySelectorAll(`[data-consent-copy="${slot}"]`);
+}
