@@ -57,6 +57,7 @@ async function showDecision(image, decision, turn) {
   }
   image.dataset.consentCategory = decision.category;
   image.dataset.consentAsset = decision.asset;
+  image.alt = decision.copy; // the copy is drawn into the picture: this is the same text for who cannot see it
   for (const target of copyTargets(image)) target.textContent = decision.copy;
   image.dispatchEvent(new CustomEvent("consent-swap", { bubbles: true, detail: decision }));
 }
