@@ -1,0 +1,111 @@
+"""One process's metrics: an OpenTelemetry meter, its Prometheus page, and the tallies that hot paths raise.
+
+Counters and gauges are observable instruments over plain numbers, so recording costs next to nothing and reading
+happens at scrape time. Distributions of the hot path are a collector of their own on the same page, because
+OpenTelemetry has no observable histogram; further readers (OTLP) see counters and gauges.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader
+from opentelemetry.sdk.resources import Resource
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from consent_core.telemetry.names import BY_NAME, Kind
+from consent_core.telemetry.names import Metric as Named
+from consent_core.telemetry.tally import Spread, Tally
+
+PAGE_TYPE = CONTENT_TYPE_LATEST
+
+# Returns the present value; called at scrape time, on the scraping thread.
+Gauge = Callable[[], float]
+
+
+class Metrics:
+    """Every metric of one process. `instance` (a POP's id, `control-plane`) is a label on each."""
+
+    def __init__(self, service: str, instance: str, readers: Sequence[MetricReader] = ()) -> None:
+        self._instance = instance
+        self._registry = CollectorRegistry()
+        self._page = PrometheusMetricReader(disable_target_info=True, scope_info_enabled=False, registry=self._registry)
+        resource = Resource.create({"service.name": service, "service.instance.id": instance})
+        self._provider = MeterProvider(metric_readers=[self._page, *readers], resource=resource, shutdown_on_exit=False)
+        self._meter = self._provider.get_meter("consent_edge")
+        self._tallies: dict[str, Tally] = {}
+        self._spreads: dict[str, Spread] = {}
+        self._registry.register(_Distributions(self._spreads, instance))
+
+    def tally(self, name: str) -> Tally:
+        """The counter `name`: count with `tally(name).add(*label values)`."""
+        if name not in self._tallies:
+            metric = _known(name, Kind.COUNTER)
+            tally = self._tallies[name] = Tally(metric.labels)
+            self._meter.create_observable_counter(
+                name, callbacks=[self._counts(tally)], unit=metric.unit, description=metric.description
+            )
+        return self._tallies[name]
+
+    def spread(self, name: str) -> Spread:
+        """The distribution `name`: `spread(name).observe(value, *label values)`."""
+        if name not in self._spreads:
+            metric = _known(name, Kind.HISTOGRAM)
+            self._spreads[name] = Spread(metric.labels, metric.bounds)
+        return self._spreads[name]
+
+    def watch(self, name: str, read: Gauge) -> None:
+        """Show `read()` as the label-free counter or gauge `name` at every scrape."""
+        metric = BY_NAME[name]
+        create = (
+            self._meter.create_observable_gauge
+            if _known(name, Kind.GAUGE, Kind.COUNTER).kind is Kind.GAUGE
+            else self._meter.create_observable_counter
+        )
+        create(name, callbacks=[self._value(read)], unit=metric.unit, description=metric.description)
+
+    def page(self) -> bytes:
+        """The Prometheus text page; its content type is `PAGE_TYPE`."""
+        return generate_latest(self._registry)
+
+    def close(self) -> None:
+        """Stop the readers. The page is empty afterwards."""
+        self._provider.shutdown()
+
+    def _counts(self, tally: Tally) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def read(_: CallbackOptions) -> Iterable[Observation]:
+            for values, count in list(tally.counts.items()):
+                yield Observation(count, {**dict(zip(tally.labels, values, strict=True)), "pop": self._instance})
+
+        return read
+
+    def _value(self, gauge: Gauge) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def read(_: CallbackOptions) -> Iterable[Observation]:
+            yield Observation(gauge(), {"pop": self._instance})
+
+        return read
+
+
+class _Distributions(Collector):
+    """Turns every `Spread` into a Prometheus histogram family when the page is read."""
+
+    def __init__(self, spreads: dict[str, Spread], instance: str) -> None:
+        self._spreads = spreads
+        self._instance = instance
+
+    def collect(self) -> Iterable[Metric]:
+        for name, spread in list(self._spreads.items()):
+            family = HistogramMetricFamily(name, BY_NAME[name].description, labels=[*spread.labels, "pop"])
+            for values, bucketed in list(spread.series.items()):
+                family.add_metric([*values, self._instance], list(bucketed.cumulative()), bucketed.total)
+            yield family
+
+
+def _known(name: str, *kinds: Kind) -> Named:
+    metric = BY_NAME[name]
+    if metric.kind not in kinds:
+        raise ValueError(f"{name} is a {metric.kind.value}")
+    return metric

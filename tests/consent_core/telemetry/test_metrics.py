@@ -1,0 +1,63 @@
+"""The metrics page shows what hot paths counted, under listed names and labels only."""
+
+import pytest
+
+from consent_core.telemetry.metrics import Metrics
+from consent_core.telemetry.names import METRICS
+from consent_core.telemetry.tally import MAX_SERIES, OTHER, Tally
+
+
+def test_a_counter_shows_its_labels_and_the_pop():
+    """Each series carries its own labels and the POP that counted it."""
+    metrics = Metrics("pop", "tokyo-1")
+    metrics.tally("consent_edge_rejected").add("token-expired")
+    metrics.tally("consent_edge_rejected").add("token-expired")
+
+    assert 'consent_edge_rejected_total{code="token-expired",pop="tokyo-1"} 2.0' in metrics.page().decode()
+
+
+def test_a_distribution_shows_buckets_sum_and_count():
+    """An observation is in every bucket whose bound it does not exceed."""
+    metrics = Metrics("pop", "tokyo-1")
+    metrics.spread("consent_edge_lcp_seconds").observe(0.18, "home-hero", "default")
+    page = metrics.page().decode()
+
+    assert 'le="0.1",pop="tokyo-1",slot="home-hero",state="default"} 0.0' in page
+    assert 'le="0.18",pop="tokyo-1",slot="home-hero",state="default"} 1.0' in page
+    assert 'consent_edge_lcp_seconds_count{pop="tokyo-1",slot="home-hero",state="default"} 1.0' in page
+
+
+def test_a_gauge_is_read_at_scrape_time():
+    """The page asks for the value; nobody has to push it."""
+    metrics, entries = Metrics("pop", "tokyo-1"), [1]
+    metrics.watch("consent_edge_token_cache_entries", lambda: entries[0])
+    entries[0] = 7
+
+    assert 'consent_edge_token_cache_entries{pop="tokyo-1"} 7.0' in metrics.page().decode()
+
+
+def test_a_name_that_is_not_listed_cannot_be_recorded():
+    """The closed list is what keeps visitors out of metrics."""
+    metrics = Metrics("pop", "tokyo-1")
+
+    with pytest.raises(KeyError):
+        metrics.tally("consent_edge_visitors")
+    with pytest.raises(ValueError, match="histogram"):
+        metrics.tally("consent_edge_lcp_seconds")
+
+
+def test_no_metric_may_carry_a_visitor():
+    """Labels come from a short list of words, none of which names a person."""
+    allowed = {"slot", "state", "code", "route", "status", "kind", "kept", "component", "model"}
+
+    assert {label for metric in METRICS for label in metric.labels} <= allowed
+
+
+def test_label_values_from_input_cannot_grow_a_tally_without_bound():
+    """Past the cap everything new is counted together."""
+    tally = Tally(("code",))
+    for number in range(MAX_SERIES + 50):
+        tally.add(str(number))
+
+    assert len(tally.counts) == MAX_SERIES + 1
+    assert tally.counts[(OTHER,)] == 50
