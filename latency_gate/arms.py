@@ -1,0 +1,128 @@
+"""The pages that are compared: the shop's own home page, and the same page made the other ways people make it.
+
+    ours        personalised in the first response, by cookie
+    plain       the same picture, chosen for everybody: no personalisation, no SDK
+    antiflicker the default page, hidden until a script has asked for the decision and swapped the picture
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext
+
+from latency_gate.sample import Broken
+
+HERO = re.compile(r'<img id="hero".*?>', re.DOTALL)
+SCRIPT = re.compile(r'\s*<script type="module" src="/shop.js"></script>')
+SLOT = "home-hero"
+
+HERO_PAINTED = f"""() => __vitals.lcp.some((e) => e.element?.slot === '{SLOT}')"""
+ANY_IMAGE_PAINTED = "() => __vitals.lcp.some((e) => e.url)"
+PANEL_READY = "() => document.documentElement.dataset.consentReady === 'true'"
+
+ANTIFLICKER = """
+<style>.hide-until-decided { opacity: 0 !important }</style>
+<script>
+  document.documentElement.classList.add("hide-until-decided");
+  const reveal = () => document.documentElement.classList.remove("hide-until-decided");
+  setTimeout(reveal, 4000);
+  addEventListener("DOMContentLoaded", async () => {
+    const image = document.getElementById("hero");
+    const decision = await (await fetch(%s)).json();
+    const next = new Image();
+    next.sizes = image.sizes;
+    next.srcset = decision.rendition.srcset;
+    next.src = decision.rendition.url;
+    await next.decode();
+    image.srcset = decision.rendition.srcset;
+    image.src = decision.rendition.url;
+    reveal();
+  });
+</script>
+"""
+
+
+def _nothing(_: BrowserContext) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One page to load, what must be its largest element, and what to click."""
+
+    name: str
+    url: str
+    slot: str = ""
+    toggle: str = ""
+    click: str = ""
+    hero_done: str = ANY_IMAGE_PAINTED
+    ready: str = PANEL_READY
+    prepare: Callable[[BrowserContext], None] = field(default=_nothing)
+    check_hero: Callable[[dict[str, str]], None] | None = None
+
+
+def foreign_arm(url: str) -> Arm:
+    """A page that is not ours: its largest element has to be an image, nothing more is known of it."""
+    return Arm("page", url, click="body")
+
+
+def shop_arms(origin: str) -> list[Arm]:
+    """The three ways, on a POP at `origin` whose site holds the pages of `write_pages`."""
+
+    def consented(context: BrowserContext) -> None:
+        grant(context, origin, ["contextual"])
+
+    return [
+        Arm(
+            "ours",
+            f"{origin}/",
+            slot=SLOT,
+            toggle=".consent input[name=contextual]",
+            click=".consent h2",
+            hero_done=HERO_PAINTED,
+            prepare=consented,
+            check_hero=check_personalised,
+        ),
+        Arm("plain", f"{origin}/plain.html", slot=SLOT, hero_done=HERO_PAINTED, prepare=consented),
+        Arm("antiflicker", f"{origin}/antiflicker.html", slot=SLOT, hero_done=HERO_PAINTED, prepare=consented),
+    ]
+
+
+def grant(context: BrowserContext, origin: str, choices: list[str]) -> None:
+    """Give consent as the SDK does, before the clock starts. The cookies stay in the context."""
+    answer = context.request.post(
+        f"{origin}/v1/consent",
+        data=json.dumps({"choices": choices}),
+        headers={"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin", "Origin": origin},
+    )
+    if not answer.ok:
+        raise Broken(f"consent was refused: {answer.status} {answer.text()[:200]}")
+
+
+def check_personalised(headers: dict[str, str]) -> None:
+    """The answer was made for this visitor: a token was checked, and nothing fell back to the default."""
+    code = headers.get("consent-edge-code")
+    if code:
+        raise Broken(f"the largest image is not personalised: {code}")
+    if "token" not in headers.get("server-timing", ""):
+        raise Broken("no token was checked for the largest image")
+
+
+def write_pages(site: Path, decision: dict[str, object], slot_url: str) -> None:
+    """Derive the other arms from the shop's home page. `decision`: what a consented visitor of that page gets."""
+    page = (site / "index.html").read_text()
+    hero = HERO.search(page)
+    if hero is None:
+        raise ValueError("the home page has no <img id=hero>")
+    rendition = decision["rendition"]
+    if not isinstance(rendition, dict):
+        raise TypeError("a decision carries a rendition")
+    fixed = re.sub(r'\bsrc="[^"]*"', f'src="{rendition["url"]}"', hero.group())
+    fixed = re.sub(r'\bsrcset="[^"]*"', f'srcset="{rendition["srcset"]}"', fixed)
+    without_sdk = SCRIPT.sub("", page)
+    (site / "plain.html").write_text(without_sdk.replace(hero.group(), fixed))
+    snippet = ANTIFLICKER % json.dumps(slot_url)
+    (site / "antiflicker.html").write_text(without_sdk.replace("</head>", f"{snippet}</head>"))

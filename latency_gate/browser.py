@@ -1,0 +1,192 @@
+"""One page load in Debian's Chromium, through CDP throttling, as one sample."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Response, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
+from latency_gate.arms import Arm
+from latency_gate.profiles import DEVICE_SCALE, VIEWPORT, Profile
+from latency_gate.sample import Broken, Sample
+
+OBSERVE = (Path(__file__).parent / "observe.js").read_text()
+PATIENCE_MS = 15_000  # how long a page may take before it is broken
+EVENT_FLOOR_MS = 16.0  # Event Timing reports nothing shorter; an observed click without an entry took at most this
+FLAGS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, headless. As root it has to run without its sandbox."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        raise FileNotFoundError("Chromium is missing; run `scripts/setup tests` or `apt-get install chromium`")
+    flags = [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else FLAGS
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def take_sample(browser: Browser, arm: Arm, profile: Profile, tamper: str = "") -> Sample:
+    """Load the arm's page once in a new browser context. A page that reports too little gives a broken sample.
+
+    tamper: JavaScript installed before the page's own, for the self-test.
+    """
+    sample = Sample(arm.name)
+    context = browser.new_context(viewport=VIEWPORT, device_scale_factor=DEVICE_SCALE, is_mobile=False)
+    try:
+        arm.prepare(context)
+        _measure(context, arm, profile, sample, tamper)
+    except Broken as error:
+        sample.broken = str(error)
+    except PlaywrightTimeout as error:
+        sample.broken = f"timed out: {str(error).splitlines()[0]}"
+    except PlaywrightError as error:
+        sample.broken = f"browser: {str(error).splitlines()[0]}"
+    finally:
+        context.close()
+    return sample
+
+
+def _measure(context: BrowserContext, arm: Arm, profile: Profile, sample: Sample, tamper: str) -> None:
+    """1 load, 2 LCP, 3 consent toggle and swap, 4 first click after the swap, 5 totals."""
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.add_init_script(OBSERVE)
+    if tamper:
+        page.add_init_script(tamper)
+    responses: list[Response] = []
+    page.on("response", responses.append)
+    _throttle(context.new_cdp_session(page), profile)
+    page.goto(arm.url, wait_until="load")
+    _read_lcp(page, arm, sample, responses)
+    if arm.toggle:
+        _toggle_and_swap(page, arm, sample)
+    if arm.click:
+        sample.inp_ms = _click(page, arm.click)
+    sample.cls = page.evaluate("__vitals.cls")
+    sample.total_bytes = sum(_body_bytes(response) for response in responses)
+    sample.cache_hits = sum(1 for response in responses if response.from_service_worker or response.status == 304)
+
+
+def _throttle(session: CDPSession, profile: Profile) -> None:
+    session.send("Network.enable")
+    conditions = {
+        "offline": False,
+        "latency": profile.latency_ms,
+        "downloadThroughput": profile.download,
+        "uploadThroughput": profile.upload,
+    }
+    session.send("Network.emulateNetworkConditions", conditions)
+    session.send("Emulation.setCPUThrottlingRate", {"rate": profile.cpu})
+
+
+def _read_lcp(page: Page, arm: Arm, sample: Sample, responses: list[Response]) -> None:
+    """The last candidate before any input, which must be the picture the arm is about."""
+    try:
+        page.wait_for_function(
+            "[...document.images].some((image) => image.complete && image.naturalWidth > 0) && __vitals.lcp.length > 0"
+        )
+        page.wait_for_function(f"({arm.hero_done})()")
+    except PlaywrightTimeout as error:
+        raise Broken("no largest-contentful-paint entry for an image") from error
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 100)))")
+    entries = page.evaluate("__vitals.lcp")
+    if not entries:
+        raise Broken("no largest-contentful-paint entry")
+    last = entries[-1]
+    sample.lcp_ms, sample.lcp_url = last["time"], last["url"]
+    _check_element(arm, last)
+    if arm.check_hero:
+        _check_hero(arm, last["url"], sample, responses)
+    sample.requests_before_lcp = page.evaluate(
+        "(time) => performance.getEntriesByType('resource').filter((entry) => entry.startTime < time).length + 1",
+        sample.lcp_ms,
+    )
+
+
+def _check_element(arm: Arm, entry: dict[str, Any]) -> None:
+    if not entry["url"]:
+        raise Broken("the largest element is not an image")
+    slot = (entry["element"] or {}).get("slot")
+    if arm.slot and slot != arm.slot:
+        raise Broken(f"the largest element is not the slot {arm.slot} but {entry['url'].rsplit('/', 1)[-1][:60]}")
+
+
+def _check_hero(arm: Arm, url: str, sample: Sample, responses: list[Response]) -> None:
+    """The picture that was painted was personalised, under a token that was checked."""
+    hero = next((response for response in responses if response.url == url), None)
+    if hero is None:
+        raise Broken("the largest image was never requested")
+    headers = hero.all_headers()
+    sample.hero_bytes = _body_bytes(hero)
+    sample.server_timing = server_timing(headers.get("server-timing", ""))
+    arm.check_hero(headers)
+
+
+def _toggle_and_swap(page: Page, arm: Arm, sample: Sample) -> None:
+    page.wait_for_function(f"({arm.ready})()")
+    before = page.evaluate("__vitals.elements.length")
+    sample.toggle_inp_ms = _click(page, arm.toggle)
+    clicked = page.evaluate("__vitals.clicks.at(-1)")
+    try:
+        page.wait_for_function(
+            "([slot, from, time]) => __vitals.elements.slice(from).some((e) => e.name === slot && e.time > time)",
+            arg=[arm.slot, before, clicked],
+        )
+    except PlaywrightTimeout as error:
+        raise Broken("no element timing entry after the swap") from error
+    paints = page.evaluate("__vitals.elements")
+    painted = next(p["time"] for p in paints[before:] if p["name"] == arm.slot and p["time"] > clicked)
+    sample.swap_to_paint_ms = painted - clicked
+
+
+def _click(page: Page, selector: str) -> float:
+    """Click as a person would and return the interaction's duration (INP of this one interaction)."""
+    clicks = page.evaluate("__vitals.clicks.length")
+    page.locator(selector).first.click()
+    page.wait_for_function("(n) => __vitals.clicks.length > n", arg=clicks)
+    clicked = page.evaluate("__vitals.clicks.at(-1)")
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 350)))")
+    durations = page.evaluate(
+        "(time) => __vitals.events.filter((e) => e.start <= time + 1 && e.start > time - 500).map((e) => e.duration)",
+        clicked,
+    )
+    if page.evaluate("__vitals.errors.length"):
+        raise Broken(f"observer refused: {page.evaluate('__vitals.errors[0]')}")
+    return max([EVENT_FLOOR_MS, *durations])
+
+
+def _body_bytes(response: Response) -> int:
+    try:
+        return int(response.headers.get("content-length", 0))
+    except ValueError:
+        return 0
+
+
+_METRIC = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:;dur=([0-9.]+))?")
+
+
+def server_timing(header: str) -> dict[str, float]:
+    """`token;dur=0.1, decide;dur=2` as {"token": 0.1, "decide": 2.0}; milliseconds."""
+    return {name: float(duration or 0) for name, duration in _METRIC.findall(header)}
+
+
+HeroCheck = Callable[[dict[str, str]], None]
