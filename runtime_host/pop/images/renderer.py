@@ -1,0 +1,89 @@
+"""Renditions on demand: one render per recipe however many wait for it, a few at a time, finished ones kept.
+
+A waiter that gives up does not stop the render for the others. A failure reaches everybody who waited and is then
+forgotten: the next request tries again.
+"""
+
+import asyncio
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+
+from consent_core.errors import Rejected, Unavailable
+from consent_core.formats.rendition import Recipe
+from runtime_host.pop.images.cache import Rendition, RenditionCache
+from runtime_host.pop.images.loading import LoadedCatalogue
+from runtime_host.pop.images.pixels import CONTENT_TYPES, render
+from runtime_host.pop.images.sources import Source
+
+MAX_WAITING = 64  # renders begun or queued; beyond it a POP says so instead of collecting requests
+
+
+class Renderer:
+    """The transform pipeline of one POP. Used from one event loop; `threads` images are worked on at once."""
+
+    def __init__(
+        self,
+        catalogue: LoadedCatalogue,
+        cache: RenditionCache | None = None,
+        threads: int = 2,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        self.cache = cache if cache is not None else RenditionCache()
+        self.renders = 0  # begun so far
+        self._catalogue = catalogue
+        self._max_waiting = max_waiting
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="render")
+        self._running: dict[Recipe, asyncio.Task[Rendition]] = {}
+
+    def cached(self, recipe: Recipe) -> Rendition | None:
+        """The finished rendition, without waiting for anything."""
+        return self.cache.get(recipe)
+
+    async def render(self, recipe: Recipe) -> Rendition:
+        """The rendition of a recipe in a settled format.
+
+        Raises: Rejected("rendition-recipe", 404) if the catalogue no longer has this source;
+        Unavailable: "render-busy", "render-failed" or "asset-unavailable".
+        """
+        finished = self.cache.get(recipe)
+        if finished is not None:
+            return finished
+        return await asyncio.shield(self._running.get(recipe) or self._begin(recipe))
+
+    def close(self) -> None:
+        """Let the threads end. Renders already begun are finished."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _begin(self, recipe: Recipe) -> asyncio.Task[Rendition]:
+        if recipe.format not in CONTENT_TYPES:
+            raise ValueError("format: negotiate before rendering")
+        source = self._source(recipe)
+        if len(self._running) >= self._max_waiting:
+            raise Unavailable("render-busy", f"{len(self._running)} renders are waiting")
+        task = asyncio.get_running_loop().create_task(self._work(recipe, source))
+        self._running[recipe] = task
+        task.add_done_callback(lambda done: self._ended(recipe, done))
+        return task
+
+    async def _work(self, recipe: Recipe, source: Source) -> Rendition:
+        self.renders += 1
+        rendition = await asyncio.get_running_loop().run_in_executor(self._pool, _make, recipe, source)
+        self.cache.put(recipe, rendition)
+        return rendition
+
+    def _ended(self, recipe: Recipe, done: asyncio.Task[Rendition]) -> None:
+        del self._running[recipe]
+        if not done.cancelled():
+            done.exception()  # seen, even if everybody who waited has left
+
+    def _source(self, recipe: Recipe) -> Source:
+        source = self._catalogue.sources.get(recipe.asset)
+        if source is None or source.name != recipe.source:
+            raise Rejected("rendition-recipe", "the catalogue no longer has this picture", status=404)
+        return source
+
+
+def _make(recipe: Recipe, source: Source) -> Rendition:
+    """In a thread: read, render, name."""
+    body = render(source.read(), source, recipe)
+    return Rendition(body, CONTENT_TYPES[recipe.format], f'"{hashlib.sha256(body).hexdigest()[:32]}"')
