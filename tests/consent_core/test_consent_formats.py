@@ -1,0 +1,290 @@
+"""The consent API's bodies, the receipt and the key set: exact round trips, and one refusal for everything else."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consent_core.clock import ManualClock
+from consent_core.errors import Rejected, Untrusted
+from consent_core.formats.canonical import canonical_json
+from consent_core.formats.consent import (
+    MAX_BODY_BYTES,
+    RETENTION_S,
+    ConsentAnswer,
+    ConsentRequest,
+    RefreshRequest,
+    WithdrawalRequest,
+    read_answer,
+    read_consent_request,
+    read_refresh_request,
+    read_withdrawal_request,
+    write_answer,
+    write_request,
+)
+from consent_core.formats.jwks import read_jwks, write_jwks
+from consent_core.formats.receipt import TYP, Purpose, Receipt, open_receipt, peek_receipt, receipt_payload
+from consent_core.formats.token import CATEGORIES, Key, encode_base64url
+from consent_core.trust.keys import KeyStore
+
+REQUEST = ConsentRequest(None, "0b" * 32, ("contextual",), "EU", False, "adult", "tokyo-1")
+REFRESH = RefreshRequest("0a" * 32, "US-CA", True, "tokyo-1")
+WITHDRAWAL = WithdrawalRequest("0a" * 32, "k" * 22, "tokyo-1", ("behavioral",))
+ANSWER = ConsentAnswer(
+    sub="A" * 22,
+    ver=3,
+    token="a.b.c",
+    expires_at=1_800_000_300,
+    choices=("contextual", "behavioral"),
+    categories=("contextual",),
+    reasons={"contextual": "consent", "behavioral": "gpc"},
+    source="grant",
+    revoked=False,
+    gpc_honoured=True,
+    receipt="r.s.t",
+    retention={**RETENTION_S, "consent": 15_552_000},
+)
+RECEIPT = Receipt(
+    receipt_id="r1",
+    record_id="rec1",
+    ver=3,
+    pii_principal_id="ab" * 32,
+    privacy_notice={"clause_id": "consent-eu", "clause_sha256": "sha256:" + "0" * 64},
+    language="en",
+    jurisdiction="EU",
+    region="tokyo-1",
+    age_band="adult",
+    gpc=True,
+    gpc_honoured=True,
+    policy_hash="sha256:" + "1" * 64,
+    purposes=(
+        Purpose(
+            "contextual", "given", True, "consent", "consent", ("page",), "edge", ("pop",), 0, (), "DELETE /v1/consent"
+        ),
+    ),
+    parties=({"party_id": "ui-tools/consent-edge", "party_role": "controller"},),
+    events=({"event_type": "explicit", "event_state": "given", "event_time": 1, "entity_id": "tokyo-1"},),
+)
+
+categories = st.sets(st.sampled_from(CATEGORIES)).map(lambda s: tuple(c for c in CATEGORIES if c in s))
+sessions = st.binary(min_size=32, max_size=32).map(bytes.hex)
+
+
+@given(
+    st.builds(
+        ConsentRequest,
+        session=st.none() | sessions,
+        next_session=sessions,
+        choices=categories,
+        jurisdiction=st.sampled_from(["EU", "US-CA", "ZZ"]),
+        gpc=st.booleans(),
+        age_band=st.sampled_from(["adult", "teen"]),
+        pop=st.sampled_from(["tokyo-1", "a"]),
+        source=st.sampled_from(["grant", "notice"]),
+        clause_id=st.none() | st.just("consent-eu"),
+        expected_ver=st.none() | st.integers(0, 2**53 - 1),
+    )
+)
+def test_consent_requests_round_trip(request):
+    """read(write(request)) == request."""
+    assert read_consent_request(write_request(request)) == request
+
+
+def test_refresh_and_withdrawal_round_trip():
+    """Also with all categories, which is written by leaving the member out."""
+    everything = replace(WITHDRAWAL, categories=None)
+
+    assert read_refresh_request(write_request(REFRESH)) == REFRESH
+    assert read_withdrawal_request(write_request(WITHDRAWAL)) == WITHDRAWAL
+    assert read_withdrawal_request(write_request(everything)) == everything
+    assert b"categories" not in write_request(everything)
+
+
+@pytest.mark.parametrize("answer", [ANSWER, replace(ANSWER, token=None, expires_at=None, revoked=True)])
+def test_answers_round_trip(answer):
+    """With a token and without one."""
+    assert read_answer(write_answer(answer)) == answer
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"session": "secret"},
+        {"session": "AB" * 32},
+        {"session": 7},
+        {"next_session": None},
+        {"choices": None},
+        {"choices": "contextual"},
+        {"choices": ["contextual", "contextual"]},
+        {"choices": ["marketing"]},
+        {"choices": [["contextual"]]},
+        {"jurisdiction": "eu"},
+        {"jurisdiction": "EU'; drop table"},
+        {"gpc": 1},
+        {"gpc": "true"},
+        {"age_band": ""},
+        {"pop": "Tokyo"},
+        {"pop": "a" * 64},
+        {"source": "withdrawal"},
+        {"clause_id": "../../etc/passwd"},
+        {"expected_ver": -1},
+        {"expected_ver": 1.5},
+        {"expected_ver": True},
+        {"sub": "A" * 22},
+    ],
+    ids=str,
+)
+def test_a_wrong_consent_request_is_refused(change):
+    """Each member has one form; what is not part of the format is not ignored."""
+    body = canonical_json({**json.loads(write_request(REQUEST)), **change})
+
+    with pytest.raises(Rejected) as caught:
+        read_consent_request(body)
+
+    assert (caught.value.code, caught.value.status) == ("bad-request", 400)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b'{"a":1,"a":2}', b"{" * 50_000, b"\xff", b" " * (MAX_BODY_BYTES + 1), b'{"gpc":NaN}'],
+    ids=range(8),
+)
+@pytest.mark.parametrize("read", [read_consent_request, read_refresh_request, read_withdrawal_request])
+def test_rubbish_is_refused(read, body):
+    """Only our error comes out."""
+    with pytest.raises(Rejected, match=r"."):
+        read(body)
+
+
+@pytest.mark.parametrize(
+    "change", [{"categories": []}, {"categories": ["x"]}, {"idempotency_key": "short"}, {"session": None}], ids=str
+)
+def test_a_wrong_withdrawal_is_refused(change):
+    """A withdrawal names something to withdraw, its session and its key."""
+    with pytest.raises(Rejected):
+        read_withdrawal_request(canonical_json({**json.loads(write_request(WITHDRAWAL)), **change}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"sub": "B" * 22}, {"ver": "3"}, {"retention": {"consent": -1}}, {"reasons": {"marketing": "x"}}, {"more": 1}],
+    ids=str,
+)
+def test_a_wrong_answer_is_not_trusted(change):
+    """A POP does not act on an answer it cannot read exactly."""
+    with pytest.raises(Untrusted) as caught:
+        read_answer(canonical_json({**json.loads(write_answer(ANSWER)), **change}))
+
+    assert caught.value.code == "consent-answer"
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    return KeyStore.open(tmp_path_factory.mktemp("keys"), create=True, clock=ManualClock())
+
+
+def signed_receipt(key, header=None, payload=None):
+    header = {"alg": "EdDSA", "typ": TYP, "kid": key.kid, **(header or {})}
+    parts = [canonical_json(header), payload or receipt_payload(RECEIPT)]
+    message = ".".join(encode_base64url(part) for part in parts)
+    return f"{message}.{encode_base64url(key.sign(message.encode()))}"
+
+
+def test_a_receipt_is_verified_offline(keys):
+    """The trust file is all a third party needs."""
+    text = signed_receipt(keys.current("log"))
+
+    assert open_receipt(text, keys.trust_file()) == RECEIPT
+    assert peek_receipt(text)["ver"] == 3
+
+
+def test_every_altered_receipt_is_refused(keys):
+    """No character of a receipt can change."""
+    text, trust = signed_receipt(keys.current("log")), keys.trust_file()
+    for position in range(len(text)):
+        altered = text[:position] + ("A" if text[position] != "A" else "B") + text[position + 1 :]
+        with pytest.raises(Untrusted):
+            open_receipt(altered, trust)
+
+
+@pytest.mark.parametrize("header", [{"typ": "consent+jwt"}, {"alg": "none"}, {"crit": []}, {"kid": 7}], ids=str)
+def test_a_receipt_with_another_header_is_refused(keys, header):
+    """A token is no receipt, and nothing unsigned is."""
+    with pytest.raises(Untrusted) as caught:
+        open_receipt(signed_receipt(keys.current("log"), header), keys.trust_file())
+
+    assert caught.value.code == "receipt-malformed"
+
+
+@pytest.mark.parametrize("text", ["", "a.b", "a.b.c", "é.é.é", "a" * 9000, "...."])
+def test_what_is_no_receipt_is_refused(keys, text):
+    """Rubbish ends as our error."""
+    with pytest.raises(Untrusted):
+        open_receipt(text, keys.trust_file())
+
+
+def test_a_receipt_of_a_token_key_is_refused(keys):
+    """Receipts are signed by role log alone."""
+    with pytest.raises(Untrusted) as caught:
+        open_receipt(signed_receipt(keys.current("token")), keys.trust_file())
+
+    assert caught.value.code == "trust-key-unknown"
+
+
+ED25519 = Key("token-1", "ed25519", bytes(range(32)))
+ES256 = Key("token-2", "es256", b"\x04" + bytes(range(64)))
+
+
+def test_key_sets_round_trip():
+    """Both algorithms."""
+    assert read_jwks(write_jwks([ED25519, ES256])) == (ED25519, ES256)
+    assert read_jwks(write_jwks([])) == ()
+
+
+def test_a_key_set_is_what_other_libraries_read():
+    """PyJWT takes the same keys from it (RFC 7517)."""
+    import jwt
+
+    keys = jwt.PyJWKSet.from_json(write_jwks([ED25519]).decode())
+
+    assert keys.keys[0].key.public_bytes_raw() == ED25519.key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kty": "EC"},
+        {"alg": "ES256"},
+        {"use": "enc"},
+        {"x": "AA"},
+        {"x": "*"},
+        {"crv": "Ed448"},
+        {"d": "AAAA"},
+        {"kid": ""},
+    ],
+    ids=str,
+)
+def test_a_wrong_key_spoils_the_set(change):
+    """A private member, another use, curve or length: the whole set is refused, the last good one stays."""
+    value = json.loads(write_jwks([ED25519]))
+    value["keys"][0].update(change)
+
+    with pytest.raises(Untrusted) as caught:
+        read_jwks(canonical_json(value))
+
+    assert caught.value.code == "jwks-malformed"
+
+
+@pytest.mark.parametrize("value", [{}, {"keys": {}}, {"keys": [1]}, {"keys": [{}]}], ids=str)
+def test_what_is_no_key_set_is_refused(value):
+    """Rubbish ends as our error."""
+    with pytest.raises(Untrusted):
+        read_jwks(canonical_json(value))
+
+
+def test_a_kid_named_twice_is_refused():
+    """Two keys of one name: which one is meant must never be a guess."""
+    with pytest.raises(Untrusted):
+        read_jwks(write_jwks([ED25519, ED25519]))

@@ -1,0 +1,233 @@
+"""The revocation log on the wire: what is signed comes back whole, and nothing else comes back at all."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consent_core.clock import ManualClock
+from consent_core.errors import Untrusted
+from consent_core.formats.canonical import canonical_json
+from consent_core.formats.revocation import (
+    EFFECTS,
+    Entry,
+    entry_value,
+    hint,
+    open_answer,
+    open_snapshot,
+    read_entry,
+    sign_answer,
+    sign_snapshot,
+    subject_of,
+)
+from consent_core.formats.token import CATEGORIES, encode_base64url
+from consent_core.trust.keys import KeyStore
+
+ORIGIN = "A" * 22
+NONCE = "n0nce"
+SESSION = Entry(1, "session", "ab" * 32, ("behavioral",), 2, 1_800_000_000, "stop")
+KEY = Entry(2, "key", "token-0011", (), 0, 1_800_000_001, "distrust")
+PURGE = Entry(3, "purge", "cd" * 32, CATEGORIES, 9, 1_800_000_002, "erase")
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    return KeyStore.open(tmp_path_factory.mktemp("keys"), create=True, clock=ManualClock())
+
+
+@pytest.fixture(scope="module")
+def trust(keys):
+    return keys.trust_file()
+
+
+def answer_bytes(keys, entries=(SESSION, KEY, PURGE), head=3, nonce=NONCE):
+    return sign_answer(entries, head, ORIGIN, nonce, 1_800_000_003, keys.current("log"))
+
+
+def resigned(keys, data, **changes):
+    value = {**json.loads(data), **changes}
+    del value["signature"]
+    signature = encode_base64url(keys.current("log").sign(canonical_json(value)))
+    return canonical_json({**value, "signature": signature})
+
+
+def refused(code, call):
+    with pytest.raises(Untrusted) as caught:
+        call()
+    assert caught.value.code == code
+
+
+def test_an_answer_gives_back_what_was_signed(keys, trust):
+    """Entries, head, origin, nonce and time survive the wire."""
+    answer = open_answer(answer_bytes(keys), trust, NONCE, after=0)
+
+    assert answer.entries == (SESSION, KEY, PURGE)
+    assert (answer.head, answer.origin, answer.nonce, answer.at) == (3, ORIGIN, NONCE, 1_800_000_003)
+
+
+def test_an_idle_log_answers_with_its_head(keys, trust):
+    """No entry is a full answer, as long as nothing is outstanding."""
+    assert open_answer(answer_bytes(keys, (), 7), trust, NONCE, after=7).head == 7
+    refused("log-gap", lambda: open_answer(answer_bytes(keys, (), 7), trust, NONCE, after=6))
+
+
+def test_a_replayed_answer_is_refused(keys, trust):
+    """An answer counts for the poll whose nonce it carries, and for no other."""
+    refused("log-nonce", lambda: open_answer(answer_bytes(keys), trust, "another"))
+
+
+def test_every_flipped_byte_is_refused(keys, trust):
+    """No byte of an answer can change without being noticed, and only our errors come out."""
+    data = answer_bytes(keys, (SESSION,), 1)
+    for position in range(len(data)):
+        altered = data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
+        with pytest.raises(Untrusted):
+            open_answer(altered, trust, NONCE)
+
+
+def test_a_key_of_another_role_does_not_speak_for_the_log(keys, trust):
+    """A token key's signature over an answer is worthless."""
+    data = sign_answer((), 0, ORIGIN, NONCE, 1, keys.current("token"))
+
+    refused("trust-key-unknown", lambda: open_answer(data, trust, NONCE))
+
+
+@pytest.mark.parametrize(
+    ("entries", "head", "after"),
+    [
+        ((SESSION, PURGE), 3, 0),
+        ((KEY, SESSION), 3, 0),
+        ((KEY, PURGE), 3, 0),
+        ((SESSION, KEY, PURGE), 2, 0),
+        ((SESSION, SESSION), 2, 0),
+        ((), 3, 0),
+    ],
+    ids=["hole", "backwards", "starts-late", "beyond-head", "twice", "withheld"],
+)
+def test_a_gap_is_refused_although_signed(keys, trust, entries, head, after):
+    """Entries are consecutive from the number asked for, up to the head at most."""
+    refused("log-gap", lambda: open_answer(answer_bytes(keys, entries, head), trust, NONCE, after=after))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "sesion"},
+        {"effect": "erase"},
+        {"categories": []},
+        {"categories": ["behavioral", "behavioral"]},
+        {"categories": ["marketing"]},
+        {"subject": "AB" * 32},
+        {"subject": "ab"},
+        {"ver": 0},
+        {"ver": True},
+        {"ver": -1},
+        {"seq": 0},
+        {"seq": "1"},
+        {"at": 1.5},
+        {"extra": 1},
+    ],
+    ids=str,
+)
+def test_a_malformed_entry_is_refused_although_signed(keys, trust, change):
+    """An entry that nobody can act on exactly is refused, not guessed at."""
+    data = resigned(keys, answer_bytes(keys), entries=[{**entry_value(SESSION), **change}])
+
+    refused("log-malformed", lambda: open_answer(data, trust, NONCE))
+
+
+@pytest.mark.parametrize("missing", ["entries", "head", "origin", "nonce", "at", "kid", "signature"])
+def test_a_missing_member_is_refused(keys, trust, missing):
+    """Every member of an answer is needed."""
+    value = json.loads(answer_bytes(keys))
+    del value[missing]
+
+    refused("log-malformed", lambda: open_answer(canonical_json(value), trust, NONCE))
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{", b'{"head":1,"head":2}', b"\xff", b"[" * 100_000])
+def test_what_is_no_answer_is_refused(trust, data):
+    """Rubbish of any kind ends as our error."""
+    refused("json-malformed", lambda: open_answer(data, trust, NONCE))
+
+
+def test_an_answer_of_an_expired_key_is_refused(tmp_path):
+    """Who asks for it gets the key's validity held against its own clock."""
+    clock = ManualClock()
+    keys = KeyStore.open(tmp_path, create=True, clock=clock)
+    data = answer_bytes(keys)
+    keys.rotate("log", overlap_s=60)
+
+    assert open_answer(data, keys.trust_file(), NONCE, now=clock.now() + 59).head == 3
+    refused("trust-key-expired", lambda: open_answer(data, keys.trust_file(), NONCE, now=clock.now() + 60))
+
+
+def test_a_snapshot_gives_back_what_was_signed(keys, trust):
+    """A snapshot has the survivors up to `through`; polling goes on from there."""
+    data = sign_snapshot((KEY, PURGE), 5, 8, ORIGIN, NONCE, 1, keys.current("log"))
+    snapshot = open_snapshot(data, trust, NONCE)
+
+    assert (snapshot.entries, snapshot.through, snapshot.head) == ((KEY, PURGE), 5, 8)
+
+
+def test_a_snapshot_is_no_answer_nor_an_answer_a_snapshot(keys, trust):
+    """The two signed forms cannot be taken for each other."""
+    snapshot = sign_snapshot((KEY,), 5, 8, ORIGIN, NONCE, 1, keys.current("log"))
+
+    refused("log-malformed", lambda: open_answer(snapshot, trust, NONCE))
+    refused("log-malformed", lambda: open_snapshot(answer_bytes(keys), trust, NONCE))
+
+
+@pytest.mark.parametrize(
+    ("entries", "through", "head"), [((PURGE, KEY), 5, 8), ((KEY, PURGE), 2, 8), ((KEY,), 9, 8), ((KEY, KEY), 5, 8)]
+)
+def test_a_disordered_snapshot_is_refused(keys, trust, entries, through, head):
+    """Ascending, none beyond `through`, which is not beyond the head."""
+    data = sign_snapshot(entries, through, head, ORIGIN, NONCE, 1, keys.current("log"))
+
+    refused("log-gap", lambda: open_snapshot(data, trust, NONCE))
+
+
+def test_the_subject_is_the_agreed_digest():
+    """SHA-256 over the domain and the sub; computed elsewhere with sha256sum."""
+    expected = "e5d693c3d6b15cc1cbe36146135598abdbf253a8d600cd4ade7b690e3aa461f8"
+
+    assert subject_of("AAAAAAAAAAAAAAAAAAAAAA") == expected
+    assert subject_of("AAAAAAAAAAAAAAAAAAAAAQ") != expected
+
+
+def test_a_hint_is_one_server_sent_event():
+    """The stream says how far the log has come, and nothing else."""
+    assert hint(12) == b'event: head\ndata: {"head": 12}\n\n'
+
+
+people = st.builds(
+    Entry,
+    seq=st.integers(1, 2**53 - 1),
+    kind=st.sampled_from(["session", "purge"]),
+    subject=st.binary(min_size=32, max_size=32).map(bytes.hex),
+    categories=st.sets(st.sampled_from(CATEGORIES), min_size=1).map(lambda s: tuple(c for c in CATEGORIES if c in s)),
+    ver=st.integers(1, 2**53 - 1),
+    at=st.integers(0, 2**53 - 1),
+    effect=st.none(),
+)
+things = st.builds(
+    Entry,
+    seq=st.integers(1, 2**53 - 1),
+    kind=st.sampled_from(["key", "policy", "model"]),
+    subject=st.from_regex(r"[A-Za-z0-9:._-]{1,128}", fullmatch=True),
+    categories=st.just(()),
+    ver=st.just(0),
+    at=st.integers(0, 2**53 - 1),
+    effect=st.none(),
+)
+
+
+@given(st.one_of(people, things))
+def test_entries_round_trip(entry):
+    """read_entry(entry_value(e)) == e."""
+    entry = replace(entry, effect=EFFECTS[entry.kind])
+
+    assert read_entry(entry_value(entry)) == entry
