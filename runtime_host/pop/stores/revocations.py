@@ -1,0 +1,179 @@
+"""What was taken back: visitors' categories, keys and models; and how far this POP has read the log that says so.
+
+    revocations.denied(subject, ver)   # frozenset of categories that a token of this `ver` has lost; ~ 1 µs
+
+The tables are the truth, read at the start; a mirror in memory answers requests and changes only after a commit.
+A denial comes from the log, or from a withdrawal said at this POP (`local`), which holds until the log says it too.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from consent_core.formats.token import CATEGORIES, MAX_LIFETIME_S
+from runtime_host.pop.stores.database import Database
+
+DENIAL_KEPT_S = 2 * MAX_LIFETIME_S  # CONTRACTS section 4: no token that it could hit is alive any more
+LOG, LOCAL = "log", "local"
+
+_NOTHING: frozenset[str] = frozenset()
+_EVERYTHING = frozenset(CATEGORIES)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that is in force from now on. Fields as in the log's entry; `seq` None: said at this POP."""
+
+    seq: int | None
+    kind: str
+    subject: str
+    categories: tuple[str, ...]
+    ver: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far the log was applied. `origin`: the log it is a position in, None before the first answer.
+
+    `head`: the highest that log ever claimed; `at`: its time then (Unix seconds).
+    """
+
+    origin: str | None
+    position: int
+    head: int
+    at: int
+
+
+class Revocations:
+    """The `denials`, `revoked` and `log` tables, and their mirror: `_below`, `_erased`, `_revoked`, `_position`.
+
+    `generation` rises with every change of the mirror.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self.generation = 0
+        self._below: dict[str, dict[str, int]] = {}
+        self._erased: set[str] = set()
+        self._revoked: set[tuple[str, str]] = set()
+        self._position = Position(None, 0, 0, 0)
+        self._seen = -1
+        self.load()
+
+    def denied(self, subject: str, ver: int) -> frozenset[str]:
+        """The categories that a token of this visitor and version has lost."""
+        below = self._below.get(subject)
+        if below is None:
+            return _EVERYTHING if subject in self._erased else _NOTHING
+        if subject in self._erased:
+            return _EVERYTHING
+        return frozenset(category for category, bound in below.items() if ver < bound)
+
+    def key_revoked(self, kid: str) -> bool:
+        """Whether nothing signed by this key counts any more. A lookup for who raises."""
+        return ("key", kid) in self._revoked
+
+    def model_revoked(self, model: str) -> bool:
+        """Whether this release is withdrawn."""
+        return ("model", model) in self._revoked
+
+    @property
+    def position(self) -> Position:
+        """How far the log was applied."""
+        return self._position
+
+    def refresh(self) -> None:
+        """Read again what another process of this POP has committed; cheap if nothing was."""
+        if self._db.changed_elsewhere() != self._seen:
+            self.load()
+
+    def load(self) -> None:
+        """Fill the mirror from the tables."""
+        seen = self._db.changed_elsewhere()
+        below: dict[str, dict[str, int]] = {}
+        for subject, category, bound in self._db.rows(
+            "SELECT subject, category, MAX(below) FROM denials GROUP BY subject, category"
+        ):
+            below.setdefault(subject, {})[category] = bound
+        self._below = below
+        self._erased = {subject for (subject,) in self._db.rows("SELECT subject FROM tombstones")}
+        self._revoked = {(kind, name) for kind, name in self._db.rows("SELECT kind, name FROM revoked")}
+        self._position = self._read_position()
+        self._seen = seen
+        self.generation += 1
+
+    def deny(self, subject: str, categories: Iterable[str], below: int, source: str, until: int | None) -> None:
+        """Take categories from every token of a visitor below a version, inside a transaction.
+
+        `until`: Unix seconds, after which no such token is alive; None: not known yet.
+        """  # SQLite's MAX of anything and NULL is NULL: without an end stays without an end
+        for category in categories:
+            self._db.run(
+                "INSERT INTO denials VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE"
+                " SET below=MAX(below, excluded.below), until=MAX(until, excluded.until)",
+                (subject, category, source, below, until),
+            )
+            self._db.after_commit(lambda category=category: self._mirror(subject, category, below))  # type: ignore[misc]
+
+    def settle(self, subject: str, categories: Iterable[str], below: int, until: int) -> None:
+        """A local denial up to this version has reached the control plane: it may end at `until`."""
+        for category in categories:
+            self._db.run(
+                "UPDATE denials SET until=? WHERE subject=? AND category=? AND source=? AND below<=?",
+                (until, subject, category, LOCAL, below),
+            )
+
+    def erase(self, subject: str) -> None:
+        """Nothing signed for this visitor counts any more; the tombstone is put up in the same transaction."""
+        self._db.run("DELETE FROM denials WHERE subject=?", (subject,))
+        self._db.after_commit(lambda: self._mirror_erased(subject))
+
+    def revoke(self, kind: str, name: str, at: int) -> None:
+        """Distrust a `key` or withdraw a `model`, for good."""
+        self._db.run("INSERT OR IGNORE INTO revoked VALUES (?,?,?)", (kind, name, at))
+        self._db.after_commit(lambda: self._mirror_revoked(kind, name))
+
+    def advance(self, origin: str, position: int, head: int, at: int) -> None:
+        """Note how far the log is applied, in the transaction that applies it."""
+        self._db.run("UPDATE log SET origin=?, position=?, head=MAX(head, ?), at=?", (origin, position, head, at))
+        self._db.after_commit(self._mirror_position)
+
+    def accept_origin(self) -> None:
+        """Forget which log was followed and start again with the next answer's: an operator's decision.
+
+        Needed when the control plane's store was lost or restored from a backup. Denials stay.
+        """
+        with self._db.transaction():
+            self._db.run("UPDATE log SET origin=NULL, position=0, head=0, at=0")
+            self._db.run("UPDATE demanded SET hash=NULL, seq=0")
+            self._db.after_commit(self._mirror_position)
+
+    def sweep(self, before: int) -> int:
+        """Drop denials that can hit no living token at `before` (Unix seconds, not later than any clock in use)."""
+        with self._db.transaction(durable=False):
+            gone = self._db.run("DELETE FROM denials WHERE until<?", (before,))
+        if gone:
+            self.load()
+        return gone
+
+    def _mirror(self, subject: str, category: str, below: int) -> None:
+        bounds = self._below.setdefault(subject, {})
+        bounds[category] = max(bounds.get(category, 0), below)
+        self.generation += 1
+
+    def _mirror_erased(self, subject: str) -> None:
+        self._below.pop(subject, None)
+        self._erased.add(subject)
+        self.generation += 1
+
+    def _mirror_revoked(self, kind: str, name: str) -> None:
+        self._revoked.add((kind, name))
+        self.generation += 1
+
+    def _mirror_position(self) -> None:
+        self._position = self._read_position()
+
+    def _read_position(self) -> Position:
+        row = self._db.row("SELECT origin, position, head, at FROM log")
+        assert row is not None
+        return Position(*row)

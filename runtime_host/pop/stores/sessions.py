@@ -1,0 +1,64 @@
+"""Which visitor a session cookie stands for, so that a "no" works while the control plane is away.
+
+Holds SHA-256 of the cookie's secret and SHA-256 of the visitor's pseudonym, neither of which leads back.
+"""
+
+from dataclasses import dataclass
+
+from consent_core.clock import Clock
+from runtime_host.pop.stores.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """`session`: hex SHA-256 of the secret. `ver`: the highest this POP has seen. `expires_at`: Unix seconds."""
+
+    session: str
+    subject: str
+    ver: int
+    expires_at: int
+
+
+class Sessions:
+    """The `sessions` table."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._db = database
+        self._clock = clock
+
+    def remember(self, session: Session, replaces: str | None = None) -> None:
+        """Keep a session; `replaces` is the hash it was rotated from. A `ver` never goes down."""
+        with self._db.transaction(durable=False):
+            self._db.run(
+                "INSERT INTO sessions VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET subject=excluded.subject,"
+                " ver=MAX(ver, excluded.ver), expires_at=excluded.expires_at",
+                (session.session, session.subject, session.ver, session.expires_at),
+            )
+            if replaces is not None and replaces != session.session:
+                self._db.run("DELETE FROM sessions WHERE session=?", (replaces,))
+
+    def find(self, session: str) -> Session | None:
+        """The visitor of a cookie, if this POP knows it and it has not run out."""
+        row = self._db.row(
+            "SELECT session, subject, ver, expires_at FROM sessions WHERE session=? AND expires_at>?",
+            (session, self._clock.now()),
+        )
+        return None if row is None else Session(*row)
+
+    def forget(self, session: str) -> None:
+        """Drop one session."""
+        with self._db.transaction():
+            self._db.run("DELETE FROM sessions WHERE session=?", (session,))
+
+    def raise_version(self, subject: str, ver: int) -> None:
+        """Note that the visitor's record is at least at `ver`."""
+        self._db.run("UPDATE sessions SET ver=MAX(ver, ?) WHERE subject=?", (ver, subject))
+
+    def delete_all(self, subject: str) -> int:
+        """Drop every session of a visitor."""
+        return self._db.run("DELETE FROM sessions WHERE subject=?", (subject,))
+
+    def sweep(self) -> int:
+        """Delete what ran out."""
+        with self._db.transaction(durable=False):
+            return self._db.run("DELETE FROM sessions WHERE expires_at<=?", (self._clock.now(),))
