@@ -1,8 +1,8 @@
 """The pages that are compared: the shop's own home page, and the same page made the other ways people make it.
 
-    ours        personalised in the first response, by cookie
-    plain       the same picture, chosen for everybody: no personalisation, no SDK
-    antiflicker the default page, hidden until a script has asked for the decision and swapped the picture
+ours        personalised in the first response, by cookie
+plain       the same picture, chosen for everybody: no personalisation, no SDK
+antiflicker the default page, hidden until a script has asked for the decision and swapped the picture
 """
 
 import json

@@ -18,6 +18,7 @@ from latency_gate.sample import Broken, Sample
 
 OBSERVE = (Path(__file__).parent / "observe.js").read_text()
 PATIENCE_MS = 15_000  # how long a page may take before it is broken
+HeroCheck = Callable[[dict[str, str]], None]
 EVENT_FLOOR_MS = 16.0  # Event Timing reports nothing shorter; an observed click without an entry took at most this
 FLAGS = [
     "--disable-background-networking",
@@ -115,7 +116,7 @@ def _read_lcp(page: Page, arm: Arm, sample: Sample, responses: list[Response]) -
     sample.lcp_ms, sample.lcp_url = last["time"], last["url"]
     _check_element(arm, last)
     if arm.check_hero:
-        _check_hero(arm, last["url"], sample, responses)
+        _check_hero(arm.check_hero, last["url"], sample, responses)
     sample.requests_before_lcp = page.evaluate(
         "(time) => performance.getEntriesByType('resource').filter((entry) => entry.startTime < time).length + 1",
         sample.lcp_ms,
@@ -130,7 +131,7 @@ def _check_element(arm: Arm, entry: dict[str, Any]) -> None:
         raise Broken(f"the largest element is not the slot {arm.slot} but {entry['url'].rsplit('/', 1)[-1][:60]}")
 
 
-def _check_hero(arm: Arm, url: str, sample: Sample, responses: list[Response]) -> None:
+def _check_hero(check: HeroCheck, url: str, sample: Sample, responses: list[Response]) -> None:
     """The picture that was painted was personalised, under a token that was checked."""
     hero = next((response for response in responses if response.url == url), None)
     if hero is None:
@@ -138,7 +139,7 @@ def _check_hero(arm: Arm, url: str, sample: Sample, responses: list[Response]) -
     headers = hero.all_headers()
     sample.hero_bytes = _body_bytes(hero)
     sample.server_timing = server_timing(headers.get("server-timing", ""))
-    arm.check_hero(headers)
+    check(headers)
 
 
 def _toggle_and_swap(page: Page, arm: Arm, sample: Sample) -> None:
@@ -165,7 +166,7 @@ def _click(page: Page, selector: str) -> float:
     page.wait_for_function("(n) => __vitals.clicks.length > n", arg=clicks)
     clicked = page.evaluate("__vitals.clicks.at(-1)")
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 350)))")
-    durations = page.evaluate(
+    durations: list[float] = page.evaluate(
         "(time) => __vitals.events.filter((e) => e.start <= time + 1 && e.start > time - 500).map((e) => e.duration)",
         clicked,
     )
@@ -187,6 +188,3 @@ _METRIC = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:;dur=([0-9.]+))?")
 def server_timing(header: str) -> dict[str, float]:
     """`token;dur=0.1, decide;dur=2` as {"token": 0.1, "decide": 2.0}; milliseconds."""
     return {name: float(duration or 0) for name, duration in _METRIC.findall(header)}
-
-
-HeroCheck = Callable[[dict[str, str]], None]

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from playwright.sync_api import ViewportSize
+
 KBIT = 1000 / 8  # bytes per second
 
 
@@ -27,5 +29,5 @@ PROFILES = {
 }
 
 # Lighthouse's emulated phone: 412 x 823 CSS pixels at 1.75.
-VIEWPORT = {"width": 412, "height": 823}
+VIEWPORT: ViewportSize = {"width": 412, "height": 823}
 DEVICE_SCALE = 1.75

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from latency_gate.stats import paired_shift, quantile_upper_bound, regression, samples_needed
 
 

@@ -1,0 +1,98 @@
+"""Interleaves the arms, voids samples taken while others used the machine, and collects the result."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.sync_api import Browser
+
+from latency_gate.arms import Arm
+from latency_gate.browser import chromium, take_sample
+from latency_gate.judge import Row, is_green, judge_vitals
+from latency_gate.machine import FOREIGN_CORES_MAX, LoadMeter, describe
+from latency_gate.profiles import Profile
+from latency_gate.sample import Sample
+
+VOID_SHARE_MAX = 0.5  # of n; a machine busier than that cannot be measured on
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(slots=True)
+class Result:
+    """One run of the vitals gate."""
+
+    profile: str
+    arms: dict[str, list[Sample]]
+    rows: list[Row]
+    voided: int = 0
+    machine: dict[str, Any] = field(default_factory=describe)
+    taken_at: int = field(default_factory=lambda: int(time.time()))
+
+    @property
+    def green(self) -> bool:
+        """Whether every row is ok."""
+        return is_green(self.rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """The result file."""
+        return {
+            "suite": "vitals",
+            "profile": self.profile,
+            "green": self.green,
+            "taken_at": self.taken_at,
+            "machine": self.machine,
+            "voided": self.voided,
+            "rows": [row.to_json() for row in self.rows],
+            "samples": {name: [sample.to_json() for sample in samples] for name, samples in self.arms.items()},
+        }
+
+
+class Overloaded(Exception):
+    """The machine was too busy for long enough to measure anything."""
+
+
+def measure(
+    arms: Sequence[Arm],
+    profile: Profile,
+    n: int,
+    budgets: dict[str, float],
+    *,
+    progress: Progress = lambda done, total: None,
+    tamper: dict[str, str] | None = None,
+) -> Result:
+    """n rounds, each loading every arm once, in an order that rotates. Judged against `budgets`."""
+    with chromium() as browser:
+        _round(browser, arms, profile, 0, tamper or {})  # warms caches and code; not counted
+        samples, voided = _rounds(browser, arms, profile, n, progress, tamper or {})
+    return Result(profile.name, samples, judge_vitals(samples, budgets), voided)
+
+
+def _rounds(
+    browser: Browser, arms: Sequence[Arm], profile: Profile, n: int, progress: Progress, tamper: dict[str, str]
+) -> tuple[dict[str, list[Sample]], int]:
+    kept: dict[str, list[Sample]] = {arm.name: [] for arm in arms}
+    meter, voided, done = LoadMeter(), 0, 0
+    while done < n:
+        meter.foreign_cores()
+        taken = _round(browser, arms, profile, done + voided, tamper)
+        foreign = meter.foreign_cores()
+        if foreign > FOREIGN_CORES_MAX:
+            voided += 1
+            if voided > max(3, n * VOID_SHARE_MAX):
+                raise Overloaded(f"{voided} rounds voided: other processes used {foreign:.1f} cores")
+            continue
+        for sample in taken:
+            sample.foreign_cores = round(foreign, 2)
+            kept[sample.arm].append(sample)
+        done += 1
+        progress(done, n)
+    return kept, voided
+
+
+def _round(browser: Browser, arms: Sequence[Arm], profile: Profile, turn: int, tamper: dict[str, str]) -> list[Sample]:
+    """Each arm once; who goes first changes, so that no arm always follows the same one."""
+    start = turn % len(arms)
+    order = [*arms[start:], *arms[:start]]
+    return [take_sample(browser, arm, profile, tamper.get(arm.name, "")) for arm in order]

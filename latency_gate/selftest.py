@@ -1,0 +1,98 @@
+"""The gate's test of itself: four faults, each of which has to turn it red for its own reason."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from latency_gate.arms import Arm
+from latency_gate.judge import BROKEN, OK, OVER, TOO_FEW, Row
+from latency_gate.profiles import Profile
+from latency_gate.run import Progress, measure
+
+ROUNDS = 8  # enough for the paired interval; a P95 bound takes more and is not asked for here
+
+# The hero is painted 150 ms later than it could have been.
+RENDER_DELAY = """
+addEventListener("DOMContentLoaded", () => {
+  const hero = document.getElementById("hero");
+  hero.style.visibility = "hidden";
+  const show = () => setTimeout(() => (hero.style.visibility = ""), 150);
+  hero.complete ? show() : hero.addEventListener("load", show, { once: true });
+});
+"""
+# Whatever is clicked blocks the main thread for 250 ms.
+LONG_TASK = """
+addEventListener("click", () => { const end = performance.now() + 250; while (performance.now() < end); });
+"""
+# The browser stops reporting largest-contentful-paint.
+MISSING_ENTRY = """
+__vitals.lcp = Object.freeze([]);
+"""
+# A large picture that is not the personalised one comes first and wins.
+DECOY = """
+addEventListener("DOMContentLoaded", () => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 1600, height: 1600 });
+  const context = canvas.getContext("2d");
+  for (let i = 0; i < 4000; i += 1) {
+    context.fillStyle = `hsl(${(i * 37) % 360} 60% 50%)`;
+    context.fillRect((i * 97) % 1600, (i * 61) % 1600, 60, 60);
+  }
+  const decoy = new Image();
+  decoy.src = canvas.toDataURL("image/jpeg", 0.95);
+  decoy.style = "position:absolute;inset:0;width:100vw;height:100vh;object-fit:cover;z-index:-1";
+  document.body.prepend(decoy);
+});
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault, and the row it has to turn red with the status it has to have."""
+
+    name: str
+    tamper: str
+    row: str
+    status: str
+    reason: str = ""
+
+
+FAULTS = (
+    Fault("none", "", "", OK),
+    Fault("render-delay-150ms", RENDER_DELAY, "lcp-over-plain", OVER),
+    Fault("long-task-250ms", LONG_TASK, "inp", OVER),
+    Fault("missing-entry", MISSING_ENTRY, "lcp", BROKEN, "no largest-contentful-paint entry"),
+    Fault("decoy-placeholder", DECOY, "lcp", BROKEN, "the largest element is not"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Whether the gate did what it must with one fault in."""
+
+    fault: str
+    passed: bool
+    found: str
+
+
+def run_selftest(
+    arms: Sequence[Arm], profile: Profile, budgets: dict[str, float], progress: Progress = lambda done, total: None
+) -> list[Outcome]:
+    """Inject each fault into our arm alone and see what the gate says."""
+    outcomes = []
+    wanted = [arm for arm in arms if arm.name in ("ours", "plain")]
+    for done, fault in enumerate(FAULTS, start=1):
+        result = measure(wanted, profile, ROUNDS, budgets, tamper={"ours": fault.tamper})
+        outcomes.append(judge_fault(fault, result.rows))
+        progress(done, len(FAULTS))
+    return outcomes
+
+
+def judge_fault(fault: Fault, rows: Sequence[Row]) -> Outcome:
+    """The named row must be red in the named way; without a fault nothing may be red but the sample count."""
+    if not fault.row:
+        red = [row for row in rows if row.status not in (OK, TOO_FEW)]
+        return Outcome(fault.name, not red, "; ".join(f"{row.name} {row.status}: {row.explanation}" for row in red))
+    row = next((row for row in rows if row.name == fault.row), None)
+    if row is None:
+        return Outcome(fault.name, False, f"no row {fault.row}")
+    passed = row.status == fault.status and fault.reason in row.explanation
+    return Outcome(fault.name, passed, f"{row.name} {row.status}: {row.explanation}")
