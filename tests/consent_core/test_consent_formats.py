@@ -26,6 +26,7 @@ from consent_core.formats.consent import (
 )
 from consent_core.formats.jwks import read_jwks, write_jwks
 from consent_core.formats.receipt import TYP, Purpose, Receipt, open_receipt, peek_receipt, receipt_payload
+from consent_core.formats.status import PopStatus, PurgeReceipt, read_status, write_status
 from consent_core.formats.token import CATEGORIES, Key, encode_base64url
 from consent_core.trust.keys import KeyStore
 
@@ -288,3 +289,41 @@ def test_a_kid_named_twice_is_refused():
     """Two keys of one name: which one is meant must never be a guess."""
     with pytest.raises(Untrusted):
         read_jwks(write_jwks([ED25519, ED25519]))
+
+
+STATUS = PopStatus(
+    "sha256:" + "1" * 64, 7, {"contextual": "model-v20270115.1"}, None, (PurgeReceipt(5, "ab" * 32, 1, {"history": 3}),)
+)
+
+
+def test_reports_round_trip():
+    """Also before the first policy, and without the optional counts."""
+    empty = PopStatus(None, 0)
+    value = json.loads(write_status(STATUS))
+    del value["untrusted"]
+
+    assert read_status(write_status(STATUS)) == STATUS
+    assert read_status(write_status(empty)) == empty
+    assert read_status(canonical_json(value)) == STATUS
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"policy_hash": "sha256:x"},
+        {"revocation_seq": -1},
+        {"releases": []},
+        {"releases": {"a": 1}},
+        {"releases": {str(n): "x" for n in range(65)}},
+        {"receipts": [{"seq": 1}]},
+        {"receipts": [{"seq": 1, "subject": "x", "at": 1, "deleted": {}}]},
+        {"receipts": [{"seq": 1, "subject": "ab" * 32, "at": 1, "deleted": {"rows": -1}}]},
+        {"untrusted": {"bundle-signature": True}},
+        {"more": 1},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_wrong_report_is_refused(change):
+    """A report that cannot be read exactly changes nothing."""
+    with pytest.raises(Rejected):
+        read_status(canonical_json({**json.loads(write_status(STATUS)), **change}))

@@ -1,0 +1,86 @@
+"""What a POP reports of itself: `POST /v1/pops/{pop}/status`. Wire format: `docs/formats/pop-status.md`.
+
+    status = read_status(body)
+    status.policy_hash, status.revocation_seq, status.receipts
+
+A purge receipt says that this POP has erased one visitor, and how much there was.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from consent_core.errors import Untrusted
+from consent_core.formats.canonical import canonical_json, read_json_object
+from consent_core.formats.consent import MAX_BODY_BYTES, bad_request
+from consent_core.formats.fields import MAX_NUMBER, Fields
+
+MAX_RECEIPTS = 200  # in one report; the rest goes with the next
+MAX_RELEASES = 64
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+PERSON = re.compile(r"[0-9a-f]{64}")
+
+_STATUS = ("policy_hash", "revocation_seq", "releases", "audit_head", "receipts")
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeReceipt:
+    """One visitor erased at one POP. `seq`: the log entry obeyed. `deleted`: rows by kind. `at`: Unix seconds."""
+
+    seq: int
+    subject: str
+    at: int
+    deleted: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PopStatus:
+    """One report. `releases`: model id to release name; `untrusted`: refused artefacts counted by error code."""
+
+    policy_hash: str | None
+    revocation_seq: int
+    releases: Mapping[str, str] = field(default_factory=dict)
+    audit_head: str | None = None
+    receipts: tuple[PurgeReceipt, ...] = ()
+    untrusted: Mapping[str, int] = field(default_factory=dict)
+
+
+def write_status(status: PopStatus) -> bytes:
+    """The JSON of a report; `read_status` gives the same value back."""
+    return canonical_json(asdict(status))
+
+
+def read_status(data: bytes) -> PopStatus:
+    """Raises: Rejected("bad-request")."""
+    try:
+        value = read_json_object(data, MAX_BODY_BYTES)
+    except Untrusted as error:
+        raise bad_request(error.message) from error
+    fields = Fields(value, bad_request, _STATUS, ("untrusted",))
+    return PopStatus(
+        policy_hash=None if fields.absent("policy_hash") else fields.matching("policy_hash", DIGEST),
+        revocation_seq=fields.number("revocation_seq"),
+        releases=_texts(fields.mapping("releases")),
+        audit_head=None if fields.absent("audit_head") else fields.text("audit_head", 256),
+        receipts=tuple(_receipt(item) for item in fields.items("receipts", MAX_RECEIPTS)),
+        untrusted={} if fields.absent("untrusted") else _counts(fields.mapping("untrusted")),
+    )
+
+
+def _receipt(value: object) -> PurgeReceipt:
+    fields = Fields(value, bad_request, ("seq", "subject", "at", "deleted"))
+    deleted = _counts(fields.mapping("deleted"))
+    return PurgeReceipt(fields.number("seq"), fields.matching("subject", PERSON), fields.number("at"), deleted)
+
+
+def _texts(value: dict[str, Any]) -> dict[str, str]:
+    if len(value) > MAX_RELEASES or not all(isinstance(item, str) and len(item) <= 256 for item in value.values()):
+        raise bad_request(f"releases: expected at most {MAX_RELEASES} names")
+    return value
+
+
+def _counts(value: dict[str, Any]) -> dict[str, int]:
+    if len(value) > MAX_RELEASES or not all(type(n) is int and 0 <= n <= MAX_NUMBER for n in value.values()):
+        raise bad_request("expected whole numbers by name")
+    return value
