@@ -1,0 +1,85 @@
+"""What one POP is told at its start. Built once at the edge of the process and passed down; nothing else is read."""
+
+import contextlib
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from consent_core.formats.consent import JURISDICTION, REGION
+
+_HEADER = re.compile(r"[a-z0-9-]{1,64}")
+_PORTS = range(65_536)
+
+UNKNOWN_JURISDICTION = "ZZ"  # the strictest rules
+
+
+@dataclass(frozen=True, slots=True)
+class PopConfig:
+    """One point of presence.
+
+    Raises: ValueError for a value that no POP can run with.
+    """
+
+    pop: str  # its id, which is also its region
+    data: Path  # the data directory; this POP's own files are below `pops/<pop>/`
+    site: Path | None = None  # the static site it serves; None serves none
+    jurisdiction: str = UNKNOWN_JURISDICTION  # where a request comes from when no trusted header says otherwise
+    geo_header: str | None = None  # lower-case name of a header that only a trusted front end can set
+    control_plane: str = "https://127.0.0.1:7443"  # base URL of its mesh listener
+    host: str = "127.0.0.1"
+    public_port: int = 8081
+    mesh_port: int = 8481
+    admin_port: int = 8881
+    secure_cookies: bool = True  # cookie name prefixes and `Secure`; off only where a browser refuses them
+    public_origins: tuple[str, ...] = ()  # origins besides the Host header's that this site is known by
+    token_cache_entries: int = 50_000  # about 1 kB each
+    decision_memo_entries: int = 20_000  # about 1 kB each
+    rendition_cache_bytes: int = 64 * 2**20
+    render_threads: int = 2
+    max_body_bytes: int = 16_384  # of any request this listener accepts
+    max_streams: int = 2_000  # open consent streams
+    stream_ping_s: float = 15.0  # below the idle time-out of common proxies
+    token_leeway_s: int = 5  # how far ahead an issuer's clock may be
+    control_plane_timeout_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        _expect(REGION.fullmatch(self.pop), "pop: expected lower-case letters, digits and inner hyphens")
+        _expect(JURISDICTION.fullmatch(self.jurisdiction), "jurisdiction: expected a code such as EU or US-CA")
+        _expect(self.geo_header is None or _HEADER.fullmatch(self.geo_header), "geo_header: expected a lower-case name")
+        for port in (self.public_port, self.mesh_port, self.admin_port):
+            _expect(port in _PORTS, "port: expected 0 to 65535")
+
+    @property
+    def home(self) -> Path:
+        """The directory of this POP's own stores."""
+        return self.data / "pops" / self.pop
+
+
+def is_jurisdiction(text: str) -> bool:
+    """Whether `text` has the form of a jurisdiction code. What is not becomes `ZZ`; nothing is decided here."""
+    return JURISDICTION.fullmatch(text) is not None
+
+
+def load_secret(path: Path) -> bytes:
+    """32 random bytes kept in a file that only this user may read; made at the first start.
+
+    The file appears complete or not at all. Raises: ValueError if something else is in it.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged = path.with_suffix(f".{os.getpid()}.tmp")
+        staged.touch(mode=0o600)
+        staged.write_bytes(secrets.token_bytes(32))
+        with contextlib.suppress(FileExistsError):  # another process of this deployment was first: its secret holds
+            path.hardlink_to(staged)
+        staged.unlink()
+    secret = path.read_bytes()
+    _expect(len(secret) == 32, f"{path.name}: expected 32 bytes, got {len(secret)}")
+    return secret
+
+
+def _expect(met: object, message: str) -> None:
+    if not met:
+        raise ValueError(message)

@@ -1,0 +1,288 @@
+"""From a request's headers to what may be shown: the stages, in order, as a list one can read.
+
+    credentials   which token, if any                                       → Server-Timing: token
+    recall        validated before, and would be again?                     → token
+    validate      the consent-validation component, in a fresh sandbox      → validate
+    policy        what the token comes down to here and now                 → policy
+    signals       the data the deciding category may see                    → decide
+    recall        decided before, for exactly these inputs?                 → decide
+    decide        the personalisation component, in a fresh sandbox         → decide
+
+A stage that cannot go on says why by raising; then, and whenever nothing is effective, the visit ends with the
+default. Stages that have to wait return an awaitable; the hot path never does. After the last wait `still_holds`
+must be asked before the first byte leaves: a revocation may have arrived meanwhile.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+
+from consent_core.clock import Clock
+from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
+from consent_core.formats import token
+from consent_core.formats.catalogue import Slot
+from consent_core.telemetry.tally import Spread, Tally
+from runtime_host.pop.serving.credentials import presented_token
+from runtime_host.pop.serving.decisions import Decider, Offer
+from runtime_host.pop.serving.effective import effective, jurisdiction_of
+from runtime_host.pop.serving.ingress import Headers, honours_gpc
+from runtime_host.pop.serving.recent import DAY_S, Recent
+from runtime_host.pop.serving.seams import Standing, Validator
+from runtime_host.pop.serving.signals import arm_of, choose_signals, entropy_of
+from runtime_host.pop.serving.token_cache import Grant, KnownToken, TokenCache, check_key
+from runtime_host.wasm.contract import Decision, PageContext, Signals
+
+TIMINGS = ("token", "validate", "policy", "decide", "transform")
+DEFAULT = "default"  # the consent state of whoever gets what everybody gets
+NOTHING = Grant((), None, False)
+
+
+class Visit:
+    """One request on its way through the stages. Never outlives it, never shared."""
+
+    __slots__ = (
+        "category", "code", "decision", "entropy", "generation", "grant", "headers", "known", "page", "place",
+        "signals", "spent", "text",
+    )  # fmt: skip
+
+    def __init__(self, headers: Headers, place: "Place | None", page: PageContext | None) -> None:
+        self.headers = headers
+        self.place = place
+        self.page = page
+        self.text: bytes | None = None
+        self.known: KnownToken | None = None
+        self.grant = NOTHING
+        self.generation = -1
+        self.category: str = DEFAULT
+        self.signals: Signals | None = None
+        self.entropy = 0
+        self.decision: Decision | None = None
+        self.code: str | None = None
+        self.spent = [0.0, 0.0, 0.0, 0.0, 0.0]  # seconds, in the order of TIMINGS
+
+    def settle_for_default(self, code: str) -> None:
+        """Whatever was found out so far, this visit ends like everybody's."""
+        self.category = DEFAULT
+        self.decision = None
+        self.signals = None
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A slot and what it offers to a function. `categories`: its own first, then its fallbacks."""
+
+    slot: Slot
+    offer: Offer
+    categories: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the stages are configured with. `issuer`: who signs tokens here; `pop_key`: 32 secret bytes."""
+
+    issuer: str
+    leeway_s: int
+    jurisdiction: str
+    geo_header: bytes | None
+    cookie: bytes
+    pop_key: bytes
+
+
+Stage = Callable[[Visit], Awaitable[None] | None]
+
+
+class Pipeline:
+    """The stages of one POP. All state it changes is the caches', on the event loop's thread."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        clock: Clock,
+        standing: Standing,
+        validator: Validator,
+        tokens: TokenCache,
+        decider: Decider,
+        recent: Recent,
+        counters: "Counters",
+    ) -> None:
+        self.standing = standing
+        self.tokens = tokens
+        self.decider = decider
+        self.recent = recent
+        self._rules = rules
+        self._clock = clock
+        self._validator = validator
+        self._counters = counters
+        self._to_grant: tuple[tuple[int, Stage], ...] = (
+            (0, self._credentials),
+            (0, self._recall),
+            (1, self._validate),
+            (2, self._policy),
+        )
+        self._to_decision: tuple[tuple[int, Stage], ...] = (
+            *self._to_grant,
+            (3, self._signals),
+            (3, self._recall_decision),
+            (3, self._decide),
+        )
+
+    async def grant(self, visit: Visit) -> None:
+        """Find out what is effective for this request. Raises: Rejected("credential-conflict")."""
+        await self._run(visit, self._to_grant)
+
+    async def decide(self, visit: Visit) -> None:
+        """Find out what to show. Raises: Rejected("credential-conflict"); nothing else keeps a visitor from it."""
+        started = perf_counter()
+        await self._run(visit, self._to_decision)
+        place = visit.place
+        name = "" if place is None else place.slot.name
+        self._counters.decision_seconds.observe(perf_counter() - started, name, visit.category)
+        self._counters.decisions.add(name, visit.category)
+        if visit.code is not None and visit.category is DEFAULT:
+            self._counters.defaults.add(visit.code)
+
+    def still_holds(self, visit: Visit) -> bool:
+        """Whether a personalised answer may leave now. Nothing may be awaited between this and the first byte."""
+        if visit.decision is None:
+            return True
+        standing, known = self.standing, visit.known
+        if known is None or known.claims.exp <= self._clock.now() or not standing.in_sync():
+            return False
+        if standing.generation == visit.generation:
+            return True
+        try:
+            check_key(known.kid, standing)
+        except Rejected:
+            return False
+        known.grants.clear()
+        known.checked_at = standing.generation
+        return set(self._grant_of(visit, known).categories) >= set(visit.grant.categories)
+
+    async def _run(self, visit: Visit, stages: tuple[tuple[int, Stage], ...]) -> None:
+        spent = visit.spent
+        before = perf_counter()
+        try:
+            for timing, stage in stages:
+                waiting = stage(visit)
+                if waiting is not None:
+                    await waiting
+                after = perf_counter()
+                spent[timing] += after - before
+                before = after
+        except ConsentEdgeError as error:
+            self._refuse(visit, error)
+
+    def _refuse(self, visit: Visit, error: ConsentEdgeError) -> None:
+        if isinstance(error, Rejected):
+            self._counters.rejected.add(error.code)
+            if error.code == "credential-conflict":
+                raise error
+        elif isinstance(error, Unavailable):
+            self._counters.unavailable.add(error.code)
+        visit.settle_for_default(error.code)
+
+    def _credentials(self, visit: Visit) -> None:
+        visit.text = presented_token(visit.headers, self._rules.cookie)
+        if visit.text is None:
+            visit.code = "no-token"
+
+    def _recall(self, visit: Visit) -> None:
+        visit.generation = self.standing.generation
+        if visit.text is not None:
+            visit.known = self.tokens.recall(visit.text, self._validator.digest, self.standing, self._clock.now())
+
+    def _validate(self, visit: Visit) -> Awaitable[None] | None:
+        if visit.text is None or visit.known is not None or not self.standing.in_sync():
+            return None
+        return self._ask_validator(visit, visit.text)
+
+    async def _ask_validator(self, visit: Visit, received: bytes) -> None:
+        text = _as_text(received)
+        expected = token.Expectation(self._rules.issuer, token.AUDIENCE, self._clock.now(), self._rules.leeway_s)
+        digest = self._validator.digest
+        try:
+            claims = await self._validator.avalidate(text, self.standing.keys(), expected)
+        except Rejected as error:
+            if error.code == "token-kid":
+                self.standing.request_sync()
+            raise
+        kid = token.parse(text).kid
+        check_key(kid, self.standing)
+        visit.generation = self.standing.generation
+        visit.known = self.tokens.remember(received, claims, kid, digest, visit.generation)
+
+    def _policy(self, visit: Visit) -> None:
+        if visit.text is None:
+            return
+        if visit.known is None:
+            visit.code = "not-in-sync"
+            return
+        visit.grant = self._grant_of(visit, visit.known)
+        visit.code = visit.grant.code
+
+    def _grant_of(self, visit: Visit, known: KnownToken) -> Grant:
+        rules = self._rules
+        jurisdiction = jurisdiction_of(visit.headers, rules.geo_header, rules.jurisdiction)
+        return effective(known, jurisdiction, honours_gpc(visit.headers), self.standing)
+
+    def _signals(self, visit: Visit) -> None:
+        place, known, page = visit.place, visit.known, visit.page
+        allowed = visit.grant.categories
+        if place is None or known is None or page is None:
+            return
+        category = next((name for name in place.categories if name in allowed), None)
+        if category is None:
+            visit.code = visit.code or "not-effective"
+            return
+        sub = known.claims.sub
+        history = self.recent.of(known.subject, visit.generation) if category == "behavioral" else None
+        experiment = place.slot.experiment
+        arm = arm_of(experiment, sub) if category == "experimental" and experiment is not None else None
+        visit.category = category
+        visit.signals = choose_signals(category, allowed, page, history, arm)
+        visit.entropy = self._entropy(known, place.slot.name)
+
+    def _entropy(self, known: KnownToken, slot: str) -> int:
+        """The day's entropy of this visitor in this slot, computed once per token."""
+        now = self._clock.now()
+        key = (slot, now // DAY_S)
+        value = known.entropy.get(key)
+        if value is None:
+            value = known.entropy[key] = entropy_of(self._rules.pop_key, known.claims.sub, slot, now)
+        return value
+
+    def _recall_decision(self, visit: Visit) -> None:
+        if visit.signals is not None and visit.place is not None:
+            visit.decision = self.decider.recall(visit.category, visit.place.offer, visit.signals, visit.entropy)
+
+    def _decide(self, visit: Visit) -> Awaitable[None] | None:
+        if visit.decision is not None or visit.signals is None or visit.place is None:
+            return None
+        return self._ask_personalizer(visit, visit.place.offer, visit.signals)
+
+    async def _ask_personalizer(self, visit: Visit, offer: Offer, signals: Signals) -> None:
+        visit.decision = await self.decider.decide(visit.category, offer, signals, visit.entropy)
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """The tallies the stages raise."""
+
+    decisions: Tally
+    defaults: Tally
+    rejected: Tally
+    unavailable: Tally
+    decision_seconds: Spread
+
+
+def places_of(slots: Mapping[str, Slot], offers: Mapping[str, Offer]) -> dict[str, Place]:
+    """Every slot of the catalogue with its offer, by name."""
+    return {name: Place(slot, offers[name], (slot.category, *slot.fallback)) for name, slot in slots.items()}
+
+
+def _as_text(received: bytes) -> str:
+    try:
+        return received.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise Rejected("token-base64", "not ASCII", status=401) from error

@@ -1,0 +1,113 @@
+"""Tokens this POP has already validated, by SHA-256 of their complete text. Bounded; the text itself is not kept.
+
+    known = cache.recall(digest, standing, now)      # None: ask the component
+    cache.remember(digest, claims, kid, validator.digest)
+
+A hit is not trusted for what it was: `exp`, the signing key and the digest of the component that said yes are checked
+each time, and everything that depends on the log or the policy is recomputed when the generation moved on.
+Trust: holds claims of visitors in memory only, for at most a token's life after its last use.
+"""
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from consent_core.errors import Rejected
+from consent_core.formats.revocation import subject_of
+from consent_core.formats.token import Claims
+from runtime_host.pop.serving.seams import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token is worth for one jurisdiction and signal while the generation lasts.
+
+    `code` is None or says why categories are missing; `refresh`: the visitor's browser should fetch a new token.
+    """
+
+    categories: tuple[str, ...]
+    code: str | None
+    refresh: bool
+
+
+@dataclass(slots=True)
+class KnownToken:
+    """One validated token. `grants` and `arms` belong to the pipeline and hold nothing the claims do not imply."""
+
+    claims: Claims
+    kid: str
+    subject: str
+    validator: str
+    checked_at: int  # the generation at which the key was last found good
+    grants: dict[tuple[str, bool], Grant] = field(default_factory=dict)
+    entropy: dict[tuple[str, int], int] = field(default_factory=dict)
+
+
+class TokenCache:
+    """The validated tokens of one POP. Used on the event loop's thread only."""
+
+    def __init__(self, entries: int) -> None:
+        if entries < 1:
+            raise ValueError("entries: expected at least 1")
+        self._entries = entries
+        self._known: OrderedDict[bytes, KnownToken] = OrderedDict()
+        self.hits = 0
+        self.misses = 0
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def recall(self, text: bytes, validator: str, standing: Standing, now: int) -> KnownToken | None:
+        """The token if it was validated before and would be again, None if the component must say.
+
+        Raises: Rejected("token-expired"), Rejected("token-key-revoked"), as the component or the log would.
+        """
+        digest = hashlib.sha256(text).digest()
+        known = self._known.get(digest)
+        if known is None or known.validator != validator:
+            self.misses += 1
+            return None
+        if known.claims.exp <= now:
+            del self._known[digest]
+            raise Rejected("token-expired", f"{now - known.claims.exp} s ago", status=401)
+        if known.checked_at != standing.generation:
+            self._recheck(digest, known, standing)
+        self._known.move_to_end(digest)
+        self.hits += 1
+        return known
+
+    def remember(self, text: bytes, claims: Claims, kid: str, validator: str, generation: int) -> KnownToken:
+        """Keep a token that the component `validator` accepted under this generation; the oldest one gives way."""
+        known = KnownToken(claims, kid, subject_of(claims.sub), validator, generation)
+        self._known[hashlib.sha256(text).digest()] = known
+        if len(self._known) > self._entries:
+            self._known.popitem(last=False)
+        return known
+
+    def forget(self, subject: str) -> int:
+        """Drop every token of one visitor (64 hex digits). Returns how many there were."""
+        gone = [digest for digest, known in self._known.items() if known.subject == subject]
+        for digest in gone:
+            del self._known[digest]
+        return len(gone)
+
+    def _recheck(self, digest: bytes, known: KnownToken, standing: Standing) -> None:
+        try:
+            check_key(known.kid, standing)
+        except Rejected:
+            del self._known[digest]
+            raise
+        known.grants.clear()
+        known.checked_at = standing.generation
+
+
+def check_key(kid: str, standing: Standing) -> None:
+    """Refuse a key that the log took away or that is no longer published.
+
+    Raises: Rejected("token-key-revoked"), Rejected("token-kid").
+    """
+    if standing.key_revoked(kid):
+        raise Rejected("token-key-revoked", "the key that signed this token was revoked", status=401)
+    published = standing.keys()
+    if not any(key.kid == kid for key in published):
+        raise Rejected("token-kid", "no key of that id", status=401)
