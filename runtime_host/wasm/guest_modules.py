@@ -30,7 +30,7 @@ _LOADING = threading.Lock()  # `sys.modules` and `sys.path` belong to one load a
 
 
 @dataclass(eq=False)
-class Err(Exception):  # noqa: N818 - the name componentize-py gives it
+class Err(Exception):
     """What a guest raises for the error half of a WIT `result`; `value` is the enum case."""
 
     value: Any
