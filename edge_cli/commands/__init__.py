@@ -1,0 +1,1 @@
+"""One module per family of commands. Each takes arguments, calls its room, prints the answer."""

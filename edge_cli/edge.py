@@ -1,0 +1,34 @@
+"""`edge`: build functions, run POPs and the control plane, measure, revoke, verify."""
+
+import sys
+
+import typer
+
+from consent_core.errors import ConsentEdgeError
+from edge_cli.commands import build, doctor, measure, serve
+from edge_cli.console import FAILED, show_error
+
+app = typer.Typer(
+    help="Personalised images and copy at the edge, with consent you can prove.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich",
+)
+for room in (serve, build, measure, doctor):
+    room.register(app)
+
+
+def main() -> None:
+    """Run a command. Exit code 0: ok; 1: refused, failed or over budget; 2: usage."""
+    try:
+        app()
+    except ConsentEdgeError as error:
+        show_error(error)
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
