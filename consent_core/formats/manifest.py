@@ -27,8 +27,8 @@ DEADLINE_MS = range(1, 60_001)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_FIELDS = frozenset(
-    "version name world component compiled engine imports exports category limits sources lock tools".split()
+_FIELDS = frozenset({"version", "name", "world", "component", "compiled", "engine", "imports", "exports"}) | frozenset(
+    {"category", "limits", "sources", "lock", "tools"}
 )
 
 

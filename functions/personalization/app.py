@@ -88,5 +88,6 @@ def _best_copy(copies: list[str], fit: dict[str, float]) -> str:
     return max(copies, key=lambda text: sum(fit.get(word, 0.0) for word in _words(text)))
 
 
-def _words(text: str) -> set[str]:
-    return {word.strip(".,:;!?'\"()").lower() for word in text.split()}
+def _words(text: str) -> list[str]:
+    """Each word once, in order: sums of floats depend on it."""
+    return list(dict.fromkeys(word.strip(".,:;!?'\"()").lower() for word in text.split()))

@@ -1,0 +1,132 @@
+"""Built components by the digest of everything they depend on: sources, contract, lock file, tools, engine.
+
+    build/cache/<key>/component.wasm  component.cwasm  entry.json
+
+An entry appears whole (built beside, then renamed) or not at all. Trust in this store: whoever can write it can
+change what the next build signs, so it belongs to the builder alone; damage by accident is seen by the digests.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+
+from builder import toolchain
+from builder.source import FunctionSource
+from consent_core.formats.canonical import canonical_json, sha256_digest
+from consent_core.trust.files import locked
+from runtime_host.wasm.engine import engine_fingerprint
+
+COMPONENT, COMPILED, ENTRY = "component.wasm", "component.cwasm", "entry.json"
+_BUILDING = ".building-"
+
+# A change to how tools are called makes other components of the same sources.
+_RECIPE = sha256_digest(Path(toolchain.__file__).read_bytes())
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One built component in the cache. Digests are of its two files."""
+
+    directory: Path
+    component: str
+    compiled: str
+    imports: tuple[str, ...]
+    exports: tuple[str, ...]
+
+    def intact(self) -> bool:
+        """Whether both files still are what was built."""
+        return self.component == digest_of(self.directory / COMPONENT) and self.compiled == digest_of(
+            self.directory / COMPILED
+        )
+
+
+def cache_key(function: FunctionSource, lock: str, composed: Mapping[str, str]) -> str:
+    """Hex digest of all that goes into a component. `composed`: name -> key of each component put inside."""
+    parts = {
+        "toml": sha256_digest(function.toml),
+        "files": {path: sha256_digest(data) for path, data in function.files.items()},
+        "wit": {path: sha256_digest(data) for path, data in function.wit.items()},
+        "lock": lock,
+        "tools": dict(toolchain.tool_versions()),
+        "engine": engine_fingerprint(),
+        "recipe": _RECIPE,
+        "composed": dict(composed),
+    }
+    return sha256_digest(canonical_json(parts)).removeprefix("sha256:")
+
+
+class BuildCache:
+    """The cache directory. Several processes may share it: one builds a key, the others wait for it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self._sweep()
+
+    def find(self, key: str) -> Entry | None:
+        """The entry of that key, if it is there."""
+        directory = self.directory / key
+        try:
+            value = json.loads((directory / ENTRY).read_text(encoding="utf-8"))
+            return Entry(
+                directory, value["component"], value["compiled"], tuple(value["imports"]), tuple(value["exports"])
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def discard(self, key: str) -> None:
+        """Forget an entry."""
+        shutil.rmtree(self.directory / key, ignore_errors=True)
+
+    @contextmanager
+    def building(self, key: str) -> Iterator[Path]:
+        """A work directory for one key, held against other builders; what `store` was not called on is dropped."""
+        lock = self.directory / f".lock-{key}"
+        lock.mkdir(exist_ok=True)
+        with locked(lock):
+            work = Path(tempfile.mkdtemp(dir=self.directory, prefix=f"{_BUILDING}{os.getpid()}-"))
+            try:
+                yield work
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+
+    def store(
+        self, key: str, component: Path, compiled: Path, imports: tuple[str, ...], exports: tuple[str, ...]
+    ) -> Entry:
+        """Move two finished files into the cache, whole or not at all."""
+        staged = Path(tempfile.mkdtemp(dir=self.directory, prefix=f"{_BUILDING}{os.getpid()}-"))
+        component.replace(staged / COMPONENT)
+        compiled.replace(staged / COMPILED)
+        entry = Entry(
+            self.directory / key, digest_of(staged / COMPONENT), digest_of(staged / COMPILED), imports, exports
+        )
+        value = {"component": entry.component, "compiled": entry.compiled, "imports": imports, "exports": exports}
+        (staged / ENTRY).write_bytes(canonical_json(value))
+        self.discard(key)
+        staged.rename(entry.directory)
+        return entry
+
+    def _sweep(self) -> None:
+        """Remove what builders that no longer run left behind."""
+        for path in self.directory.glob(f"{_BUILDING}*"):
+            if not _alive(path.name.removeprefix(_BUILDING).partition("-")[0]):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def digest_of(path: Path) -> str:
+    """`sha256:…` of a file, "" when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return f"sha256:{file_digest(file, 'sha256').hexdigest()}"
+    except OSError:
+        return ""
+
+
+def _alive(pid: str) -> bool:
+    return Path("/proc", pid).is_dir()

@@ -1,0 +1,72 @@
+"""What a person sees of a build: a line per function while it runs, a table when it is done.
+
+with show_progress(console) as progress:
+    results = build(names, root=root, signer=signer, progress=progress)
+console.print(results_table(results))
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from builder.pipeline import STAGES, BuildResult
+from builder.pipeline import Progress as OnStage
+
+MIB = 1024 * 1024
+
+
+@contextmanager
+def show_progress(console: Console) -> Iterator[OnStage]:
+    """A bar per function. Use as `build(progress=…)`."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[stage]}"))
+    with Progress(*columns, TimeElapsedColumn(), console=console) as bars:
+        tasks: dict[str, Any] = {}
+
+        def on_stage(name: str, stage: str) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=len(STAGES) - 1, stage=stage)
+            bars.update(tasks[name], completed=STAGES.index(stage), stage=stage)
+
+        yield on_stage
+
+
+def results_table(results: Sequence[BuildResult]) -> Table:
+    """Name, world, sizes, imports, digest and time of each component."""
+    table = Table(title="components", title_justify="left")
+    for heading in ("function", "world", "size", "native", "imports", "digest", "time"):
+        table.add_column(heading, justify="right" if heading in ("size", "native", "time") else "left")
+    for result in results:
+        table.add_row(
+            result.name,
+            result.manifest.world,
+            f"{result.size / MIB:.1f} MiB",
+            f"{result.compiled_size / MIB:.1f} MiB",
+            ", ".join(result.manifest.imports) or "none",
+            result.manifest.component.removeprefix("sha256:")[:12],
+            f"{result.seconds:.1f} s" + (" (cached)" if result.cached else ""),
+        )
+    return table
+
+
+def results_json(results: Sequence[BuildResult]) -> list[Mapping[str, Any]]:
+    """The same for machines: sizes in bytes, times in seconds, full digests."""
+    return [
+        {
+            "name": result.name,
+            "directory": str(result.directory),
+            "world": result.manifest.world,
+            "component": result.manifest.component,
+            "compiled": result.manifest.compiled,
+            "imports": list(result.manifest.imports),
+            "exports": list(result.manifest.exports),
+            "size": result.size,
+            "compiled_size": result.compiled_size,
+            "seconds": round(result.seconds, 3),
+            "cached": result.cached,
+        }
+        for result in results
+    ]

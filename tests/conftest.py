@@ -1,0 +1,35 @@
+"""What tests of several rooms share: the real components, built once through the cache and signed by a test key."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from builder import build
+from consent_core.trust.keys import KeyStore
+from consent_core.trust.trust_file import TrustFile
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Components:
+    """Signed releases under `directory`, one folder per function; `store` signed them and `trust` verifies them."""
+
+    directory: Path
+    store: KeyStore
+    trust: TrustFile
+
+    def __getitem__(self, name: str) -> Path:
+        return self.directory / name
+
+
+@pytest.fixture(scope="session")
+def components() -> Components:
+    """Every shipped function as a component. The first run takes most of a minute, later ones a fraction of a second."""
+    keys = ROOT / "build" / "test-keys"
+    keys.mkdir(parents=True, exist_ok=True)
+    store = KeyStore.open(keys, create=True)
+    out = ROOT / "build" / "test-components"
+    build(root=ROOT, out=out, signer=store.current("component"))
+    return Components(out, store, store.trust_file())
