@@ -151,3 +151,6 @@ def day_of(at: int) -> str:
 
 def _bound(below: int | None) -> int:
     return 2**62 if below is None else below
+
+
+__all__ = ["DAY_S", "MAX_ROWS", "RETENTION_S", "History", "Interaction", "Kept", "day_of"]

@@ -1,0 +1,76 @@
+"""Whether a signed answer of the revocation log may be believed, given what this POP already knows.
+
+Only judges: no network, no disk, no clock, and no opinion on what a refusal leads to (that is `follower`'s). In order:
+form and signature, nonce (both in `formats.revocation`), the signing key's standing, origin, head, sequence.
+Modelled on python-tuf's `TrustedMetadataSet`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from consent_core.errors import Untrusted
+from consent_core.formats.revocation import Answer, Entry, Snapshot, Trust, open_answer, open_snapshot
+from consent_core.formats.token import Key
+from runtime_host.pop.stores.revocations import Position
+
+# Codes that only the log itself can cause: somebody with its key says something that cannot be.
+ALARMS = frozenset({"log-origin", "log-rewind", "log-gap"})
+
+
+class LogTrust(Trust, Protocol):
+    """The trust file, as far as it is needed here."""
+
+    def keys(self, role: str, now: int | None = None) -> Sequence[Key]:
+        """The public keys of a role, with `now` only those valid then."""
+        ...
+
+
+class Judge:
+    """Judges answers to one POP. `revoked(kid)`: whether the log has taken that key away."""
+
+    def __init__(self, trust: LogTrust, revoked: Callable[[str], bool]) -> None:
+        self._trust = trust
+        self._revoked = revoked
+
+    def answer(self, data: bytes, nonce: str, known: Position, now: int) -> Answer:
+        """An answer to the poll with `nonce` that asked for what follows `known.position`.
+
+        Args:   now: Unix seconds by this POP's wall clock; the log's own time is believed where it is later.
+        Raises: Untrusted("log-…" | "trust-…" | "json-malformed").
+        """
+        answer = open_answer(data, self._trust, nonce)
+        self._check_key(answer.kid, max(now, answer.at))
+        _check_continuity(answer, known)
+        _check_sequence(answer.entries, answer.head, known.position)
+        return answer
+
+    def snapshot(self, data: bytes, nonce: str, known: Position, now: int) -> Snapshot:
+        """A snapshot for a POP whose position the log no longer reaches back to. Raises: as `answer`."""
+        snapshot = open_snapshot(data, self._trust, nonce)
+        self._check_key(snapshot.kid, max(now, snapshot.at))
+        _check_continuity(snapshot, known)
+        if snapshot.through <= known.position:
+            raise Untrusted("log-gap", "the snapshot leads nowhere")
+        return snapshot
+
+    def _check_key(self, kid: str, now: int) -> None:
+        if self._revoked(kid):
+            raise Untrusted("log-key-revoked", "signed by a key that the log took away")
+        if all(key.kid != kid for key in self._trust.keys("log", now)):
+            raise Untrusted("trust-key-expired", "the log key is out of force")
+
+
+def _check_continuity(answer: Answer | Snapshot, known: Position) -> None:
+    """The same log as before, and not shorter than it ever was."""
+    if known.origin is not None and answer.origin != known.origin:
+        raise Untrusted("log-origin", "another log than the one this POP follows")
+    if answer.head < max(known.head, known.position):
+        raise Untrusted("log-rewind", f"the head went back from {max(known.head, known.position)} to {answer.head}")
+
+
+def _check_sequence(entries: Sequence[Entry], head: int, position: int) -> None:
+    """The entries follow the position at once, and none are held back. Their own order is `open_answer`'s."""
+    if entries and entries[0].seq != position + 1:
+        raise Untrusted("log-gap", f"expected entry {position + 1}, got {entries[0].seq}")
+    if not entries and head > position:
+        raise Untrusted("log-gap", f"{head - position} entries held back")

@@ -1,0 +1,137 @@
+"""Follows the signed policy bundle: fetch, judge, keep on disk, put in force. The last good one stays in force.
+
+A bundle that is unsigned, signed by a key nobody trusts, foreign, damaged, or older than what was ever in force here
+is refused (`Untrusted`, counted by the caller); whatever is on disk is judged again at every start. The log says which
+policy is demanded: one that this POP does not have for longer than the sync bound ends personalisation, because "the
+last good one" must not be a way to keep an old policy alive.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from consent_core.clock import Clock
+from consent_core.crash import crash_point
+from consent_core.errors import Unavailable, Untrusted
+from consent_core.trust.files import write_atomically
+from runtime_host.pop.stores.policies import Policies
+from runtime_host.pop.sync.fetch import ControlPlane
+
+PATH = "/v1/policy/bundle"
+FILE = "policy-bundle.tar.gz"
+MAX_BYTES = 16_777_216  # a few hundred rows and some Rego are well below
+
+
+class Bundle(Protocol):
+    """A verified policy bundle, as far as following it needs."""
+
+    @property
+    def hash(self) -> str:
+        """The policy hash, `sha256:…`."""
+        ...
+
+    @property
+    def revision(self) -> int:
+        """Rises with every publication."""
+        ...
+
+    @property
+    def table(self) -> Any:
+        """The decision table; whoever looks things up knows its type."""
+        ...
+
+    @property
+    def previous(self) -> tuple[str, ...]:
+        """Hashes of the policies before it."""
+        ...
+
+
+# open(bytes, min_revision) -> a verified bundle; raises Untrusted
+Open = Callable[[bytes, int], Bundle]
+
+
+class PolicyFollower:
+    """The policy of one POP. `active`: in force, None before the first. `generation` rises when that changes."""
+
+    def __init__(self, home: Path, known: Policies, control_plane: ControlPlane, clock: Clock, opener: Open) -> None:
+        self._path = home / FILE
+        self._policies = known
+        self._control_plane = control_plane
+        self._clock = clock
+        self._open = opener
+        self._fetching = asyncio.Lock()
+        self._etag: str | None = None
+        self._revision = max((policy.revision for policy in known.known()), default=0)
+        self._older = {policy.hash for policy in known.known()}
+        self._lacking_since: float | None = None
+        self.active: Bundle | None = None
+        self.since: int | None = None
+        self.generation = 0
+
+    def load(self) -> None:
+        """Put the last good bundle in force again. Raises: Untrusted (then none is, until one is fetched)."""
+        if self._path.exists():
+            self._activate(self._judged(self._path.read_bytes()))
+
+    async def fetch(self) -> bool:
+        """Ask for a newer bundle; whether one came into force. Raises: Untrusted, Unavailable; nothing changed then."""
+        async with self._fetching:
+            headers = {} if self._etag is None else {"if-none-match": self._etag}
+            reply = await self._control_plane.get(PATH, headers=headers, limit={200: MAX_BYTES})
+            if reply.status == 304:
+                return False
+            if reply.status != 200:
+                raise Unavailable("control-plane-failed", f"the policy bundle answered {reply.status}")
+            bundle = self._judged(reply.body)
+            new = self.active is None or bundle.hash != self.active.hash
+            if new:
+                self._keep(reply.body)
+                self._activate(bundle)
+            self._etag = reply.headers.get("etag")
+            return new
+
+    def hash_status(self, policy_hash: str) -> str:
+        """`current`, `older` (known, no longer in force) or `unknown`."""
+        if self.active is None:
+            return "unknown"
+        if policy_hash == self.active.hash:
+            return "current"
+        return "older" if policy_hash in self._older else "unknown"
+
+    def lacking(self) -> bool:
+        """Whether the log demands a policy that this POP has never had."""
+        demanded = self._policies.demanded()
+        lacks = demanded is not None and self.hash_status(demanded) == "unknown"
+        if not lacks:
+            self._lacking_since = None
+        elif self._lacking_since is None:
+            self._lacking_since = self._clock.elapsed()
+        return lacks
+
+    def lacking_for(self) -> float:
+        """Seconds since a demanded policy was first found lacking; 0 if none is."""
+        return 0.0 if self._lacking_since is None else self._clock.elapsed() - self._lacking_since
+
+    def _judged(self, data: bytes) -> Bundle:
+        bundle = self._open(data, self._revision)
+        if self.active is not None and bundle.revision == self.active.revision and bundle.hash != self.active.hash:
+            raise Untrusted("policy-conflict", f"two different bundles of revision {bundle.revision}")
+        return bundle
+
+    def _keep(self, data: bytes) -> None:
+        crash_point("policy-judged")
+        try:
+            write_atomically(self._path, data)
+        except OSError as error:
+            raise Unavailable("store-io", f"cannot keep the policy bundle: {error.strerror}") from error
+        crash_point("policy-kept")
+
+    def _activate(self, bundle: Bundle) -> None:
+        self._policies.activated(bundle.hash, bundle.revision)
+        crash_point("policy-noted")
+        self._older |= {bundle.hash, *bundle.previous}
+        self._revision = bundle.revision
+        self.active, self.since = bundle, self._clock.now()
+        self.generation += 1
+        self.lacking()

@@ -1,0 +1,266 @@
+"""The sync room of one POP as a whole: what requests may ask at any moment, and the errands behind it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from consent_core.clock import Clock
+from consent_core.errors import ConsentEdgeError, Untrusted
+from consent_core.formats.token import Key
+from consent_core.trust.trust_file import TrustFile
+from runtime_host.pop.stores import Change, PopStore, Withdrawal
+from runtime_host.pop.sync.config import SyncConfig
+from runtime_host.pop.sync.errand import Errand
+from runtime_host.pop.sync.fetch import ControlPlane
+from runtime_host.pop.sync.follower import LogFollower, random_nonce
+from runtime_host.pop.sync.forwarder import Forwarder
+from runtime_host.pop.sync.freshness import Freshness
+from runtime_host.pop.sync.judge import Judge
+from runtime_host.pop.sync.keys import KeyFollower
+from runtime_host.pop.sync.policy import Bundle, Open, PolicyFollower
+from runtime_host.pop.sync.push import listen
+from runtime_host.pop.sync.reports import Reporter
+
+Listener = Callable[[Change], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncStatus:
+    """How this POP stands, for `/readyz` and operators. `age_s`: of the last good answer; `alarm`: see `judge`."""
+
+    in_sync: bool
+    age_s: float | None
+    revocation_seq: int
+    policy_hash: str | None
+    policy_revision: int | None
+    policy_since: int | None
+    alarm: str | None
+    untrusted: Mapping[str, int]
+    unavailable: Mapping[str, int]
+    outbox_pending: int
+    outbox_refused: int
+
+
+class Sync:
+    """One POP's link to the control plane.
+
+    Args: opener: opens a policy bundle (default: `consent_core.policy`).  nonce: makes poll nonces.
+          report: what else a status report says (`releases`, `audit_head`), asked at each report.
+    State: everything lives on the event loop's thread; `untrusted` and `unavailable` count refusals by code.
+    """
+
+    def __init__(
+        self,
+        config: SyncConfig,
+        store: PopStore,
+        trust: TrustFile,
+        client: httpx.AsyncClient,
+        clock: Clock,
+        *,
+        opener: Open | None = None,
+        nonce: Callable[[], str] = random_nonce,
+        report: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
+        self.config = config
+        self.store = store
+        self.untrusted: Counter[str] = Counter()
+        self.unavailable: Counter[str] = Counter()
+        self._clock = clock
+        self._client = client
+        self._report = report
+        self._listeners: list[Listener] = []
+        revocations = store.revocations
+        plane = ControlPlane(client, config.timeout_s)
+        self._freshness = Freshness(clock, config.fresh_s)
+        self._log = LogFollower(store, Judge(trust, revocations.key_revoked), plane, self._freshness, clock, nonce)
+        self._policy = PolicyFollower(config.home, store.policies, plane, clock, opener or _opener(trust))
+        self._keys = KeyFollower(
+            config.home, trust.keys("token"), plane, clock, config.keys_wanted_s, revocations.key_revoked
+        )
+        self._forwarder = Forwarder(config.pop, store, plane)
+        self._reporter = Reporter(config.pop, store, plane, self._state)
+        self._poll_errand = self._errand(self.poll, config.poll_s, "poll")
+        self._policy_errand = self._errand(self.fetch_policy, config.bundle_s, "policy")
+        self._keys_errand = self._errand(self._keys.fetch, config.keys_s, "keys")
+        self._outbox_errand = self._errand(self._forwarder.forward, config.poll_s, "outbox")
+        self._status_errand = self._errand(self._reporter.report, config.status_s, "status")
+        self._sweep_errand = self._errand(self.sweep, config.sweep_s, "sweep")
+        self._policy_wanted_at = float("-inf")
+        self._load()
+
+    # What requests ask. None of it waits.
+
+    def in_sync(self) -> bool:
+        """Whether the control plane answered a poll sent less than `fresh_s` ago, and its demanded policy came."""
+        return self._freshness.fresh() and self._policy.lacking_for() < self.config.fresh_s
+
+    @property
+    def generation(self) -> int:
+        """Rises with every change of denials, keys or policy."""
+        return self.store.revocations.generation + self._policy.generation + self._keys.generation
+
+    @property
+    def policy(self) -> Bundle | None:
+        """The policy in force."""
+        return self._policy.active
+
+    def hash_status(self, policy_hash: str) -> str:
+        """`current`, `older` or `unknown`."""
+        return self._policy.hash_status(policy_hash)
+
+    def denied(self, subject: str, ver: int) -> frozenset[str]:
+        """The categories that a token of this subject and version has lost."""
+        return self.store.revocations.denied(subject, ver)
+
+    def keys(self) -> tuple[Key, ...]:
+        """The keys that may have signed a token."""
+        return self._keys.keys()
+
+    def key_revoked(self, kid: str) -> bool:
+        """Whether the log took this key away."""
+        return self.store.revocations.key_revoked(kid)
+
+    def now(self) -> int:
+        """The wall clock, or the control plane's signed time where that is later: expired stays expired."""
+        return max(self._clock.now(), self._freshness.signed_now() or 0)
+
+    # What requests cause.
+
+    def request_sync(self) -> None:
+        """A token names something unknown: fetch soon, one at a time, not more often than `wanted_s`."""
+        now = self._clock.elapsed()
+        if self._keys.wanted():
+            self._keys_errand.wake()
+        if now - self._policy_wanted_at >= self.config.wanted_s:
+            self._policy_wanted_at = now
+            self._policy_errand.wake()
+
+    def request_key(self, kid: str) -> None:
+        """A token names an unknown key: fetch the set soon, unless that was just tried."""
+        if self._keys.wanted(kid):
+            self._keys_errand.wake()
+
+    def withdraw(self, withdrawal: Withdrawal) -> None:
+        """Put a "no" in force here, durably, then see that it is forwarded. Raises: Unavailable("store-io")."""
+        change = self.store.withdraw(withdrawal)
+        if change is not None:
+            self._tell((change,))
+        self._outbox_errand.wake()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every change once it is in force; call what comes back to stop."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def hint(self) -> None:
+        """Somebody says there is news: poll now."""
+        self._poll_errand.wake()
+
+    # The errands. Each may also be called directly, by whoever owns the time.
+
+    async def run(self) -> None:
+        """Follow the control plane until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            if self.config.push:
+                config = self.config
+                group.create_task(listen(self._client, self.hint, config.timeout_s, config.push_silence_s))
+            for errand in (
+                self._poll_errand,
+                self._policy_errand,
+                self._keys_errand,
+                self._outbox_errand,
+                self._status_errand,
+                self._sweep_errand,
+            ):
+                group.create_task(errand.run())
+
+    async def poll(self) -> tuple[Change, ...]:
+        """Ask the log and apply what is new. Raises: Untrusted, Unavailable."""
+        changes = await self._log.poll()
+        self._tell(changes)
+        if any(change.kind == "key" for change in changes):
+            self._keys_errand.wake()
+        if self._policy.lacking():
+            self._policy_errand.wake()
+        if changes:
+            self._status_errand.wake()
+        return changes
+
+    async def fetch_policy(self) -> bool:
+        """Ask for a newer policy. Raises: Untrusted, Unavailable."""
+        new = await self._policy.fetch()
+        if new:
+            self._status_errand.wake()
+        return new
+
+    async def fetch_keys(self) -> None:
+        """Ask for the token keys. Raises: Untrusted, Unavailable."""
+        await self._keys.fetch()
+
+    async def forward(self) -> int:
+        """Forward withdrawals; how many ended. Raises: Untrusted, Unavailable."""
+        return await self._forwarder.forward()
+
+    async def report(self) -> None:
+        """Send a status report. Raises: Unavailable."""
+        await self._reporter.report()
+
+    async def sweep(self) -> None:
+        """Delete what ran out."""
+        self.store.sweep(self._freshness.signed_now())
+
+    def status(self) -> SyncStatus:
+        """How this POP stands."""
+        policy = self._policy.active
+        return SyncStatus(
+            in_sync=self.in_sync(),
+            age_s=self._freshness.age(),
+            revocation_seq=self.store.revocations.position.position,
+            policy_hash=None if policy is None else policy.hash,
+            policy_revision=None if policy is None else policy.revision,
+            policy_since=self._policy.since,
+            alarm=self._log.alarm,
+            untrusted=dict(self.untrusted),
+            unavailable=dict(self.unavailable),
+            outbox_pending=len(self.store.outbox.pending()),
+            outbox_refused=len(self.store.outbox.refused()),
+        )
+
+    def count(self, error: ConsentEdgeError) -> None:
+        """Count a failure under its family and code."""
+        (self.untrusted if isinstance(error, Untrusted) else self.unavailable)[error.code] += 1
+
+    def _load(self) -> None:
+        try:
+            self._policy.load()
+        except Untrusted as error:
+            self.count(error)
+        self._policy.lacking()
+
+    def _errand(self, action: Callable[[], Any], every_s: float, name: str) -> Errand:
+        return Errand(action, every_s, min(self.config.retry_s, every_s), self.count, f"{self.config.pop}/{name}")
+
+    def _tell(self, changes: tuple[Change, ...]) -> None:
+        for change in changes:
+            for listener in tuple(self._listeners):
+                listener(change)
+
+    def _state(self) -> dict[str, Any]:
+        policy = self._policy.active
+        return {
+            "policy_hash": None if policy is None else policy.hash,
+            "revocation_seq": self.store.revocations.position.position,
+            "releases": [],
+            "audit_head": None,
+            **self._report(),
+        }
+
+
+def _opener(trust: TrustFile) -> Open:
+    from consent_core.policy.bundle import open_bundle
+
+    return lambda data, min_revision: open_bundle(data, trust, min_revision=min_revision)
