@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 
-from builder import toolchain
+from builder import gate, toolchain
 from builder.source import FunctionSource
 from consent_core.formats.canonical import canonical_json, sha256_digest
 from consent_core.trust.files import locked
@@ -25,8 +25,8 @@ from runtime_host.wasm.engine import engine_fingerprint
 COMPONENT, COMPILED, ENTRY = "component.wasm", "component.cwasm", "entry.json"
 _BUILDING = ".building-"
 
-# A change to how tools are called makes other components of the same sources.
-_RECIPE = sha256_digest(Path(toolchain.__file__).read_bytes())
+# A change to how tools are called, or to what the gate records, makes other entries of the same sources.
+_RECIPE = sha256_digest(b"".join(Path(str(module.__file__)).read_bytes() for module in (toolchain, gate)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ class Components:
 
 @pytest.fixture(scope="session")
 def components() -> Components:
-    """Every shipped function as a component. The first run takes most of a minute, later ones a fraction of a second."""
+    """Every shipped function as a component: most of a minute the first time, a fraction of a second later."""
     keys = ROOT / "build" / "test-keys"
     keys.mkdir(parents=True, exist_ok=True)
     store = KeyStore.open(keys, create=True)
