@@ -1,0 +1,1 @@
+"""The demo shop, Northlight: pages, asset catalogue, and the program that paints its pictures."""
