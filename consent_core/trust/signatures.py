@@ -16,6 +16,12 @@ KEY_BYTES = {"ed25519": 32, "es256": 65}
 
 _Check = Callable[[bytes, bytes], None]
 
+# y of the points whose order divides 8. Such a key "verifies" signatures that nobody made, and OpenSSL accepts it.
+# Source: RFC 8032 section 5.1 for the curve; the verifier component refuses the same keys.
+_P = 2**255 - 19
+_Y8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_SMALL_ORDER_Y = frozenset({0, 1, _P - 1, _Y8, _P - _Y8})
+
 
 def verify_signature(algorithm: str, key: bytes, message: bytes, signature: bytes) -> None:
     """Return if `key` (32 raw bytes, or 65 of SEC 1) made `signature` (64 raw bytes) over `message`.
@@ -35,6 +41,8 @@ def verify_signature(algorithm: str, key: bytes, message: bytes, signature: byte
 def _check(algorithm: str, key: bytes) -> _Check:
     """The check by one public key, which is decoded once."""
     if algorithm == "ed25519":
+        if int.from_bytes(key, "little") % 2**255 % _P in _SMALL_ORDER_Y:
+            raise ValueError("an ed25519 key of small order")
         return Ed25519PublicKey.from_public_bytes(key).verify
     if algorithm == "es256" and len(key) == KEY_BYTES["es256"]:
         return _es256(EllipticCurvePublicKey.from_encoded_point(SECP256R1(), key))
