@@ -31,6 +31,10 @@ class Policies:
         """Every policy that was ever in force here, lowest revision first."""
         return tuple(KnownPolicy(*row) for row in self._db.rows("SELECT hash, revision, at FROM policies ORDER BY 2"))
 
+    def newest(self) -> KnownPolicy | None:
+        """The one of the highest revision."""
+        return max(self.known(), key=lambda policy: policy.revision, default=None)
+
     def demand(self, policy_hash: str, seq: int) -> None:
         """Note that the log says which policy is to be in force, inside the transaction that applies the entry."""
         self._db.run("UPDATE demanded SET hash=?, seq=? WHERE seq<?", (policy_hash, seq, seq))

@@ -86,6 +86,8 @@ class LogFollower:
             return self._judge.answer(reply.body, nonce, known, now)
         if reply.status == 410:
             return self._judge.snapshot(reply.body, nonce, known, now)
+        if reply.status == 409:  # unsigned, but it only ever closes
+            raise Untrusted("log-rewind", f"the log says that it never gave entry {known.position}")
         raise Unavailable("control-plane-failed", f"the log answered {reply.status}")
 
     def _take(self, answer: Answer | Snapshot) -> tuple[Change, ...]:

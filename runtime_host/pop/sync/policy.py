@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from consent_core.clock import Clock
 from consent_core.crash import crash_point
-from consent_core.errors import Unavailable, Untrusted
+from consent_core.errors import Unavailable
 from consent_core.trust.files import write_atomically
 from runtime_host.pop.stores.policies import Policies
 from runtime_host.pop.sync.fetch import ControlPlane
@@ -47,8 +47,8 @@ class Bundle(Protocol):
         ...
 
 
-# open(bytes, min_revision) -> a verified bundle; raises Untrusted
-Open = Callable[[bytes, int], Bundle]
+# open(bytes, min_revision, hash of that revision) -> a verified bundle; raises Untrusted
+Open = Callable[[bytes, int, str | None], Bundle]
 
 
 class PolicyFollower:
@@ -62,7 +62,7 @@ class PolicyFollower:
         self._open = opener
         self._fetching = asyncio.Lock()
         self._etag: str | None = None
-        self._revision = max((policy.revision for policy in known.known()), default=0)
+        self._newest = known.newest()
         self._older = {policy.hash for policy in known.known()}
         self._lacking_since: float | None = None
         self.active: Bundle | None = None
@@ -114,10 +114,9 @@ class PolicyFollower:
         return 0.0 if self._lacking_since is None else self._clock.elapsed() - self._lacking_since
 
     def _judged(self, data: bytes) -> Bundle:
-        bundle = self._open(data, self._revision)
-        if self.active is not None and bundle.revision == self.active.revision and bundle.hash != self.active.hash:
-            raise Untrusted("policy-conflict", f"two different bundles of revision {bundle.revision}")
-        return bundle
+        """Not older than what was ever in force here, and never two policies of one revision."""
+        newest = self._newest
+        return self._open(data, 0, None) if newest is None else self._open(data, newest.revision, newest.hash)
 
     def _keep(self, data: bytes) -> None:
         crash_point("policy-judged")
@@ -129,9 +128,9 @@ class PolicyFollower:
 
     def _activate(self, bundle: Bundle) -> None:
         self._policies.activated(bundle.hash, bundle.revision)
+        self._newest = self._policies.newest()
         crash_point("policy-noted")
         self._older |= {bundle.hash, *bundle.previous}
-        self._revision = bundle.revision
         self.active, self.since = bundle, self._clock.now()
         self.generation += 1
         self.lacking()

@@ -11,6 +11,7 @@ import httpx
 from consent_core.clock import Clock
 from consent_core.errors import ConsentEdgeError, Untrusted
 from consent_core.formats.token import Key
+from consent_core.policy.bundle import open_bundle
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.stores import Change, PopStore, Withdrawal
 from runtime_host.pop.sync.config import SyncConfig
@@ -261,6 +262,4 @@ class Sync:
 
 
 def _opener(trust: TrustFile) -> Open:
-    from consent_core.policy.bundle import open_bundle
-
-    return lambda data, min_revision: open_bundle(data, trust, min_revision=min_revision)
+    return lambda data, revision, known: open_bundle(data, trust, min_revision=revision, current_hash=known)
