@@ -5,7 +5,8 @@ happens at scrape time. Distributions of the hot path are a collector of their o
 OpenTelemetry has no observable histogram; further readers (OTLP) see counters and gauges.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -24,6 +25,8 @@ PAGE_TYPE = CONTENT_TYPE_LATEST
 
 # Returns the present value; called at scrape time, on the scraping thread.
 Gauge = Callable[[], float]
+# Returns counts by label values that somebody else keeps; called at scrape time.
+Source = Callable[[], Mapping[tuple[str, ...], int]]
 
 
 class Metrics:
@@ -38,6 +41,7 @@ class Metrics:
         self._meter = self._provider.get_meter("consent_edge")
         self._tallies: dict[str, Tally] = {}
         self._spreads: dict[str, Spread] = {}
+        self._sources: dict[str, list[Source]] = {}
         self._registry.register(_Distributions(self._spreads, instance))
 
     def tally(self, name: str) -> Tally:
@@ -46,7 +50,7 @@ class Metrics:
             metric = _known(name, Kind.COUNTER)
             tally = self._tallies[name] = Tally(metric.labels)
             self._meter.create_observable_counter(
-                name, callbacks=[self._counts(tally)], unit=metric.unit, description=metric.description
+                name, callbacks=[self._counts(name, tally)], unit=metric.unit, description=metric.description
             )
         return self._tallies[name]
 
@@ -56,6 +60,11 @@ class Metrics:
             metric = _known(name, Kind.HISTOGRAM)
             self._spreads[name] = Spread(metric.labels, metric.bounds)
         return self._spreads[name]
+
+    def add_source(self, name: str, source: Source) -> None:
+        """Add counts kept elsewhere to the counter `name`."""
+        self.tally(name)
+        self._sources.setdefault(name, []).append(source)
 
     def watch(self, name: str, read: Gauge) -> None:
         """Show `read()` as the label-free counter or gauge `name` at every scrape."""
@@ -75,9 +84,12 @@ class Metrics:
         """Stop the readers. The page is empty afterwards."""
         self._provider.shutdown()
 
-    def _counts(self, tally: Tally) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def _counts(self, name: str, tally: Tally) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def read(_: CallbackOptions) -> Iterable[Observation]:
-            for values, count in list(tally.counts.items()):
+            counts = Counter(tally.counts)
+            for source in self._sources.get(name, ()):
+                counts.update(source())
+            for values, count in counts.items():
                 yield Observation(count, {**dict(zip(tally.labels, values, strict=True)), "pop": self._instance})
 
         return read

@@ -1,4 +1,4 @@
-"""Decisions: from memory, or from the component in a fresh sandbox, and what a decision must look like to be used.
+"""Decisions: from memory, or from the component in a fresh sandbox.
 
 A decision depends on the component, the slot, the signals, the candidates and the entropy; these are the whole key of
 the memory, so two visitors with equal signals share an entry and no entry names a visitor.
@@ -7,10 +7,9 @@ the memory, so two visitors with equal signals share an entry and no entry names
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from consent_core.errors import Unavailable
 from consent_core.formats.canonical import canonical_json, sha256_digest
 from runtime_host.pop.serving.seams import Personalizer
-from runtime_host.wasm.contract import ADJUSTMENT_LIMIT, ENTROPY_VALUES, Candidate, Decision, Signals
+from runtime_host.wasm.contract import Candidate, Decision, Signals
 
 MemoKey = tuple[str, str, Signals, str, int]
 
@@ -45,13 +44,12 @@ class Decider:
         return decision
 
     async def decide(self, category: str, slot: "Offer", signals: Signals, entropy: int) -> Decision:
-        """Ask the component, check its answer, remember it.
+        """Ask the component and remember its answer, which the caller of the component has checked.
 
-        Raises: Rejected or Unavailable as the component's call does; Unavailable("decision-invalid").
+        Raises: Rejected (a decision error) or Unavailable("sandbox-…"); neither is remembered.
         """
         personalizer = self.personalizers[category]
         decision = await personalizer.adecide(slot.name, signals, slot.candidates, entropy)
-        check_decision(decision, slot.candidates)
         self._memo[personalizer.digest, slot.name, signals, slot.digest, entropy] = decision
         if len(self._memo) > self._entries:
             self._memo.popitem(last=False)
@@ -67,18 +65,3 @@ class Offer:
         self.name = name
         self.candidates = candidates
         self.digest = sha256_digest(canonical_json([[c.asset, [*c.tags], [*c.copies]] for c in candidates]))
-
-
-def check_decision(decision: Decision, candidates: tuple[Candidate, ...]) -> None:
-    """Refuse a decision that names what was not offered. Raises: Unavailable("decision-invalid")."""
-    chosen = next((candidate for candidate in candidates if candidate.asset == decision.asset), None)
-    if chosen is None:
-        raise Unavailable("decision-invalid", "the asset is not a candidate")
-    if decision.copy not in chosen.copies:
-        raise Unavailable("decision-invalid", "the copy was not offered with this asset")
-    adjustment = decision.adjustment
-    for value in (adjustment.brightness, adjustment.saturation, adjustment.warmth):
-        if not -ADJUSTMENT_LIMIT <= value <= ADJUSTMENT_LIMIT:
-            raise Unavailable("decision-invalid", f"adjustment: expected -{ADJUSTMENT_LIMIT} to {ADJUSTMENT_LIMIT}")
-    if not 1 <= decision.propensity <= ENTROPY_VALUES:
-        raise Unavailable("decision-invalid", f"propensity: expected 1 to {ENTROPY_VALUES}")

@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
-from consent_core.clock import Clock
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
 from consent_core.formats import token
 from consent_core.formats.catalogue import Slot
@@ -98,7 +97,6 @@ class Pipeline:
     def __init__(
         self,
         rules: Rules,
-        clock: Clock,
         standing: Standing,
         validator: Validator,
         tokens: TokenCache,
@@ -111,9 +109,13 @@ class Pipeline:
         self.decider = decider
         self.recent = recent
         self._rules = rules
-        self._clock = clock
         self._validator = validator
         self._counters = counters
+        self._to_identity: tuple[tuple[int, Stage], ...] = (
+            (0, self._credentials),
+            (0, self._recall),
+            (1, self._validate_always),
+        )
         self._to_grant: tuple[tuple[int, Stage], ...] = (
             (0, self._credentials),
             (0, self._recall),
@@ -131,6 +133,10 @@ class Pipeline:
         """Find out what is effective for this request. Raises: Rejected("credential-conflict")."""
         await self._run(visit, self._to_grant)
 
+    async def identify(self, visit: Visit) -> None:
+        """Find out whose token this is, even while not in sync: to name who says "no", never to show anything."""
+        await self._run(visit, self._to_identity)
+
     async def decide(self, visit: Visit) -> None:
         """Find out what to show. Raises: Rejected("credential-conflict"); nothing else keeps a visitor from it."""
         started = perf_counter()
@@ -147,7 +153,7 @@ class Pipeline:
         if visit.decision is None:
             return True
         standing, known = self.standing, visit.known
-        if known is None or known.claims.exp <= self._clock.now() or not standing.in_sync():
+        if known is None or known.claims.exp <= self.standing.now() or not standing.in_sync():
             return False
         if standing.generation == visit.generation:
             return True
@@ -190,23 +196,28 @@ class Pipeline:
     def _recall(self, visit: Visit) -> None:
         visit.generation = self.standing.generation
         if visit.text is not None:
-            visit.known = self.tokens.recall(visit.text, self._validator.digest, self.standing, self._clock.now())
+            visit.known = self.tokens.recall(visit.text, self._validator.digest, self.standing, self.standing.now())
 
     def _validate(self, visit: Visit) -> Awaitable[None] | None:
-        if visit.text is None or visit.known is not None or not self.standing.in_sync():
+        return self._validate_always(visit) if self.standing.in_sync() else None
+
+    def _validate_always(self, visit: Visit) -> Awaitable[None] | None:
+        if visit.text is None or visit.known is not None:
             return None
         return self._ask_validator(visit, visit.text)
 
     async def _ask_validator(self, visit: Visit, received: bytes) -> None:
         text = _as_text(received)
-        expected = token.Expectation(self._rules.issuer, token.AUDIENCE, self._clock.now(), self._rules.leeway_s)
-        digest = self._validator.digest
+        expected = token.Expectation(self._rules.issuer, token.AUDIENCE, self.standing.now(), self._rules.leeway_s)
+        digest, started = self._validator.digest, perf_counter()
         try:
             claims = await self._validator.avalidate(text, self.standing.keys(), expected)
         except Rejected as error:
             if error.code == "token-kid":
-                self.standing.request_sync()
+                self.standing.request_key(token.parse(text).kid)
             raise
+        finally:
+            self._counters.sandbox_seconds.observe(perf_counter() - started, "consent-validation")
         kid = token.parse(text).kid
         check_key(kid, self.standing)
         visit.generation = self.standing.generation
@@ -245,7 +256,7 @@ class Pipeline:
 
     def _entropy(self, known: KnownToken, slot: str) -> int:
         """The day's entropy of this visitor in this slot, computed once per token."""
-        now = self._clock.now()
+        now = self.standing.now()
         key = (slot, now // DAY_S)
         value = known.entropy.get(key)
         if value is None:
@@ -262,7 +273,11 @@ class Pipeline:
         return self._ask_personalizer(visit, visit.place.offer, visit.signals)
 
     async def _ask_personalizer(self, visit: Visit, offer: Offer, signals: Signals) -> None:
-        visit.decision = await self.decider.decide(visit.category, offer, signals, visit.entropy)
+        started = perf_counter()
+        try:
+            visit.decision = await self.decider.decide(visit.category, offer, signals, visit.entropy)
+        finally:
+            self._counters.sandbox_seconds.observe(perf_counter() - started, "personalization")
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +289,7 @@ class Counters:
     rejected: Tally
     unavailable: Tally
     decision_seconds: Spread
+    sandbox_seconds: Spread
 
 
 def places_of(slots: Mapping[str, Slot], offers: Mapping[str, Offer]) -> dict[str, Place]:

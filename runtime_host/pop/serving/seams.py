@@ -1,6 +1,6 @@
-"""What the pipeline needs from its neighbours, as protocols: the sync room, the history store and the two functions.
+"""What the pipeline needs from its neighbours, as protocols: the sync room and the two functions.
 
-The real ones are `runtime_host.pop.sync`, `runtime_host.pop.stores` and `runtime_host.wasm.functions`; their native
+The real ones are `runtime_host.pop.sync` and `runtime_host.wasm.functions`; their native
 twins fit the same holes.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from consent_core.formats.token import Claims, Expectation, Key
-from runtime_host.wasm.contract import Candidate, Decision, Interaction, Signals
+from runtime_host.wasm.contract import Candidate, Decision, Signals
 
 
 class Effective(Protocol):
@@ -80,6 +80,14 @@ class Standing(Protocol):
         """Whether the log took this key away."""
         ...
 
+    def now(self) -> int:
+        """Unix seconds: the wall clock, or the control plane's signed time where that is later."""
+        ...
+
+    def request_key(self, kid: str) -> None:
+        """A token names a key nobody published: fetch the keys soon, unless that was just tried."""
+        ...
+
     def request_sync(self) -> None:
         """Ask for one sync soon. At most one is under way, and they keep a distance."""
         ...
@@ -108,12 +116,4 @@ class Personalizer(Protocol):
 
     async def adecide(self, slot: str, signals: Signals, candidates: tuple[Candidate, ...], entropy: int) -> Decision:
         """One choice. Raises: Rejected(decision error), Unavailable(sandbox-…)."""
-        ...
-
-
-class History(Protocol):
-    """This POP's own record of what consenting visitors did."""
-
-    def recent(self, subject: str) -> tuple[Interaction, ...]:
-        """The visitor's interactions within retention, newest first."""
         ...

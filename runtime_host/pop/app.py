@@ -1,0 +1,275 @@
+"""One POP put together: stores, sync, caches, pipeline and the three listeners' applications.
+
+    pop = build_pop(config, Parts(trust, catalogue, validator, personalizers, client))
+    await pop.start()          # follow the control plane
+    pop.public_app             # ASGI; so are mesh_app and admin_app
+    await pop.stop()
+
+Everything that touches the world outside is an argument: the clock, the client to the control plane, the functions.
+`process` runs a POP behind real sockets; tests call its applications directly.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from consent_core.clock import Clock, SystemClock
+from consent_core.errors import Unavailable
+from consent_core.formats.rendition import RenditionKey
+from consent_core.telemetry.metrics import Metrics
+from consent_core.trust.mesh import Authorize, GuardSettings, MeshGuard, policy_authorizer
+from consent_core.trust.trust_file import TrustFile
+from runtime_host.pop.config import PopConfig, load_secret
+from runtime_host.pop.images.cache import RenditionCache
+from runtime_host.pop.images.loading import LoadedCatalogue
+from runtime_host.pop.images.renderer import Renderer
+from runtime_host.pop.serving.admin import Admin, healthz
+from runtime_host.pop.serving.answers import Answer
+from runtime_host.pop.serving.cookies import CookieNames
+from runtime_host.pop.serving.decisions import Decider, Offer
+from runtime_host.pop.serving.delivery import Delivery
+from runtime_host.pop.serving.ingress import App
+from runtime_host.pop.serving.mesh import Mesh
+from runtime_host.pop.serving.pipeline import Counters, Pipeline, Place, Rules, places_of
+from runtime_host.pop.serving.recent import Recent
+from runtime_host.pop.serving.routes.consent import ConsentDesk, Locality
+from runtime_host.pop.serving.routes.measures import Measures
+from runtime_host.pop.serving.routes.policy import PolicyPage
+from runtime_host.pop.serving.routes.site import Site
+from runtime_host.pop.serving.routes.stream import Streams
+from runtime_host.pop.serving.routing import Call, Route, Router, Tallies
+from runtime_host.pop.serving.seams import Personalizer, Validator
+from runtime_host.pop.serving.token_cache import TokenCache
+from runtime_host.pop.stores import Change, PopStore
+from runtime_host.pop.sync import Sync, SyncConfig
+from runtime_host.pop.sync.fetch import ControlPlane
+from runtime_host.wasm.contract import Candidate
+
+POP_KEY = "pop.key"
+RENDITION_KEY = "rendition.key"  # in the data directory: all POPs of a deployment open each other's addresses
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a POP is made of besides its configuration. `personalizers`: by category; `sites`: URL prefix to directory.
+
+    `client`: to the control plane's mesh listener, with base URL and identity settled. The caller closes it.
+    """
+
+    trust: TrustFile
+    catalogue: LoadedCatalogue
+    validator: Validator
+    personalizers: Mapping[str, Personalizer]
+    client: httpx.AsyncClient
+    sites: Mapping[str, Path]
+    sync: SyncConfig | None = None
+
+
+class Pop:
+    """A POP, assembled. Its attributes are for assembly and tests; requests go through the applications."""
+
+    def __init__(self, config: PopConfig, parts: Parts, clock: Clock) -> None:
+        self.config = config
+        self.clock = clock
+        self.metrics = Metrics("consent-edge-pop", config.pop)
+        self.store = PopStore(config.home / "pop.db", clock)
+        self.sync = Sync(
+            parts.sync or SyncConfig(pop=config.pop, home=config.home), self.store, parts.trust, parts.client, clock
+        )
+        self.renderer = Renderer(
+            parts.catalogue, RenditionCache(config.rendition_cache_bytes), threads=config.render_threads
+        )
+        self._geo = None if config.geo_header is None else config.geo_header.encode("ascii")
+        self._parts = parts
+        self._tasks: list[asyncio.Task[None]] = []
+        self.places = self._offers()
+        self.pipeline = self._pipeline()
+        self.delivery = Delivery(
+            self.pipeline, self.places, parts.catalogue, self.renderer, (_rendition_key(config.data / RENDITION_KEY),)
+        )
+        self.streams = Streams(lambda: self.sync.generation, config.max_streams, config.stream_ping_s)
+        self._watch()
+        tallies = self._tallies()
+        self.public_app: App = Router(self._public_routes(), tallies, self._geo, config.public_origins)
+        self.admin_app: App = Router(Admin(self.metrics, lambda: asdict(self.sync.status())).routes, tallies)
+        self.mesh_app: App = self._guarded(tallies)
+
+    async def start(self) -> None:
+        """Begin to follow the control plane. Until its first answer everybody gets the default."""
+        self._tasks = [asyncio.create_task(self.sync.run()), asyncio.create_task(self.streams.watch())]
+
+    async def stop(self) -> None:
+        """End streams and errands, then close the stores. What was answered is on disk."""
+        self.streams.close()
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self.renderer.close()
+        self.store.close()
+        self.metrics.close()
+
+    def _offers(self) -> dict[str, Place]:
+        catalogue = self._parts.catalogue
+        offers = {
+            name: Offer(
+                name,
+                tuple(Candidate(asset.id, asset.tags, asset.copies) for asset in catalogue.candidates(name)),
+            )
+            for name in catalogue.catalogue.slots
+        }
+        return places_of(catalogue.catalogue.slots, offers)
+
+    def _pipeline(self) -> Pipeline:
+        config, metrics = self.config, self.metrics
+        rules = Rules(
+            issuer=self._parts.trust.issuer,
+            leeway_s=config.token_leeway_s,
+            jurisdiction=config.jurisdiction,
+            geo_header=self._geo,
+            cookie=CookieNames.choose(config.secure_cookies).token,
+            pop_key=load_secret(config.home / POP_KEY),
+        )
+        counters = Counters(
+            decisions=metrics.tally("consent_edge_decisions"),
+            defaults=metrics.tally("consent_edge_defaults"),
+            rejected=metrics.tally("consent_edge_rejected"),
+            unavailable=metrics.tally("consent_edge_unavailable"),
+            decision_seconds=metrics.spread("consent_edge_decision_seconds"),
+            sandbox_seconds=metrics.spread("consent_edge_sandbox_seconds"),
+        )
+        return Pipeline(
+            rules,
+            self.sync,
+            self._parts.validator,
+            TokenCache(config.token_cache_entries),
+            Decider(self._parts.personalizers, config.decision_memo_entries),
+            Recent(self.store.history, self.clock),
+            counters,
+        )
+
+    def _public_routes(self) -> tuple[Route, ...]:
+        config = self.config
+        plane = ControlPlane(self._parts.client, config.control_plane_timeout_s)
+        locality = Locality(
+            config.pop,
+            config.jurisdiction,
+            self._geo,
+            CookieNames.choose(config.secure_cookies),
+            config.max_body_bytes,
+            config.age_band,
+        )
+        desk = ConsentDesk(
+            locality, self.clock, self.pipeline, self.delivery, self.store.sessions, self.sync, plane, self.streams
+        )
+        measures = Measures(self.pipeline, self.store.history, self.places, self.metrics, config.max_body_bytes)
+        return (
+            Route("images", "/v1/images/", {"GET": self._image}),
+            Route("renditions", "/v1/renditions/", {"GET": self._rendition}),
+            Route("slots", "/v1/slots/", {"GET": self._slot}),
+            Route("consent", "/v1/consent", {"GET": desk.read, "POST": desk.grant, "DELETE": desk.withdraw}),
+            Route("consent-refresh", "/v1/consent/refresh", {"POST": desk.refresh}),
+            Route("consent-stream", "/v1/consent/stream", {"GET": desk.stream}),
+            Route("policy", "/v1/policy", {"GET": PolicyPage(self.sync, config.jurisdiction, self._geo).get}),
+            Route("events", "/v1/events", {"POST": measures.events}),
+            Route("vitals", "/v1/vitals", {"POST": measures.vitals}),
+            Route("healthz", "/healthz", {"GET": healthz}),
+            Route("site", "/", {"GET": Site(self._parts.sites).get}),
+        )
+
+    async def _image(self, call: Call) -> Answer:
+        return await self.delivery.image(call.tail, call.query, call.headers)
+
+    async def _slot(self, call: Call) -> Answer:
+        return await self.delivery.slot(call.tail, call.query, call.headers)
+
+    async def _rendition(self, call: Call) -> Answer:
+        return await self.delivery.rendition(call.scope["raw_path"], call.query, call.headers)
+
+    def _guarded(self, tallies: Tallies) -> App:
+        """The mesh listener behind its guard, which authorises by the policy bundle in force."""
+        config = self.config
+        mesh = Mesh(config.pop, self.pipeline, self.delivery, self.sync.hint, config.max_body_bytes)
+        settings = GuardSettings(
+            trust_domain=self._parts.trust.trust_domain,
+            clock=self.clock,
+            authorize=_ByPolicyInForce(self.sync),
+            token_scopes=mesh.scopes,
+            refused=tallies.rejected.add,
+        )
+        return MeshGuard(Router(mesh.routes, tallies), settings)
+
+    def _tallies(self) -> Tallies:
+        metrics = self.metrics
+        return Tallies(
+            requests=metrics.tally("consent_edge_requests"),
+            rejected=metrics.tally("consent_edge_rejected"),
+            untrusted=metrics.tally("consent_edge_untrusted"),
+            unavailable=metrics.tally("consent_edge_unavailable"),
+        )
+
+    def _watch(self) -> None:
+        """Show at each scrape what others count, and note how long changes took to arrive."""
+        metrics, tokens, decider, cache = self.metrics, self.pipeline.tokens, self.pipeline.decider, self.renderer.cache
+        metrics.watch("consent_edge_token_cache_hits", lambda: tokens.hits)
+        metrics.watch("consent_edge_token_cache_misses", lambda: tokens.misses)
+        metrics.watch("consent_edge_token_cache_entries", lambda: len(tokens))
+        metrics.watch("consent_edge_decision_memo_hits", lambda: decider.hits)
+        metrics.watch("consent_edge_decision_memo_misses", lambda: decider.misses)
+        metrics.watch("consent_edge_decision_memo_entries", lambda: len(decider))
+        metrics.watch("consent_edge_asset_cache_hits", lambda: cache.hits)
+        metrics.watch("consent_edge_asset_cache_misses", lambda: cache.misses)
+        metrics.watch("consent_edge_asset_cache_entries", lambda: len(cache))
+        metrics.watch("consent_edge_asset_cache_bytes", lambda: cache.bytes)
+        metrics.watch("consent_edge_streams", lambda: len(self.streams))
+        metrics.watch("consent_edge_in_sync", lambda: float(self.sync.in_sync()))
+        metrics.add_source("consent_edge_untrusted", lambda: _by_code(self.sync.untrusted))
+        metrics.add_source("consent_edge_unavailable", lambda: _by_code(self.sync.unavailable))
+        delay = metrics.spread("consent_edge_consent_sync_delay_seconds")
+
+        def arrived(change: Change) -> None:
+            if change.seq is not None:
+                delay.observe(max(0.0, self.clock.now() - change.at), change.kind)
+            if change.kind in ("session", "purge"):
+                self.pipeline.recent.forget(change.subject)
+            self.streams.look()
+
+        self.sync.subscribe(arrived)
+
+
+class _ByPolicyInForce:
+    """Authorises mesh calls by whichever bundle is in force; a new bundle gets a new authorizer."""
+
+    def __init__(self, sync: Sync) -> None:
+        self._sync = sync
+        self._hash: str | None = None
+        self._authorize: Authorize | None = None
+
+    def __call__(self, facts: Mapping[str, Any]) -> None:
+        policy: Any = self._sync.policy
+        if policy is None:
+            raise Unavailable("no-policy", "no policy bundle has arrived yet")
+        if self._authorize is None or self._hash != policy.hash:
+            rego = policy.rego()
+            self._authorize = policy_authorizer(lambda rule, value: rego.evaluate(rule.removeprefix("data."), value))
+            self._hash = policy.hash
+        self._authorize(facts)
+
+
+def build_pop(config: PopConfig, parts: Parts, clock: Clock | None = None) -> Pop:
+    """Assemble a POP. Opens its stores; nothing is fetched and nothing listens yet."""
+    return Pop(config, parts, clock or SystemClock())
+
+
+def _by_code(counts: Mapping[str, int]) -> dict[tuple[str, ...], int]:
+    return {(code,): count for code, count in counts.items()}
+
+
+def _rendition_key(path: Path) -> RenditionKey:
+    return RenditionKey("k1", load_secret(path))

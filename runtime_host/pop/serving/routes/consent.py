@@ -1,0 +1,361 @@
+"""`/v1/consent`: a visitor's own consent, spoken for by the secret in their session cookie.
+
+    GET      what holds now; fetches a fresh token where one is due
+    POST     a choice: the control plane records it, the session secret rotates
+    DELETE   a "no": in force here, durably, before anyone else is asked; forwarded from the outbox
+    POST refresh   a fresh token for unchanged choices
+
+The secret leaves this module only in a Set-Cookie; stores and control plane see its SHA-256. A token is never put
+into a body, and a cookie is never replaced by a token of a lower version.
+"""
+
+import asyncio
+import json
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from consent_core.clock import Clock
+from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
+from consent_core.formats.consent import ConsentAnswer, ConsentRequest, RefreshRequest, read_answer, write_request
+from consent_core.formats.revocation import subject_of
+from consent_core.formats.token import CATEGORIES
+from runtime_host.pop.serving.answers import Answer, Header, Streaming, json_answer
+from runtime_host.pop.serving.cookies import CookieNames, find_cookie, new_secret, session_hash
+from runtime_host.pop.serving.delivery import Delivery, Remembered
+from runtime_host.pop.serving.effective import jurisdiction_of
+from runtime_host.pop.serving.ingress import Headers, honours_gpc, is_speculative, read_json
+from runtime_host.pop.serving.pipeline import Pipeline, Visit
+from runtime_host.pop.serving.routes.stream import Listener, Streams
+from runtime_host.pop.serving.routes.wishes import read_grant, read_withdrawal
+from runtime_host.pop.serving.routing import Call
+from runtime_host.pop.stores import Session, Withdrawal
+from runtime_host.pop.stores.sessions import Sessions
+from runtime_host.pop.sync.fetch import ControlPlane, Reply
+
+CONSENTS = "/v1/consents"
+REFRESH = "/v1/consents/-/refresh"  # the session alone says whose
+MAX_STATES = 10_000  # visitors whose last answer is remembered for GET
+FORWARD_WITHIN_S = 1.0  # how long a partial "no" waits for the token of what is left
+SESSION_LIFE_S = 180 * 86_400  # if the control plane does not say how long a record is kept
+
+State = dict[str, Any]
+
+
+class Outgoing(Protocol):
+    """The part of the sync room that withdrawals need."""
+
+    def withdraw(self, withdrawal: Withdrawal) -> None:
+        """Put a "no" in force here, durably. Raises: Unavailable."""
+        ...
+
+    async def forward(self) -> int:
+        """Forward what was withdrawn. Raises: Unavailable, Untrusted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Locality:
+    """Who this POP is and which law it applies."""
+
+    pop: str
+    jurisdiction: str
+    geo_header: bytes | None
+    cookies: CookieNames
+    max_body: int
+    age_band: str
+
+
+class ConsentDesk:
+    """The handlers of `/v1/consent`. `_states` holds each session's last answer, for as long as memory allows."""
+
+    def __init__(
+        self,
+        locality: Locality,
+        clock: Clock,
+        pipeline: Pipeline,
+        delivery: Delivery,
+        sessions: Sessions,
+        outgoing: Outgoing,
+        control_plane: ControlPlane,
+        streams: Streams,
+    ) -> None:
+        self._here = locality
+        self._clock = clock
+        self._pipeline = pipeline
+        self._delivery = delivery
+        self._sessions = sessions
+        self._outgoing = outgoing
+        self._control_plane = control_plane
+        self._streams = streams
+        self._states: Remembered[str, ConsentAnswer] = Remembered(MAX_STATES)
+
+    async def read(self, call: Call) -> Answer:
+        """What holds now. With a session and no usable token the control plane is asked, if it can be."""
+        visit, session = await self._identify(call), self._session(call.headers)
+        if session is not None and not is_speculative(call.headers) and self._is_due(visit, session):
+            try:
+                return await self._refresh(call, visit, session)
+            except Rejected as error:
+                return self._forgotten(call, visit, error)
+            except ConsentEdgeError as error:
+                return json_answer(self._state(call, visit, session), _code(error.code))
+        return json_answer(self._state(call, visit, session))
+
+    async def refresh(self, call: Call) -> Answer:
+        """A fresh token. Raises: Rejected("session-missing", 401) and what the control plane says of the session."""
+        await read_json(call.receive, self._here.max_body)
+        visit = await self._identify(call)
+        return await self._refresh(call, visit, self._require_session(call.headers))
+
+    async def grant(self, call: Call) -> Answer:
+        """Record a choice. Raises: Rejected (of the body, or the control plane's), Unavailable."""
+        wish = read_grant(await read_json(call.receive, self._here.max_body), self._here.age_band)
+        session, secret = self._session(call.headers), new_secret()
+        gpc = honours_gpc(call.headers)
+        request = ConsentRequest(
+            session=session,
+            next_session=session_hash(secret.encode()),
+            choices=wish.choices,
+            jurisdiction=self._jurisdiction(call.headers),
+            gpc=gpc,
+            age_band=wish.age_band,
+            pop=self._here.pop,
+            source=wish.source,
+            clause_id=wish.clause_id,
+            expected_ver=wish.expected_ver,
+        )
+        answer = _opened(await self._control_plane.send("POST", CONSENTS, write_request(request)))
+        cookies = self._adopt(answer, request.next_session, session)
+        cookies.append(self._session_cookie(secret, answer))
+        state = self._public(answer, call)
+        if wish.slots:
+            state["slots"] = await self._decisions(call, answer, wish.slots)
+        self._streams.tell(subject_of(answer.sub), "consent")
+        return json_answer(state, *cookies)
+
+    async def withdraw(self, call: Call) -> Answer:
+        """Take categories back. 200 with a token for what is left, else 202: in force here, on its way.
+
+        Raises: Rejected("session-missing", 401), Rejected("session-foreign", 403), Unavailable("store-io").
+        """
+        categories = read_withdrawal(await read_json(call.receive, self._here.max_body))
+        session, visit = self._require_session(call.headers), await self._identify(call, always=True)
+        owner = self._sessions.find(session)
+        if owner is not None and visit.known is not None and visit.known.subject != owner.subject:
+            raise Rejected("session-foreign", "token and session belong to different visitors", status=403)
+        below = _below(owner, visit)
+        subject = None if owner is None else owner.subject
+        self._outgoing.withdraw(Withdrawal(secrets.token_urlsafe(24), session, subject, below, categories))
+        if subject is not None:
+            self._pipeline.recent.forget(subject)
+            self._streams.tell(subject, "revoked")
+        self._note_withdrawal(session, below, categories)
+        if categories is not None:
+            renewed = await self._renewed(call, visit, session)
+            if renewed is not None:
+                return renewed
+        return json_answer(self._withdrawn(call, session, below), self._clear_token(), status=202)
+
+    async def stream(self, call: Call) -> Streaming:
+        """Tell this page of changes. Anybody may listen; without a visitor only policy changes are news."""
+        visit, session = await self._identify(call), self._session(call.headers)
+        owner = None if session is None else self._sessions.find(session)
+        subject = visit.known.subject if visit.known is not None else owner.subject if owner is not None else None
+        listener = Listener(subject, lambda: self._worth(visit, owner))
+        return Streaming(lambda receive, send: self._streams.run(listener, receive, send))
+
+    # Who is asking.
+
+    async def _identify(self, call: Call, always: bool = False) -> Visit:
+        """The visit of this request's token. `always`: validate it even while not in sync, to name a withdrawal."""
+        visit = Visit(call.headers, None, None)
+        await (self._pipeline.identify if always else self._pipeline.grant)(visit)
+        return visit
+
+    def _session(self, headers: Headers) -> str | None:
+        """The hash of the session cookie's secret. Raises: Rejected("cookie-conflict") if there are two."""
+        secret = find_cookie(headers.get(b"cookie", b""), self._here.cookies.session)
+        return session_hash(secret) if secret else None
+
+    def _require_session(self, headers: Headers) -> str:
+        session = self._session(headers)
+        if session is None:
+            raise Rejected("session-missing", "only the session cookie may change a visitor's consent", status=401)
+        return session
+
+    def _jurisdiction(self, headers: Headers) -> str:
+        return jurisdiction_of(headers, self._here.geo_header, self._here.jurisdiction)
+
+    # A fresh token.
+
+    def _is_due(self, visit: Visit, session: str) -> bool:
+        """Whether the control plane has something to tell that this POP and the browser's cookies do not."""
+        state = self._states.get(session)
+        if state is None or visit.grant.refresh:
+            return True
+        return visit.known is None and state.token is not None
+
+    async def _refresh(self, call: Call, visit: Visit, session: str) -> Answer:
+        request = RefreshRequest(session, self._jurisdiction(call.headers), honours_gpc(call.headers), self._here.pop)
+        answer = _opened(await self._control_plane.send("POST", REFRESH, write_request(request)))
+        if visit.known is not None and visit.known.claims.sub == answer.sub and visit.known.claims.ver > answer.ver:
+            return json_answer(self._state(call, visit, session))
+        newest = self._sessions.find(session)
+        if newest is not None and newest.ver > answer.ver:  # this POP knows of a later "no" or a later choice
+            return json_answer(self._withdrawn(call, session, newest.ver), self._clear_token())
+        cookies = self._adopt(answer, session, None)
+        return json_answer(self._public(answer, call), *cookies)
+
+    async def _renewed(self, call: Call, visit: Visit, session: str) -> Answer | None:
+        """After a partial "no": the token for what is left, None if that has to wait."""
+        try:
+            async with asyncio.timeout(FORWARD_WITHIN_S):
+                await self._outgoing.forward()
+                return await self._refresh(call, Visit(call.headers, None, None), session)
+        except (ConsentEdgeError, TimeoutError):
+            return None
+
+    def _adopt(self, answer: ConsentAnswer, session: str, replaces: str | None) -> list[Header]:
+        """Remember whose session this is and what holds; the token cookie that goes with it."""
+        now = self._clock.now()
+        kept = Session(session, subject_of(answer.sub), answer.ver, now + _session_life(answer))
+        self._sessions.remember(kept, replaces)
+        self._states.put(session, answer)
+        self._pipeline.recent.forget(kept.subject)
+        if answer.token is None or answer.expires_at is None:
+            return [self._clear_token()]
+        life = max(0, answer.expires_at - now)
+        return [(b"set-cookie", self._here.cookies.set_token(answer.token, life))]
+
+    def _forgotten(self, call: Call, visit: Visit, error: Rejected) -> Answer:
+        """The control plane does not know this session: as good as none. A rotated one is another tab's doing."""
+        state = self._state(call, visit, None)
+        if error.code == "session-rotated":
+            return json_answer(state, _code(error.code))
+        gone = (b"set-cookie", self._here.cookies.set_session("", 0))
+        return json_answer(state, _code(error.code), gone, self._clear_token())
+
+    def _clear_token(self) -> Header:
+        return (b"set-cookie", self._here.cookies.set_token("", 0))
+
+    def _session_cookie(self, secret: str, answer: ConsentAnswer) -> Header:
+        return (b"set-cookie", self._here.cookies.set_session(secret, _session_life(answer)))
+
+    # What the page is told.
+
+    def _public(self, answer: ConsentAnswer, call: Call) -> State:
+        """An answer of the control plane without what only the cookies may hold."""
+        return {
+            "choices": list(answer.choices),
+            "categories": list(answer.categories),
+            "revoked": answer.revoked,
+            "gpc_honoured": answer.gpc_honoured,
+            "jurisdiction": self._jurisdiction(call.headers),
+            "reasons": dict(answer.reasons),
+            "receipt": answer.receipt,
+            "ver": answer.ver,
+            "expires_at": answer.expires_at,
+            "retention": dict(answer.retention),
+        }
+
+    def _state(self, call: Call, visit: Visit, session: str | None) -> State:
+        """What holds by this POP's own knowledge."""
+        answer = None if session is None else self._states.get(session)
+        claims = None if visit.known is None else visit.known.claims
+        if answer is not None:
+            state = self._public(answer, call)
+        else:
+            state = _nothing(self._jurisdiction(call.headers))
+            state["gpc_honoured"] = honours_gpc(call.headers) and claims is not None
+        if claims is not None:
+            state["choices"] = state["choices"] or [name for name in CATEGORIES if name in claims.scopes]
+            state["ver"], state["expires_at"] = claims.ver, claims.exp
+        state["categories"] = list(visit.grant.categories)
+        state["revoked"] = state["revoked"] or visit.grant.code == "revoked"
+        return state
+
+    def _withdrawn(self, call: Call, session: str, ver: int) -> State:
+        """What holds after a "no" that the control plane has yet to confirm: nothing is effective without a token."""
+        answer = self._states.get(session)
+        state = _nothing(self._jurisdiction(call.headers)) if answer is None else self._public(answer, call)
+        state.update(categories=[], revoked=True, ver=ver, expires_at=None, receipt=None, pending=True)
+        return state
+
+    def _note_withdrawal(self, session: str, ver: int, categories: tuple[str, ...] | None) -> None:
+        """What is left of the choices. With none left no token is to be had, and none is asked for."""
+        answer = self._states.get(session)
+        if answer is None:
+            return
+        gone = CATEGORIES if categories is None else categories
+        left = tuple(name for name in answer.choices if name not in gone)
+        token = answer.token if left else None
+        self._states.put(session, replace(answer, choices=left, categories=(), token=token, ver=ver, revoked=True))
+
+    async def _decisions(self, call: Call, answer: ConsentAnswer, slots: tuple[str, ...]) -> list[State]:
+        """The decisions that the new token leads to, so that the page need not ask again."""
+        headers = {**call.headers}
+        headers.pop(b"authorization", None)
+        if answer.token is not None:
+            headers[b"cookie"] = self._here.cookies.token + b"=" + answer.token.encode("ascii")
+        else:
+            headers.pop(b"cookie", None)
+        decided = []
+        for request in slots:
+            name, _, query = request.partition("?")
+            try:
+                reply = await self._delivery.slot(name, query.encode("ascii"), headers)
+            except Rejected:  # a page may name a slot that is no longer there; asking for it alone says why
+                continue
+            decided.append({"request": request, "decision": json.loads(reply.body)})
+        return decided
+
+    def _worth(self, visit: Visit, owner: Session | None) -> object:
+        """What an open page depends on: changes in it are news."""
+        standing = self._pipeline.standing
+        policy = None if standing.policy is None else standing.policy.hash
+        if visit.known is not None:
+            return policy, standing.denied(visit.known.subject, visit.known.claims.ver)
+        return policy, None if owner is None else standing.denied(owner.subject, owner.ver)
+
+
+def _opened(reply: Reply) -> ConsentAnswer:
+    """The control plane's answer; its refusals are passed on under their own code."""
+    if reply.status < 300:
+        return read_answer(reply.body)
+    try:
+        error = json.loads(reply.body)["error"]
+        code, message = str(error["code"]), str(error["message"])
+    except (ValueError, KeyError, TypeError) as failure:
+        raise Unavailable("control-plane-failed", f"the control plane answered {reply.status}") from failure
+    raise Rejected(code, message, status=reply.status)
+
+
+def _below(owner: Session | None, visit: Visit) -> int:
+    """One more than the highest version of this visitor that is known here: every token so far loses."""
+    known = 0 if visit.known is None else visit.known.claims.ver
+    return max(known, 0 if owner is None else owner.ver) + 1
+
+
+def _session_life(answer: ConsentAnswer) -> int:
+    return answer.retention.get("consent", SESSION_LIFE_S)
+
+
+def _nothing(jurisdiction: str) -> State:
+    """The state of somebody who never chose."""
+    return {
+        "choices": [],
+        "categories": [],
+        "revoked": False,
+        "gpc_honoured": False,
+        "jurisdiction": jurisdiction,
+        "reasons": {},
+        "receipt": None,
+        "ver": 0,
+        "expires_at": None,
+        "retention": {},
+    }
+
+
+def _code(code: str) -> Header:
+    return (b"consent-edge-code", code.encode("ascii", "replace"))

@@ -1,0 +1,75 @@
+"""`GET /v1/policy`: which policy is in force here, and the clauses that people read, for the browser module."""
+
+from typing import Any, Protocol
+
+from consent_core.errors import Unavailable
+from consent_core.formats.token import CATEGORIES
+from consent_core.policy.table import UNKNOWN, PolicyTable
+from runtime_host.pop.serving.answers import Answer, json_answer
+from runtime_host.pop.serving.effective import jurisdiction_of
+from runtime_host.pop.serving.ingress import honours_gpc
+from runtime_host.pop.serving.routing import Call
+
+
+class Active(Protocol):
+    """A policy bundle in force."""
+
+    @property
+    def hash(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def revision(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def table(self) -> Any:
+        """Its `PolicyTable`."""
+        ...
+
+
+class Holder(Protocol):
+    """Whoever knows the policy in force: the sync room."""
+
+    @property
+    def policy(self) -> Active | None:
+        """The policy, None before the first."""
+        ...
+
+
+class PolicyPage:
+    """The policy as it applies to whoever asks."""
+
+    def __init__(self, holder: Holder, jurisdiction: str, geo_header: bytes | None) -> None:
+        self._holder = holder
+        self._jurisdiction = jurisdiction
+        self._geo_header = geo_header
+
+    async def get(self, call: Call) -> Answer:
+        """What would be effective here if everything were chosen, and why. Raises: Unavailable("no-policy")."""
+        policy = self._holder.policy
+        if policy is None:
+            raise Unavailable("no-policy", "no policy bundle has arrived yet")
+        table: PolicyTable = policy.table
+        place = jurisdiction_of(call.headers, self._geo_header, self._jurisdiction)
+        law = table.laws.get(place) or table.laws[UNKNOWN]
+        most = table.lookup(place, honours_gpc(call.headers), CATEGORIES)
+        return json_answer(
+            {
+                "hash": policy.hash,
+                "revision": policy.revision,
+                "jurisdiction": law.jurisdiction,
+                "honours_gpc": law.honours_gpc,
+                "categories": {
+                    name: {
+                        "available": name in most.categories,
+                        "reason": most.reasons[name],
+                        "clause": table.rules[most.reasons[name]].clause,
+                    }
+                    for name in CATEGORIES
+                },
+                "clauses": sorted({law.notice, *(table.rules[reason].clause for reason in most.reasons.values())}),
+            }
+        )

@@ -1,0 +1,90 @@
+"""The static site: files below one directory, and the browser module below `/sdk/`. Nothing else is reachable.
+
+Trust: the directories are trusted to hold what the site's owner published, and nothing else. A path is resolved first
+and must then still be below its directory, so neither its spelling nor a link leads out.
+"""
+
+import hashlib
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from consent_core.errors import Rejected
+from runtime_host.pop.serving.answers import INERT, PAGE, Answer, Header, not_modified
+from runtime_host.pop.serving.routing import Call
+
+MAX_FILE_BYTES = 16 * 2**20
+INDEX = "index.html"
+_REVALIDATE: Header = (b"cache-control", b"no-cache")
+_TEXT = ("text/", "application/javascript", "application/json", "image/svg+xml")
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file as it was when it was read; another size or time means that it changed."""
+
+    stamp: tuple[int, int]
+    headers: tuple[Header, ...]
+    etag: str
+    body: bytes
+
+
+class Site:
+    """`roots`: URL path prefix (`/`, `/sdk/`) to directory; the longest prefix that fits is looked into."""
+
+    def __init__(self, roots: Mapping[str, Path]) -> None:
+        self._roots = sorted(
+            ((prefix, root.resolve()) for prefix, root in roots.items()), key=lambda item: -len(item[0])
+        )
+        self._files: dict[Path, _File] = {}
+
+    async def get(self, call: Call) -> Answer:
+        """One file. Raises: Rejected("unknown-route", 404) for anything that is not a published file."""
+        file = self._load(self._resolve(call.scope["path"]))
+        answer = Answer(200, file.headers, file.body)
+        condition = call.headers.get(b"if-none-match", b"").decode("latin-1")
+        return not_modified(answer.headers) if file.etag in {tag.strip() for tag in condition.split(",")} else answer
+
+    def _resolve(self, path: str) -> Path:
+        """The published file a URL path names. Links that lead out, hidden files and odd characters name none."""
+        for prefix, root in self._roots:
+            if not path.startswith(prefix):
+                continue
+            parts = path[len(prefix) :].split("/")
+            if parts[-1] == "":
+                parts[-1] = INDEX
+            if not all(part.isprintable() and not part.startswith(".") and "\\" not in part for part in parts):
+                break
+            if "" in parts:
+                break
+            found = root.joinpath(*parts).resolve()
+            if found.is_relative_to(root) and found.is_file():
+                return found
+        raise Rejected("unknown-route", "there is nothing at this address", status=404)
+
+    def _load(self, path: Path) -> _File:
+        status = path.stat()
+        stamp = (status.st_size, status.st_mtime_ns)
+        known = self._files.get(path)
+        if known is not None and known.stamp == stamp:
+            return known
+        if status.st_size > MAX_FILE_BYTES:
+            raise Rejected("unknown-route", "this file is too large to be served", status=404)
+        body = path.read_bytes()
+        file = self._files[path] = _read(path.name, stamp, body)
+        return file
+
+
+def _read(name: str, stamp: tuple[int, int], body: bytes) -> _File:
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    shown = f"{kind}; charset=utf-8" if kind.startswith(_TEXT) else kind
+    headers = (
+        (b"content-type", shown.encode("ascii")),
+        (b"content-length", str(len(body)).encode("ascii")),
+        (b"etag", etag.encode("ascii")),
+        _REVALIDATE,
+        *(PAGE if kind == "text/html" else INERT),
+    )
+    return _File(stamp, headers, etag, body)

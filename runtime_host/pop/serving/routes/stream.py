@@ -1,0 +1,128 @@
+"""`GET /v1/consent/stream`: tells a visitor's open pages that their consent is not what it was (server-sent events).
+
+    event: change
+    data: {"reason":"consent"}            or "revoked", "policy", "sync"
+
+A page that is told asks `GET /v1/consent` what holds now; the stream itself carries nothing about anybody. Who a
+stream belongs to is settled when it opens; a page whose visitor changes opens a new one.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from consent_core.errors import Unavailable
+from runtime_host.pop.serving.answers import INERT, Header, to_json
+from runtime_host.pop.serving.ingress import Receive, Send
+
+LOOK_EVERY_S = 0.05  # how soon a change in the log reaches open pages; one integer is compared
+PING = b": ping\n\n"
+_HEADERS: tuple[Header, ...] = (
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+    *INERT,
+)
+
+
+@dataclass(eq=False, slots=True)
+class Listener:
+    """One open page. `worth`: what its visitor's consent comes down to, as it was last told."""
+
+    subject: str | None
+    worth: Callable[[], object]
+    told: object = None
+    news: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(4))
+
+    def tell(self, reason: str) -> None:
+        """Have the page told. A page that does not listen fast enough already has news waiting."""
+        if not self.news.full():
+            self.news.put_nowait(reason)
+
+
+class Streams:
+    """All open streams of one POP, and the watch that turns a new generation into news for those it concerns."""
+
+    def __init__(self, generation: Callable[[], int], most: int, ping_s: float) -> None:
+        self._generation = generation
+        self._most = most
+        self._ping_s = ping_s
+        self._open: set[Listener] = set()
+        self._closing = False
+        self._seen = generation()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def tell(self, subject: str, reason: str) -> None:
+        """Tell every open page of one visitor."""
+        for listener in self._open:
+            if listener.subject == subject:
+                listener.told = listener.worth()
+                listener.tell(reason)
+
+    def look(self) -> None:
+        """If something changed since the last look, tell the pages whose consent is worth something else now."""
+        generation = self._generation()
+        if generation == self._seen:
+            return
+        self._seen = generation
+        for listener in self._open:
+            worth = listener.worth()
+            if worth != listener.told:
+                listener.told = worth
+                listener.tell("revoked")
+
+    async def watch(self) -> None:
+        """Look again and again until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if self._open:
+                self.look()
+            else:
+                self._seen = self._generation()
+
+    def close(self) -> None:
+        """End every stream, so that a stopping process need not wait for them."""
+        self._closing = True
+        for listener in self._open:
+            listener.tell("closing")
+
+    async def run(self, listener: Listener, receive: Receive, send: Send) -> None:
+        """Serve one page until it hangs up. Raises: Unavailable("too-many-streams")."""
+        if len(self._open) >= self._most:
+            raise Unavailable("too-many-streams", f"{self._most} pages are listening already")
+        listener.told = listener.worth()
+        self._open.add(listener)
+        gone = asyncio.ensure_future(_hang_up(receive))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            await self._talk(listener, gone, send)
+        finally:
+            self._open.discard(listener)
+            gone.cancel()
+
+    async def _talk(self, listener: Listener, gone: "asyncio.Future[None]", send: Send) -> None:
+        text = b"retry: 1000\n\n"
+        while not gone.done() and not self._closing:
+            await send({"type": "http.response.body", "body": text, "more_body": True})
+            text = await self._next(listener, gone)
+        if not gone.done():
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _next(self, listener: Listener, gone: "asyncio.Future[None]") -> bytes:
+        news = asyncio.ensure_future(listener.news.get())
+        try:
+            await asyncio.wait((news, gone), timeout=self._ping_s, return_when=asyncio.FIRST_COMPLETED)
+            return _event(news.result()) if news.done() else PING
+        finally:
+            news.cancel()
+
+
+def _event(reason: str) -> bytes:
+    return b"event: change\ndata: " + to_json({"reason": reason}) + b"\n\n"
+
+
+async def _hang_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,165 @@
+"""From an ASGI request to the handler of its route, and from whatever happens there to one answer.
+
+A route is a name, a path (or the beginning of one, ending in `/`) and a handler per method. Routes that change
+something are guarded: a browser on another site cannot reach them with this visitor's cookies.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from consent_core.errors import ConsentEdgeError, Rejected, Unavailable, Untrusted
+from consent_core.telemetry.tally import Tally
+from runtime_host.pop.serving.answers import Answer, Streaming, empty_answer, error_answer, send_answer
+from runtime_host.pop.serving.ingress import Headers, Receive, Scope, Send, read_headers
+
+LOG = logging.getLogger("consent_edge.pop")
+
+API = "/v1/"  # nothing of the site is below it
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_STATUS = {number: f"{number}xx" for number in range(1, 6)}
+
+
+@dataclass(slots=True)
+class Call:
+    """One request as a handler sees it. `tail`: what follows the route's path, percent-decoded."""
+
+    scope: Scope
+    receive: Receive
+    headers: Headers
+    tail: str
+
+    @property
+    def query(self) -> bytes:
+        """The query string as received."""
+        query: bytes = self.scope["query_string"]
+        return query
+
+
+Handler = Callable[[Call], Awaitable[Answer | Streaming]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`path` ending in `/` stands for everything below it. `handlers`: by method; GET answers HEAD too."""
+
+    name: str
+    path: str
+    handlers: Mapping[str, Handler]
+    guarded: bool = True
+
+    @property
+    def allow(self) -> bytes:
+        """The methods, as the Allow header spells them."""
+        methods = {*self.handlers, "OPTIONS", *(("HEAD",) if "GET" in self.handlers else ())}
+        return ", ".join(sorted(methods)).encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Tallies:
+    """What routing counts."""
+
+    requests: Tally
+    rejected: Tally
+    untrusted: Tally
+    unavailable: Tally
+
+
+class Router:
+    """One listener's routes as an ASGI application. `geo_header`: one more header to read."""
+
+    def __init__(
+        self, routes: Sequence[Route], tallies: Tallies, geo_header: bytes | None = None, origins: Sequence[str] = ()
+    ) -> None:
+        self._exact = {route.path: route for route in routes if not route.path.endswith("/") or route.path == "/"}
+        self._below = [route for route in routes if route.path.endswith("/")]
+        self._tallies = tallies
+        self._geo_header = geo_header
+        self._origins = frozenset(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        route, tail = self._find(scope["path"])
+        try:
+            answer = await self._answer(route, tail, scope, receive)
+        except ConsentEdgeError as error:
+            answer = self._refusal(error)
+        except Exception:
+            LOG.exception("a handler of %s failed", "nothing" if route is None else route.name)
+            answer = error_answer(_INTERNAL)
+        # Nothing is awaited between a handler's last look at the revocations and this first byte.
+        if isinstance(answer, Streaming):
+            await answer.run(receive, send)
+        else:
+            await send_answer(send, answer, scope["method"] == "HEAD")
+        self._tallies.requests.add("unknown" if route is None else route.name, _STATUS[answer.status // 100])
+
+    def _find(self, path: str) -> tuple[Route | None, str]:
+        route = self._exact.get(path)
+        if route is not None:
+            return route, ""
+        for route in self._below:
+            if path.startswith(route.path):
+                return (None, "") if route.path == "/" and path.startswith(API) else (route, path[len(route.path) :])
+        return None, ""
+
+    async def _answer(self, route: Route | None, tail: str, scope: Scope, receive: Receive) -> Answer | Streaming:
+        if route is None:
+            raise Rejected("unknown-route", "there is nothing at this address", status=404)
+        method: str = scope["method"]
+        handler = route.handlers.get("GET" if method == "HEAD" else method)
+        if handler is None:
+            return self._no_handler(route, method)
+        headers = read_headers(scope, self._geo_header)
+        if route.guarded and method not in SAFE:
+            check_same_origin(headers, self._origins)
+        return await handler(Call(scope, receive, headers, tail))
+
+    def _no_handler(self, route: Route, method: str) -> Answer:
+        if method == "OPTIONS":
+            return empty_answer(204, (b"allow", route.allow))
+        refusal = Rejected("method-not-allowed", "this address does not do that", status=405)
+        self._tallies.rejected.add(refusal.code)
+        return error_answer(refusal, (b"allow", route.allow))
+
+    def _refusal(self, error: ConsentEdgeError) -> Answer:
+        if isinstance(error, Rejected):
+            self._tallies.rejected.add(error.code)
+        elif isinstance(error, Untrusted):
+            self._tallies.untrusted.add(error.code)
+        else:
+            self._tallies.unavailable.add(error.code)
+        return error_answer(error)
+
+
+def check_same_origin(headers: Headers, origins: frozenset[str] = frozenset()) -> None:
+    """Refuse a change that did not come from a page of this very site.
+
+    JSON makes a cross-site form impossible; `Sec-Fetch-Site` says where a browser's request comes from; a client that
+    does not send it must name this host (or one of `origins`) as its `Origin`. Raises: Rejected("cross-site", 403).
+    """
+    content_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+    if content_type != b"application/json":
+        raise Rejected("cross-site", "expected Content-Type: application/json", status=403)
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        if site != b"same-origin":
+            raise Rejected("cross-site", "this change came from another site", status=403)
+        return
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    if origin not in origins and not _names_host(origin, headers.get(b"host", b"").decode("latin-1")):
+        raise Rejected("cross-site", "expected Sec-Fetch-Site: same-origin, or this site as Origin", status=403)
+
+
+def _names_host(origin: str, host: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(host) and parts.netloc.lower() == host.lower() and not parts.path
+
+
+_INTERNAL = Unavailable("internal", "something went wrong here; it was noted", status=500)
