@@ -83,7 +83,11 @@ def _made_from() -> str:
     """One digest over all that decides the pictures: this program and the libraries it calculates with."""
     here = Path(__file__).resolve()
     digest = hashlib.sha256(f"numpy {np.__version__} pyvips {pyvips.__version__}".encode())
-    for source in (here, *sorted((here.parent / "paint").glob("*.py"))):
+    for source in (
+        here,
+        *sorted((here.parent / "paint").rglob("*.py")),
+        *sorted((here.parent / "paint").rglob("*.svg")),
+    ):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 
@@ -112,8 +116,13 @@ def _write(path: Path, data: bytes) -> None:
 def main() -> None:
     """Paint into the directory given, and say what was done."""
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("build/art")
-    painted = make_art(out, lambda name: print(f"painted {name}", flush=True))
-    print(f"{out}: {len(painted)} painted, {len(PICTURES) - len(painted)} already there")
+    painted = make_art(out, lambda name: _say(f"painted {name}"))
+    _say(f"{out}: {len(painted)} painted, {len(PICTURES) - len(painted)} already there")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

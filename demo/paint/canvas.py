@@ -1,18 +1,25 @@
-"""Colour and light on float32 arrays (rows, columns, 3), values 0 to 1 in display (sRGB) space."""
+"""Colour and light on arrays of floats (rows, columns, 3), values 0 to 1 in display (sRGB) space."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
-Colour = tuple[float, float, float]
+WIDTH, HEIGHT = 1500, 1000  # all pictures are painted at this size
+
+Array = NDArray[np.floating[Any]]
 Stops = Sequence[tuple[float, str]]
 
 
 def colour(text: str) -> Array:
     """`#rrggbb` as three floats."""
-    return np.frombuffer(bytes.fromhex(text[1:]), np.uint8).astype(np.float32) / 255
+    return np.asarray(np.frombuffer(bytes.fromhex(text[1:]), np.uint8) / 255, np.float32)
+
+
+def flat(text: str) -> Array:
+    """One colour that fits any picture."""
+    return colour(text)[None, None, :]
 
 
 def ramp(position: Array, stops: Stops) -> Array:

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from demo.paint.canvas import Array, filmic, glow, grid, over, ramp, sky, stars, vignette
+from demo.paint.canvas import HEIGHT, WIDTH, Array, filmic, flat, glow, grid, over, ramp, sky, stars, vignette
 from demo.paint.noise import Noise
 from demo.paint.terrain import Ground, View, haze, lit, look, steepness
 
-WIDTH, HEIGHT = 1500, 1000
 Band = list[tuple[float, str]]
 
 
@@ -124,7 +123,7 @@ def desert_dusk() -> Array:
         crest = np.abs((wind % 1.0) - 0.32)
         dune = np.where((wind % 1.0) < 0.32, 1 - crest / 0.32, np.clip(1 - crest / 0.68, 0, 1) ** 1.6)
         tall = 0.35 + noise.clouds(x * 0.06 + 4, z * 0.06, 2)
-        return dune * tall * 0.85 + 0.01 * noise.at(x * 5, z * 14)[0]
+        return np.asarray(dune * tall * 0.85 + 0.01 * noise.at(x * 5, z * 14)[0])
 
     ground = look(View(WIDTH, HEIGHT, eye=1.9, horizon=0.5, near=1.2, far=70, steps=1800), heights)
     light = np.clip(lit(ground, (-0.9, 0.32, 0.25)) * 1.5, 0, 1)
@@ -148,7 +147,7 @@ def coast_sunset() -> Array:
         shore = np.clip(
             (np.abs(x - 0.4) - 2.1 - 0.09 * z - 1.5 * (noise.clouds(x * 0.2 + 3, z * 0.25, 3) - 0.5)) / 1.0, 0, 1
         )
-        return shore**0.6 * (0.5 + 1.5 * noise.mountains(x * 0.2 + 2.2, z * 0.2 + 8.1)) - 0.02
+        return np.asarray(shore**0.6 * (0.5 + 1.5 * noise.mountains(x * 0.2 + 2.2, z * 0.2 + 8.1)) - 0.02)
 
     ground = look(View(WIDTH, HEIGHT, eye=1.0, horizon=0.5, near=1.0, far=120, steps=800), heights)
     light = np.clip(lit(ground, (0.15, 0.45, 0.75)) * 1.2 + 0.06, 0, 1)
@@ -185,7 +184,7 @@ def _streaks(picture: Array, noise: Noise, paint: str, until: float) -> None:
     down, across = grid(HEIGHT, WIDTH)
     veil = noise.clouds(across * 3.2 + down * 1.5, down * 13, 5)
     veil = np.clip((veil - 0.5) * 3.2, 0, 1) * np.clip((until - down) / 0.1, 0, 1) * 0.75
-    over(picture, np.broadcast_to(ramp(np.ones(1, np.float32), [(0, paint), (1, paint)]), picture.shape), veil)
+    over(picture, flat(paint), veil)
 
 
 def quiet_valley() -> Array:
@@ -216,7 +215,5 @@ def _mirror(picture: Array, noise: Noise, shore: float, tint: str) -> None:
     ripple = (noise.clouds(across * 6, down**0.5 * 60, 3) - 0.5) * down * 46
     rows = np.clip(edge - 1 - (np.arange(HEIGHT - edge)[:, None] * 1.05 + ripple).astype(int), 0, edge - 1)
     water = picture[rows, np.arange(WIDTH)[None, :]]
-    over(
-        water, ramp(np.zeros(1, np.float32), [(0, tint), (1, tint)])[None], (0.18 + 0.35 * down) * np.ones_like(across)
-    )
+    over(water, flat(tint), (0.18 + 0.35 * down) * np.ones_like(across))
     picture[edge:] = water

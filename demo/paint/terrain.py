@@ -16,7 +16,10 @@ Heights = Callable[[Array, Array], Array]
 
 @dataclass(frozen=True)
 class View:
-    """A camera at (0, `eye`, 0) looking along z. `horizon`: its row as a part of the height; `field`: tan of half the width."""
+    """A camera at (0, `eye`, 0) looking along z.
+
+    `horizon`: its row as a part of the height. `field`: tangent of half the angle it sees across.
+    """
 
     width: int
     height: int
@@ -47,7 +50,7 @@ class Ground:
         columns = np.arange(values.shape[1])[None, :]
         if values.ndim == 3:
             part = part[..., None]
-        return values[lower, columns] * (1 - part) + values[lower + 1, columns] * part
+        return np.asarray(values[lower, columns] * (1 - part) + values[lower + 1, columns] * part)
 
 
 def look(view: View, heights: Heights) -> Ground:
@@ -89,14 +92,14 @@ def lit(ground: Ground, towards: tuple[float, float, float]) -> Array:
     sun = np.array(towards, np.float32) / np.linalg.norm(towards)
     length = np.sqrt(1 + ground.slope_x**2 + ground.slope_z**2)
     facing = (-ground.slope_x * sun[0] + sun[1] - ground.slope_z * sun[2]) / length
-    return np.clip(facing, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(facing, 0, 1), np.float32)
 
 
 def steepness(ground: Ground) -> Array:
     """0 for level ground, towards 1 for a wall."""
-    return (1 - 1 / np.sqrt(1 + ground.slope_x**2 + ground.slope_z**2)).astype(np.float32)
+    return np.asarray(1 - 1 / np.sqrt(1 + ground.slope_x**2 + ground.slope_z**2), np.float32)
 
 
 def haze(distance: Array, reach: float) -> Array:
     """How much of a colour the air has replaced: 0 near, 1 far beyond `reach`."""
-    return (1 - np.exp(-((distance / reach) ** 1.5))).astype(np.float32)
+    return np.asarray(1 - np.exp(-((distance / reach) ** 1.5)), np.float32)

@@ -1,28 +1,42 @@
 """Vector drawing: SVG text in, float pixels out (librsvg, through libvips)."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pyvips
 
 from demo.paint.canvas import Array, over
 
-
-def draw(body: str, width: int, height: int, box: tuple[float, float]) -> tuple[Array, Array]:
-    """Colours and coverage of an SVG body whose coordinates run over `box` (width, height)."""
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {box[0]} {box[1]}" preserveAspectRatio="none">{body}</svg>'
-    )
-    pixels = pyvips.Image.svgload_buffer(svg.encode()).numpy().astype(np.float32) / 255
-    return pixels[..., :3], pixels[..., 3]
+DRAWINGS = Path(__file__).parent / "drawings"
 
 
-def onto(picture: Array, body: str, box: tuple[float, float] = (1500, 1000)) -> None:
-    """Draw over a picture in place."""
+def onto(picture: Array, body: str) -> None:
+    """Draw SVG elements over a picture in place; coordinates are pixels of the picture."""
     height, width = picture.shape[:2]
-    paint, coverage = draw(body, width, height, box)
-    over(picture, paint, coverage)
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">{body}</svg>'
+    _lay(picture, svg.encode())
+
+
+def drawing(picture: Array, name: str) -> None:
+    """Lay one of the files under `drawings/` over a picture in place."""
+    _lay(picture, (DRAWINGS / f"{name}.svg").read_bytes())
+
+
+def _lay(picture: Array, svg: bytes) -> None:
+    pixels = pyvips.Image.svgload_buffer(svg).numpy().astype(np.float32) / 255
+    over(picture, pixels[..., :3], pixels[..., 3])
+
+
+def specks(
+    random: np.random.Generator, count: int, until: float, sizes: tuple[float, float], fill: str, across: float = 1500
+) -> str:
+    """Dots strewn over the rows down to `until`: stars, snow."""
+    return "".join(
+        f'<circle cx="{random.uniform(0, across):.0f}" cy="{random.uniform(0, until):.0f}" '
+        f'r="{random.uniform(*sizes):.1f}" fill="{fill}" opacity="{random.uniform(0.3, 1):.2f}"/>'
+        for _ in range(count)
+    )
 
 
 def polygon(points: Iterable[tuple[float, float]], fill: str, extra: str = "") -> str:

@@ -13,9 +13,9 @@ BLACK = [0, 0, 0]
 
 _SIZE = 0.085  # height of the letters as a part of the image's shorter side
 _MARGIN = 0.07  # empty border, same unit
-_LINE_WIDTH = 0.62  # of the image's width; the rest stays picture
+_LINE_WIDTH = 0.84  # of the image's width in a square, less the wider it is, so that much stays picture
 _LINE_HEIGHT = 0.75  # of the image's height, at most
-_SHADE = 0.62  # how much light the shade takes away where it is darkest
+_SHADE = 0.68  # how much light the shade takes away where it is darkest
 _DPI = 72  # one point is one pixel
 
 
@@ -31,7 +31,7 @@ def letter(image: Image, overlay: Overlay) -> Image:
 def text_mask(text: str, width: int, height: int) -> Image:
     """Coverage (one band, 0 to 255) of the text, never larger than an image of this size leaves room for."""
     side = min(width, height)
-    room = max(1, int(width * _LINE_WIDTH)), max(1, int(height * _LINE_HEIGHT))
+    room = max(1, int(width * _LINE_WIDTH * (side / width) ** 0.5)), max(1, int(height * _LINE_HEIGHT))
     mask = Image.text(
         escape(text, quote=False),  # pango reads markup; copy is plain text
         font=f"{FONT} {max(8, round(side * _SIZE))}",
@@ -64,10 +64,10 @@ def _shade(image: Image, position: str) -> Image:
 
 
 def shade_mask(width: int, height: int, position: str) -> Image:
-    """How much of 255 the shade takes: nothing at the far edge, growing with the square of the distance from it."""
+    """How much of 255 the shade takes: nothing at the far edge, growing with the cube of the distance from it."""
     if position == "center":
         return Image.black(width, height).linear(1, 255 * _SHADE / 2, uchar=True)
     ramp = Image.identity(ushort=True, size=height).rot90() * (1 / max(1, height - 1))
     if position.startswith("top"):
         ramp = ramp.flipver()
-    return (ramp**2 * (255 * _SHADE)).cast("uchar").embed(0, 0, width, height, extend="copy")
+    return (ramp**3 * (255 * _SHADE)).cast("uchar").embed(0, 0, width, height, extend="copy")
