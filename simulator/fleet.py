@@ -1,0 +1,226 @@
+"""A control plane and its POPs as real processes on this machine.
+
+    with Fleet(data=Path(".edge"), pops=fleet_of(2), site=Path("demo/site")) as fleet:
+        print(fleet.url("tokyo-1"))
+
+Every process is started with one command line, waited for until it says that it is ready, and ended by its own id.
+What a process prints goes to `DATA/logs/<name>.log`.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+import stamina
+
+from consent_core.errors import Unavailable
+
+LOOPBACK = "127.0.0.1"
+START_WAIT_S = 60.0
+STOP_WAIT_S = 10.0
+FIRST_POP_PORT = 8081  # POP n listens on 808n
+
+# A few of the world's POPs, so that different laws apply: id and jurisdiction.
+PLACES = (
+    ("tokyo-1", "JP"), ("frankfurt-1", "EU"), ("san-jose-1", "US-CA"), ("singapore-1", "SG"),
+    ("london-1", "UK"), ("bangkok-1", "TH"), ("nowhere-1", "ZZ"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PopSpec:
+    """One POP to run. A port of 0 is chosen by the fleet."""
+
+    pop: str
+    jurisdiction: str
+    port: int = 0
+    options: tuple[str, ...] = ()
+
+
+def fleet_of(n: int, first_port: int = FIRST_POP_PORT) -> list[PopSpec]:
+    """n POPs over the world's places; POP k listens on first_port + k, or anywhere if first_port is 0."""
+    specs = []
+    for i in range(n):
+        name, jurisdiction = PLACES[i % len(PLACES)]
+        pop = name if i < len(PLACES) else f"{name.rsplit('-', 1)[0]}-{i // len(PLACES) + 1}"
+        specs.append(PopSpec(pop, jurisdiction, first_port + i if first_port else 0))
+    return specs
+
+
+def free_port() -> int:
+    """A port that nobody uses right now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(slots=True)
+class Member:
+    """One running process of a fleet."""
+
+    name: str
+    arguments: list[str]
+    ready_url: str
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start without waiting."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "edge_cli.edge", *self.arguments], stdout=log, stderr=log, env=environment
+            )
+
+    def wait_ready(self, patience_s: float = START_WAIT_S) -> None:
+        """Return when the process says that it is ready. Raises: Unavailable with the end of its log."""
+
+        @stamina.retry(on=_NotReadyError, timeout=patience_s, attempts=None, wait_initial=0.05, wait_max=0.25)
+        def ask() -> None:
+            if self.process is None or self.process.poll() is not None:
+                raise Unavailable("process-ended", f"{self.name} ended while starting:\n{self.last_words()}")
+            try:
+                answered = httpx.get(self.ready_url, timeout=2.0).is_success
+            except httpx.HTTPError:
+                answered = False
+            if not answered:
+                raise _NotReadyError
+
+        try:
+            ask()
+        except _NotReadyError:
+            raise Unavailable("process-not-ready", f"{self.name} is not ready after {patience_s:.0f} s:\n"
+                              f"{self.last_words()}") from None  # fmt: skip
+
+    def last_words(self, lines: int = 15) -> str:
+        """The end of what the process printed."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+
+    def stop(self) -> None:
+        """Ask to end; after a while, end it."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_WAIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def kill(self) -> None:
+        """kill -9, as a crash would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+class _NotReadyError(Exception):
+    pass
+
+
+class Fleet:
+    """One control plane and some POPs. A context manager: leaving it ends what it started."""
+
+    def __init__(
+        self,
+        data: Path,
+        pops: Sequence[PopSpec],
+        *,
+        site: Path,
+        public_port: int = 0,
+        mesh_port: int = 0,
+        components: Path | None = None,
+        database: str | None = None,
+        on_progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.data = data
+        self._on_progress = on_progress
+        self._public_port = public_port or free_port()
+        self._mesh_port = mesh_port or free_port()
+        self._ports = {spec.pop: (spec.port or free_port(), free_port(), free_port()) for spec in pops}
+        common = ["--data", str(data), *(["--components", str(components)] if components else [])]
+        self.control_plane = self._member_control_plane(database)
+        self.pops = {spec.pop: self._member_pop(spec, site, common) for spec in pops}
+
+    def url(self, pop: str) -> str:
+        """Where browsers find this POP."""
+        return f"http://{LOOPBACK}:{self._ports[pop][0]}"
+
+    def admin_url(self, pop: str) -> str:
+        """This POP's /metrics and /readyz."""
+        return f"http://{LOOPBACK}:{self._ports[pop][2]}"
+
+    @property
+    def control_plane_url(self) -> str:
+        """The control plane's public listener."""
+        return f"http://{LOOPBACK}:{self._public_port}"
+
+    def start(self) -> None:
+        """Control plane first (it makes keys and identities), then every POP at once."""
+        self._on_progress("control plane")
+        self.control_plane.start()
+        self.control_plane.wait_ready()
+        for member in self.pops.values():
+            member.start()
+        for name, member in self.pops.items():
+            self._on_progress(name)
+            member.wait_ready()
+
+    def stop(self) -> None:
+        """End every process, POPs first."""
+        for member in [*self.pops.values(), self.control_plane]:
+            with suppress(ProcessLookupError):
+                member.stop()
+
+    def watch(self) -> None:
+        """Wait until interrupted. Raises: Unavailable if a process ends by itself."""
+        members = [self.control_plane, *self.pops.values()]
+        while True:
+            for member in members:
+                if member.process is not None and member.process.poll() is not None:
+                    raise Unavailable("process-ended", f"{member.name} ended:\n{member.last_words()}")
+            time.sleep(0.5)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _member_control_plane(self, database: str | None) -> Member:
+        arguments = [
+            "control-plane", "--data", str(self.data),
+            "--public-port", str(self._public_port), "--mesh-port", str(self._mesh_port),
+        ]  # fmt: skip
+        if database:
+            arguments += ["--database", database]
+        ready = f"http://{LOOPBACK}:{self._public_port}/healthz"
+        return Member("control-plane", arguments, ready, self.data / "logs" / "control-plane.log")
+
+    def _member_pop(self, spec: PopSpec, site: Path, common: list[str]) -> Member:
+        public, mesh, admin = self._ports[spec.pop]
+        arguments = [
+            "pop", spec.pop, *common, "--jurisdiction", spec.jurisdiction, "--site", str(site),
+            "--port", str(public), "--mesh-port", str(mesh), "--admin-port", str(admin),
+            "--control-plane", f"https://{LOOPBACK}:{self._mesh_port}", *spec.options,
+        ]  # fmt: skip
+        return Member(spec.pop, arguments, f"http://{LOOPBACK}:{admin}/readyz", self.data / "logs" / f"{spec.pop}.log")
