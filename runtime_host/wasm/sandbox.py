@@ -111,8 +111,8 @@ class _Sandbox:
 class SandboxPool:
     """Runs one function of one component, each request in an instance of its own.
 
-    `_turn` is held by whoever makes or runs an instance, for at most a deadline or two; it owns `_ready`, `_slot`,
-    `_converter`. The event loop's thread owns `_waiting`. The worker thread exists once `acall` has been used.
+    `_turn` is held by whoever makes or runs an instance, for at most a deadline or two; it owns `_ready`, `_used`,
+    `_slot` and `_converter`. The event loop's thread owns `_waiting`. The worker thread exists once `acall` was used.
     """
 
     def __init__(self, loaded: Loaded, limits: Limits | None = None, *, export: Export | None = None) -> None:
@@ -131,6 +131,7 @@ class SandboxPool:
         self._ticks = self._ticker.ticks(self.limits.deadline_s)
         self._turn = Lock()
         self._ready: _Sandbox | None = None
+        self._used: _Sandbox | None = None
         self._waiting = 0
         self._worker: ThreadPoolExecutor | None = None
         self._closed = False
@@ -144,12 +145,14 @@ class SandboxPool:
         try:
             return self._serve(arguments)
         finally:
+            self._drop_used()
             self._turn.release()
 
     def prepare(self) -> None:
-        """Make the instance of the next request now, unless there is one. Raises: Unavailable."""
+        """Free the last request's instance and make the next one's, unless it is there. Raises: Unavailable."""
         self._take_turn(self.limits.wait_s)
         try:
+            self._drop_used()
             if self._ready is None:
                 self._ready = self._make()
         finally:
@@ -176,7 +179,9 @@ class SandboxPool:
         if self._worker is not None:
             self._worker.shutdown(wait=True, cancel_futures=True)
         with self._turn:
-            self._drop_ready()
+            self._drop_used()
+            self._used, self._ready = self._ready, None
+            self._drop_used()
 
     def __enter__(self) -> Self:
         return self
@@ -215,11 +220,10 @@ class SandboxPool:
             raise Unavailable("sandbox-busy", f"waited {self.limits.wait_s} s for {self.name}")
 
     def _serve(self, arguments: tuple[Any, ...]) -> Any:
-        sandbox, self._ready = self._ready or self._make(), None
-        try:
-            return self._run(sandbox, arguments)
-        finally:
-            sandbox.close()
+        """One request in an instance that is never used again; whoever comes next frees it."""
+        self._drop_used()
+        self._used, self._ready = self._ready or self._make(), None
+        return self._run(self._used, arguments)
 
     def _make(self) -> _Sandbox:
         """A fresh instance that has made its call on public data."""
@@ -258,10 +262,10 @@ class SandboxPool:
             raise RuntimeError("an export found at start is gone")
         return _Sandbox(store, function)
 
-    def _drop_ready(self) -> None:
-        if self._ready is not None:
-            self._ready.close()
-            self._ready = None
+    def _drop_used(self) -> None:
+        if self._used is not None:
+            self._used.close()
+            self._used = None
 
 
 def _export_of(component: Component, engine: Engine) -> Export:

@@ -2,9 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from wasmtime.component import Component
+
+from runtime_host.wasm.engine import shared_engine
 
 ROOT = Path(__file__).parents[3]
 WASM_TOOLS = Path(sys.executable).with_name("wasm-tools")
@@ -84,3 +89,67 @@ def echo() -> bytes:
 def _wasm_tools(*arguments: str, cwd: Path) -> None:
     done = subprocess.run([WASM_TOOLS, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A guest ready for a sandbox pool, without the files and signatures of a real one."""
+
+    component: Component
+    name: str = "guest"
+    digest: str = "sha256:" + "0" * 64
+    memory_bytes: int = 64 * 1024 * 1024
+    deadline_s: float = 0.25
+
+
+@cache
+def compiled(wasm: bytes) -> Compiled:
+    """Compile a tiny guest for this process's engine."""
+    return Compiled(Component(shared_engine(), wasm))
+
+
+# result<decision, decision-error> at 1024: asset and copy of the first candidate, brightness = entropy.
+FIRST_CANDIDATE = """
+  (local $candidate i32) (local $copy i32)
+  (local.set $candidate (i32.load offset=76 (local.get $arguments)))
+  (local.set $copy (i32.load offset=16 (local.get $candidate)))
+  (i32.store8 offset=1024 (i32.const 0) (i32.const 0))
+  (i32.store offset=1028 (i32.const 0) (i32.load (local.get $candidate)))
+  (i32.store offset=1032 (i32.const 0) (i32.load offset=4 (local.get $candidate)))
+  (i32.store offset=1036 (i32.const 0) (i32.load (local.get $copy)))
+  (i32.store offset=1040 (i32.const 0) (i32.load offset=4 (local.get $copy)))
+  (i32.store16 offset=1044 (i32.const 0) (i32.load8_u offset=84 (local.get $arguments)))
+  (i32.store offset=1046 (i32.const 0) (i32.const 0))
+"""
+
+
+def counting() -> bytes:
+    """Decides for the first candidate; `propensity` says how many calls this instance has had."""
+    body = f"""{FIRST_CANDIDATE}
+      (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+      (i32.store8 offset=1050 (i32.const 0) (global.get $calls))
+      (i32.store8 offset=1051 (i32.const 0) (i32.const 0))
+      (i32.const 1024)"""
+    return deciding(body, "(global $calls (mut i32) (i32.const 0))")
+
+
+def remembering() -> bytes:
+    """Answers with the asset of the call before, if this instance had one."""
+    body = f"""{FIRST_CANDIDATE}
+      (if (global.get $kept) (then
+        (i32.store offset=1028 (i32.const 0) (global.get $kept))
+        (i32.store offset=1032 (i32.const 0) (global.get $kept-size))))
+      (global.set $kept (i32.load (local.get $candidate)))
+      (global.set $kept-size (i32.load offset=4 (local.get $candidate)))
+      (i32.store16 offset=1050 (i32.const 0) (i32.const 1))
+      (i32.const 1024)"""
+    return deciding(body, "(global $kept (mut i32) (i32.const 0)) (global $kept-size (mut i32) (i32.const 0))")
+
+
+def trapping_when(slot_byte: str, otherwise: str) -> bytes:
+    """Runs `otherwise` unless the slot's name starts with `slot_byte`, which traps."""
+    return deciding(
+        f"""(if (i32.eq (i32.load8_u (i32.load (local.get $arguments))) (i32.const {ord(slot_byte)}))
+          (then unreachable))
+        {otherwise}"""
+    )
