@@ -216,7 +216,7 @@ class SandboxPool:
             return
 
     def _take_turn(self, wait_s: float) -> None:
-        if self._closed or not self._turn.acquire(timeout=max(wait_s, 0)):
+        if self._closed or wait_s <= 0 or not self._turn.acquire(timeout=wait_s):
             raise Unavailable("sandbox-busy", f"waited {self.limits.wait_s} s for {self.name}")
 
     def _serve(self, arguments: tuple[Any, ...]) -> Any:

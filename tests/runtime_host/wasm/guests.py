@@ -49,7 +49,8 @@ def component(core: str, wit: str, world: str) -> bytes:
 def deciding(body: str, extra: str = "", pages: int = 2) -> bytes:
     """A personalisation guest: `body` turns $arguments (address) into the address of its result."""
     core = f"""(module {MEMORY.format(pages=pages)} {extra}
-      (func (export "{DECIDE}") (param $arguments i32) (result i32) {body}))"""
+      (func (export "{DECIDE}") (param $arguments i32) (result i32)
+        (local $candidate i32) (local $copy i32) {body}))"""
     return component(core, CONTRACT, "edge-personalization")
 
 
@@ -110,7 +111,6 @@ def compiled(wasm: bytes) -> Compiled:
 
 # result<decision, decision-error> at 1024: asset and copy of the first candidate, brightness = entropy.
 FIRST_CANDIDATE = """
-  (local $candidate i32) (local $copy i32)
   (local.set $candidate (i32.load offset=76 (local.get $arguments)))
   (local.set $copy (i32.load offset=16 (local.get $candidate)))
   (i32.store8 offset=1024 (i32.const 0) (i32.const 0))

@@ -1,0 +1,199 @@
+"""One instance per request, a queue in front, and an event loop that goes on."""
+
+import asyncio
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import guests
+import pytest
+from guests import compiled, deciding
+
+from consent_core.errors import Unavailable, Untrusted
+from runtime_host.wasm.contract import Candidate, Decision, Ok, Signals
+from runtime_host.wasm.exports import DECIDE, VALIDATE, Export
+from runtime_host.wasm.sandbox import Limits, SandboxPool
+
+WARM_UP_ASSETS = {"one"}
+
+
+def _arguments(asset: str, entropy: int = 3) -> tuple[object, ...]:
+    return "home-hero", Signals(), (Candidate(asset, ("tag",), (f"copy of {asset}",)),), entropy
+
+
+def _decided(answer: Ok[Decision]) -> Decision:
+    assert isinstance(answer, Ok)
+    return answer.value
+
+
+@pytest.fixture
+def counting() -> SandboxPool:
+    return SandboxPool(compiled(guests.counting()))
+
+
+def test_every_request_is_the_second_call_of_an_instance_of_its_own(counting: SandboxPool) -> None:
+    """The first was the warm-up, whether the instance was made ahead or on the spot; there is never a third."""
+    calls = []
+    for prepared in (False, True, False, True):
+        if prepared:
+            counting.prepare()
+        calls.append(_decided(counting.call(*_arguments("asset"))).propensity)
+
+    assert calls == [2, 2, 2, 2]
+
+
+def test_an_instance_can_only_remember_the_public_warm_up() -> None:
+    """This guest answers with what it saw before: never another request, only data that is in our source."""
+    pool = SandboxPool(compiled(guests.remembering()))
+
+    assert {_decided(pool.call(*_arguments(f"asset-{n}"))).asset for n in range(5)} == WARM_UP_ASSETS
+
+
+def test_without_a_warm_up_an_instance_remembers_nothing() -> None:
+    """The first call finds the guest as it was built."""
+    pool = SandboxPool(compiled(guests.remembering()), export=Export(DECIDE.interface, DECIDE.function))
+
+    assert [_decided(pool.call(*_arguments(f"asset-{n}"))).asset for n in range(2)] == ["asset-0", "asset-1"]
+
+
+def test_threads_with_opposite_requests_each_get_their_own_answer(counting: SandboxPool) -> None:
+    """Every answer equals what that request alone would have got on a fresh host."""
+    requests = [(f"asset-{n}-☃" * (n % 7 + 1), n % 16) for n in range(300)]
+    random.Random(7).shuffle(requests)
+
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda request: _decided(counting.call(*_arguments(*request))), requests))
+
+    expected = [(asset, f"copy of {asset}", entropy, 2) for asset, entropy in requests]
+    assert expected == [(a.asset, a.copy, a.adjustment.brightness, a.propensity) for a in answers]
+
+
+def test_interleaved_async_requests_each_get_their_own_answer(counting: SandboxPool) -> None:
+    """As many at once as the queue holds: all are served, in turn, none fails."""
+
+    async def all_at_once() -> list[Ok[Decision]]:
+        return await asyncio.gather(*(counting.acall(*_arguments(f"asset-{n}", n % 16)) for n in range(200)))
+
+    answers = asyncio.run(all_at_once())
+
+    assert [f"asset-{n}" for n in range(200)] == [_decided(answer).asset for answer in answers]
+    assert {2} == {_decided(answer).propensity for answer in answers}
+
+
+def test_the_event_loop_goes_on_while_a_guest_runs() -> None:
+    """A guest that uses up its deadline does not stop other tasks of the loop."""
+    loops = deciding("(loop $again (br $again)) unreachable")
+    pool = SandboxPool(compiled(loops), Limits(deadline_s=0.1), export=Export(DECIDE.interface, DECIDE.function))
+
+    async def count_meanwhile() -> int:
+        request = asyncio.ensure_future(pool.acall(*_arguments("asset")))
+        turns = 0
+        while not request.done():
+            await asyncio.sleep(0)
+            turns += 1
+        with pytest.raises(Unavailable):
+            await request
+        return turns
+
+    assert asyncio.run(count_meanwhile()) > 100
+
+
+def test_a_cancelled_caller_leaves_the_pool_in_order(counting: SandboxPool) -> None:
+    """Cancelled while queued, while running or already answered: the next request gets its own answer."""
+
+    async def cancel_some() -> Decision:
+        requests = [asyncio.ensure_future(counting.acall(*_arguments(f"gone-{n}"))) for n in range(20)]
+        await asyncio.sleep(0)
+        for request in requests[::2]:
+            request.cancel()
+        answers = await asyncio.gather(*requests, return_exceptions=True)
+        kept = [answer for answer in answers if isinstance(answer, Ok)]
+        assert len(kept) == 10
+        return _decided(await counting.acall(*_arguments("stays")))
+
+    decision = asyncio.run(cancel_some())
+
+    assert (decision.asset, decision.propensity) == ("stays", 2)
+
+
+def test_a_full_queue_refuses_at_once(counting: SandboxPool) -> None:
+    """Back-pressure is bounded: the one request too many hears `sandbox-busy`, the others are served."""
+    pool = SandboxPool(compiled(guests.counting()), Limits(queue=3))
+
+    async def one_too_many() -> list[object]:
+        return await asyncio.gather(*(pool.acall(*_arguments("asset")) for _ in range(4)), return_exceptions=True)
+
+    *served, refused = asyncio.run(one_too_many())
+
+    assert all(isinstance(answer, Ok) for answer in served)
+    assert isinstance(refused, Unavailable)
+    assert refused.code == "sandbox-busy"
+
+
+def test_waiting_has_an_end() -> None:
+    """A request queued behind slow ones is refused when its time is up, without running."""
+    loops = deciding("(loop $again (br $again)) unreachable")
+    limits = Limits(deadline_s=0.05, wait_s=0.02)
+    pool = SandboxPool(compiled(loops), limits, export=Export(DECIDE.interface, DECIDE.function))
+
+    async def three() -> list[object]:
+        return await asyncio.gather(*(pool.acall(*_arguments("asset")) for _ in range(3)), return_exceptions=True)
+
+    codes = [failure.code for failure in asyncio.run(three()) if isinstance(failure, Unavailable)]
+
+    assert codes == ["sandbox-deadline", "sandbox-busy", "sandbox-busy"]
+
+
+def test_arguments_that_do_not_fit_reach_the_caller_and_nobody_else(counting: SandboxPool) -> None:
+    """The instance that was waiting for them is dropped too."""
+    with pytest.raises(ValueError, match="expected 0 to 255"):
+        counting.call(*_arguments("asset", 256))
+
+    assert _decided(counting.call(*_arguments("asset"))).propensity == 2
+
+
+def test_a_closed_pool_refuses(counting: SandboxPool) -> None:
+    """Closing finishes what runs and frees the instance made ahead."""
+    asyncio.run(counting.acall(*_arguments("asset")))
+    counting.close()
+
+    with pytest.raises(Unavailable):
+        counting.call(*_arguments("asset"))
+    with pytest.raises(Unavailable):
+        asyncio.run(counting.acall(*_arguments("asset")))
+
+
+def test_a_component_without_a_known_function_is_refused() -> None:
+    """A pool is for the functions of the contract."""
+    with pytest.raises(Untrusted) as refusal:
+        SandboxPool(compiled(guests.echo()))
+
+    assert refusal.value.code == "component-exports"
+
+
+def test_a_component_with_another_function_than_asked_for_is_refused() -> None:
+    """A validly signed component in the wrong place does not run."""
+    with pytest.raises(Untrusted) as refusal:
+        SandboxPool(compiled(guests.counting()), export=VALIDATE)
+
+    assert refusal.value.code == "component-exports"
+
+
+def test_pools_of_many_threads_do_not_disturb_each_other() -> None:
+    """Each thread with a pool of its own: the ticker and the engine are all they share."""
+    failures: list[object] = []
+
+    def work(name: str) -> None:
+        with SandboxPool(compiled(guests.counting())) as pool:
+            for n in range(60):
+                answer = _decided(pool.call(*_arguments(f"{name}-{n}")))
+                if answer.asset != f"{name}-{n}":
+                    failures.append(answer)
+
+    threads = [threading.Thread(target=work, args=(f"thread-{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
