@@ -48,6 +48,7 @@ from runtime_host.pop.serving.token_cache import TokenCache
 from runtime_host.pop.stores import Change, PopStore
 from runtime_host.pop.sync import Sync, SyncConfig
 from runtime_host.pop.sync.fetch import ControlPlane
+from runtime_host.pop.sync.policy import Open
 from runtime_host.wasm.contract import Candidate
 
 POP_KEY = "pop.key"
@@ -68,6 +69,7 @@ class Parts:
     client: httpx.AsyncClient
     sites: Mapping[str, Path]
     sync: SyncConfig | None = None
+    opener: Open | None = None  # of policy bundles; None: `consent_core.policy.bundle.open_bundle`
 
 
 class Pop:
@@ -79,7 +81,12 @@ class Pop:
         self.metrics = Metrics("consent-edge-pop", config.pop)
         self.store = PopStore(config.home / "pop.db", clock)
         self.sync = Sync(
-            parts.sync or SyncConfig(pop=config.pop, home=config.home), self.store, parts.trust, parts.client, clock
+            parts.sync or SyncConfig(pop=config.pop, home=config.home),
+            self.store,
+            parts.trust,
+            parts.client,
+            clock,
+            opener=parts.opener,
         )
         self.renderer = Renderer(
             parts.catalogue, RenditionCache(config.rendition_cache_bytes), threads=config.render_threads

@@ -1,0 +1,227 @@
+"""One POP for tests: real stores, sync, pipeline and pictures; native functions; a toy control plane behind it."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "sync"))
+
+from toy_plane import Network, ToyPlane, policy_hash
+
+from consent_core.clock import ManualClock
+from consent_core.formats.catalogue import Asset, Catalogue, Experiment, Slot
+from consent_core.formats.rendition import Focal
+from consent_core.formats.token import CATEGORIES, encode_base64url
+from consent_core.policy.table import Effective
+from consent_core.trust.keys import KeyStore
+from runtime_host.pop.app import Parts, Pop, build_pop
+from runtime_host.pop.config import PopConfig
+from runtime_host.pop.images.libvips import Image
+from runtime_host.pop.images.loading import LoadedCatalogue
+from runtime_host.pop.images.sources import check_source
+from runtime_host.pop.sync import SyncConfig
+from runtime_host.wasm.functions import ConsentValidator, Personalizer
+from runtime_host.wasm.native import NativeFunction
+
+ROOT = Path(__file__).parents[3]
+TOKEN_COOKIE = "__Host-consent-token"
+SESSION_COOKIE = "__Secure-consent-session"
+BROWSER = {"sec-fetch-site": "same-origin", "content-type": "application/json", "host": "127.0.0.1:8081"}
+FIELDS = {"plain": 60, "tents": 100, "boats": 140, "arm-a": 180, "arm-b": 220}
+TAGS = {"plain": (), "tents": ("camping", "tent"), "boats": ("water", "kayak"), "arm-a": ("arm:a",), "arm-b": ("arm:b",)}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Law in three lines: `ZZ` allows nothing, the signal stops behavioral in `US-CA`, all else is as chosen."""
+
+    def lookup(self, jurisdiction: str, gpc: bool, choices: tuple[str, ...]) -> Effective:
+        off = {"behavioral"} if jurisdiction == "US-CA" and gpc else set(CATEGORIES) if jurisdiction == "ZZ" else set()
+        return Effective(tuple(name for name in choices if name not in off), {}, jurisdiction, gpc)
+
+
+@dataclass(frozen=True)
+class TableBundle:
+    hash: str
+    revision: int
+    previous: tuple[str, ...]
+    table: Table = field(default_factory=Table)
+
+
+def open_table_bundle(data: bytes, *_: Any, **__: Any) -> TableBundle:
+    value = json.loads(data)
+    return TableBundle(value["hash"], value["revision"], tuple(value["previous"]))
+
+
+@dataclass
+class Reply:
+    """A response as it left the application."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        return next((value.decode() for key, value in self.headers if key == name.encode()), None)
+
+    def cookies(self) -> dict[str, str]:
+        return dict(v.decode().partition(";")[0].split("=", 1) for k, v in self.headers if k == b"set-cookie")
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str | None:
+        return self.header("consent-edge-code")
+
+    @property
+    def fixed(self) -> tuple[Any, ...]:
+        """Everything that must be the same for everybody who gets the default."""
+        free = {b"date", b"server-timing", b"consent-edge-code"}
+        return self.status, tuple(h for h in self.headers if h[0] not in free), self.body
+
+
+async def ask(app: Any, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Reply:
+    """One request to an ASGI application, without a client library that would tidy it up."""
+    target, _, query = path.partition("?")
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": target,
+        "raw_path": target.encode(),
+        "query_string": query.encode(),
+        "headers": [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in (headers or {}).items()],
+    }
+    sent: list[Any] = []
+    incoming = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Any:
+        return incoming.pop() if incoming else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return Reply(sent[0]["status"], list(sent[0]["headers"]), b"".join(m.get("body", b"") for m in sent[1:]))
+
+
+@dataclass
+class Edge:
+    """A POP and the world around it. `get` and friends speak to its public listener."""
+
+    clock: ManualClock
+    plane: ToyPlane
+    network: Network
+    pop: Pop
+
+    async def sync(self) -> None:
+        """One round of everything the errands do."""
+        await self.pop.sync.fetch_policy()
+        await self.pop.sync.fetch_keys()
+        await self.pop.sync.poll()
+
+    def token(self, *scopes: str, **claims: Any) -> str:
+        """A token as the control plane issues it."""
+        now = self.clock.now()
+        values = {
+            "iss": self.plane.keys.trust_file().issuer,
+            "aud": "edge",
+            "sub": "A" * 22,
+            "iat": now,
+            "exp": now + 300,
+            "jti": "t-1",
+            "ver": 1,
+            "scopes": list(scopes),
+            "region": "tokyo-1",
+            "hash": policy_hash(1),
+            **claims,
+        }
+        key = self.plane.keys.current("token")
+        return jwt.encode(values, _private(key), algorithm="EdDSA", headers={"typ": "consent+jwt", "kid": key.kid})
+
+    async def get(self, path: str, token: str | None = None, **headers: str) -> Reply:
+        cookie = {} if token is None else {"cookie": f"{TOKEN_COOKIE}={token}"}
+        return await ask(self.pop.public_app, "GET", path, {**cookie, **_named(headers)})
+
+    async def send(self, method: str, path: str, value: Any, token: str | None = None, **headers: str) -> Reply:
+        cookie = {} if token is None else {"cookie": f"{TOKEN_COOKIE}={token}"}
+        body = value if isinstance(value, bytes) else json.dumps(value).encode()
+        return await ask(self.pop.public_app, method, path, {**BROWSER, **cookie, **_named(headers)}, body)
+
+
+def visitor(number: int) -> str:
+    """The `sub` of test visitor `number`."""
+    return encode_base64url(number.to_bytes(16, "big"))
+
+
+def make_catalogue(directory: Path) -> LoadedCatalogue:
+    """One slot per category, five plain grey pictures."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, grey in FIELDS.items():
+        image = Image.new_from_array(np.full((80, 120, 3), grey, np.uint8), interpretation="srgb")
+        image.jpegsave(str(directory / f"{name}.jpg"))
+    assets = {
+        name: Asset(name, f"{name}.jpg", TAGS[name], (f"About {name}", f"More {name}"), Focal(), name)
+        for name in FIELDS
+    }
+    shared = {"width": 120, "height": 80, "default": "plain", "overlay": None, "background": (0, 0, 0)}
+    slots = (
+        Slot(name="home-hero", category="contextual", fallback=(), candidates=("tents", "boats"), experiment=None, **shared),
+        Slot(
+            name="member-banner",
+            category="behavioral",
+            fallback=("contextual",),
+            candidates=("tents", "boats"),
+            experiment=None,
+            **shared,
+        ),
+        Slot(
+            name="promo-tile",
+            category="experimental",
+            fallback=(),
+            candidates=("arm-a", "arm-b"),
+            experiment=Experiment("tile", (("a", 1), ("b", 1))),
+            **shared,
+        ),
+    )
+    catalogue = Catalogue({slot.name: slot for slot in slots}, assets)
+    return LoadedCatalogue(catalogue, {name: check_source(directory / f"{name}.jpg") for name in FIELDS})
+
+
+def make_edge(directory: Path, catalogue: LoadedCatalogue | None = None, **settings: Any) -> Edge:
+    """A POP in `EU` that has not heard from its control plane yet. `parts`: replaces members of `Parts`."""
+    clock = ManualClock()
+    plane = ToyPlane(KeyStore.open(directory, create=True, clock=clock), clock)
+    plane.publish(1)
+    network = Network(plane)
+    parts = settings.pop("parts", {})
+    config = PopConfig(**{"pop": "tokyo-1", "data": directory, "jurisdiction": "EU", **settings})
+    personalizer = Personalizer(NativeFunction(ROOT / "functions/personalization"))
+    made = {
+        "trust": plane.keys.trust_file(),
+        "catalogue": catalogue or make_catalogue(directory / "art"),
+        "validator": ConsentValidator(NativeFunction(ROOT / "functions/consent_validation")),
+        "personalizers": dict.fromkeys(CATEGORIES, personalizer),
+        "client": httpx.AsyncClient(transport=network, base_url="http://control-plane"),
+        "sites": {"/": ROOT / "demo/site", "/sdk/": ROOT / "consent_sdk"},
+        "sync": SyncConfig(pop=config.pop, home=config.home, push=False),
+        "opener": open_table_bundle,
+        **parts,
+    }
+    return Edge(clock, plane, network, build_pop(config, Parts(**made), clock))
+
+
+def _private(key: Any) -> Ed25519PrivateKey:
+    return key.private
+
+
+def _named(headers: dict[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
