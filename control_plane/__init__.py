@@ -1,0 +1,12 @@
+"""The control plane: consent records, tokens, the revocation log and the policies that POPs follow.
+
+app.py            `create_app(settings)` puts the rooms together behind two listeners
+process.py        runs them
+settings.py       everything a control plane is told at its start
+maintenance.py    what runs out is deleted
+store/            the tables, and transactions over SQLite or PostgreSQL
+consent/          visitors, sessions, records, tokens, receipts
+revocations/      the numbered log, its answers and its hints
+policies/         bundles, and what each POP reports
+api/              HTTP routes: read the request, call a room, write the answer
+"""

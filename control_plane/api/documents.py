@@ -1,0 +1,41 @@
+"""The public listener's `/docs`: every route of this control plane, with Swagger UI served from here, no CDN."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
+from swagger_ui_bundle import swagger_ui_path
+
+TITLE = "consent-edge control plane"
+ASSETS = "/docs/assets"
+DESCRIPTION = (
+    "The routes of both listeners. The public one (port 7000) serves what anybody may read; "
+    "those tagged consent, revocations, policy and keys are on the mesh listener (port 7443, mutual TLS)."
+)
+
+
+def install(public: FastAPI, mesh: FastAPI) -> None:
+    """Serve the description of both applications on the public one."""
+    described: dict[str, Any] = {}
+
+    @public.get("/openapi.json", include_in_schema=False)
+    def openapi() -> dict[str, Any]:
+        if not described:
+            routes = [*public.routes, *mesh.routes]
+            described.update(get_openapi(title=TITLE, version="1", description=DESCRIPTION, routes=routes))
+        return described
+
+    @public.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title=TITLE,
+            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{ASSETS}/swagger-ui.css",
+            swagger_favicon_url=f"{ASSETS}/favicon-32x32.png",
+        )
+
+    public.mount(ASSETS, StaticFiles(directory=swagger_ui_path), name="swagger-ui")

@@ -1,0 +1,102 @@
+"""Puts the rooms together: `create_app(settings)` is a control plane ready to be served.
+
+    plane = create_app(Settings(data=Path(".edge")))
+    plane.public_app, plane.mesh_app      # ASGI applications, see process.py
+    plane.close()
+
+It finds or makes keys, trust file, store and first policy in the data directory; starting twice at once is safe.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from consent_core.trust.keys import KeyStore
+from control_plane.api import documents, errors
+from control_plane.api.consents import consent_routes
+from control_plane.api.keys import key_routes
+from control_plane.api.policies import policy_routes
+from control_plane.api.revocations import revocation_routes
+from control_plane.consent.consents import Consents
+from control_plane.consent.receipts import Receipts
+from control_plane.consent.tokens import TokenIssuer
+from control_plane.maintenance import Swept, sweep
+from control_plane.policies.current import Policies
+from control_plane.policies.pops import Pops
+from control_plane.policies.publishing import publish_first
+from control_plane.revocations.log import RevocationLog
+from control_plane.revocations.revoking import Revoking
+from control_plane.settings import Settings
+from control_plane.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """One control plane. `failures`: how often each (family, code) was answered, for `/metrics`."""
+
+    settings: Settings
+    keys: KeyStore
+    database: Database
+    log: RevocationLog
+    policies: Policies
+    pops: Pops
+    consents: Consents
+    revoking: Revoking
+    public_app: FastAPI
+    mesh_app: FastAPI
+    failures: Counter[tuple[str, str]]
+
+    def sweep(self) -> Swept:
+        """Delete what ran out."""
+        return sweep(self.database, self.log, self.settings.clock)
+
+    def close(self) -> None:
+        """Let waiting callers go and close the store."""
+        self.log.hints.close()
+        self.database.close()
+
+
+def create_app(settings: Settings) -> ControlPlane:
+    """A control plane over the data directory and store of its settings.
+
+    Raises: Unavailable("keys-missing" | "store-unavailable"), Untrusted("keys-malformed" | "trust-file"),
+            Rejected("policy-…") for policy sources that cannot be published.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    clock = settings.clock
+    keys = KeyStore.open(settings.data, create=True, clock=clock)
+    issuer = keys.trust_file().issuer
+    database = Database.open(settings.store_url)
+    log = RevocationLog(database, keys, clock, settings.session_entry_retention_s)
+    policies = Policies(log, keys.trust_file, clock)
+    publish_first(policies, database, keys, (settings.policies, settings.legal), clock.now())
+    pops = Pops(database, clock)
+    tokens = TokenIssuer(keys, issuer, clock, settings.token_lifetime_s)
+    consents = Consents(database, log, policies, tokens, Receipts(keys, issuer), clock, settings.consent_retention_s)
+    revoking = Revoking(log, consents, keys)
+    failures: Counter[tuple[str, str]] = Counter()
+    mesh = _application(failures)
+    mesh.include_router(consent_routes(consents, settings.max_body_bytes))
+    mesh.include_router(revocation_routes(log, revoking, pops, settings.max_wait_s, settings.max_body_bytes))
+    mesh.include_router(policy_routes(policies, pops, settings.max_body_bytes, settings.max_bundle_bytes))
+    mesh.include_router(key_routes(keys, log, clock))
+    public = _application(failures)
+    documents.install(public, mesh)
+    return ControlPlane(settings, keys, database, log, policies, pops, consents, revoking, public, mesh, failures)
+
+
+def _application(failures: Counter[tuple[str, str]]) -> FastAPI:
+    """An application that answers failures our way and serves no documentation of its own."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    def count(family: str, code: str) -> None:
+        failures[(family, code)] += 1
+
+    errors.install(app, count)
+
+    @app.get("/healthz", include_in_schema=False)
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    return app

@@ -1,0 +1,8 @@
+"""What people choose: visitors, their sessions and versioned records, and what is issued for them.
+
+consents.py   grant, refresh, withdraw, look: one transaction each
+sessions.py   whose cookie secret this is, and the rotation at each grant
+records.py    versions of a visitor's record
+tokens.py     consent tokens (and receipts) signed with PyJWT
+receipts.py   what a receipt says
+"""

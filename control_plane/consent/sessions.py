@@ -1,0 +1,66 @@
+"""Whose cookie secret this is. The control plane knows a secret by its SHA-256 alone.
+
+A session is *current* until the next grant rotates it: its `successor` is then the only one that may grant or
+refresh. Who still holds the old one is told `session-rotated`; it may still withdraw, because a "no" must not fail.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from consent_core.errors import Rejected
+from control_plane.store.schema import sessions, visitors
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One session of a visitor who is still known."""
+
+    session: str
+    sub: str
+    predecessor: str | None
+    successor: str | None
+
+
+def find(connection: Connection, session: str, now: int, *, lock: bool) -> Session | None:
+    """The session, unless it was never issued, was deleted, or its record ran out.
+
+    With `lock` nobody else can rotate it, or change its visitor, before this transaction ends.
+    """
+    query = (
+        select(sessions.c.session, sessions.c.sub, sessions.c.predecessor, sessions.c.successor)
+        .join(visitors, visitors.c.sub == sessions.c.sub)
+        .where(sessions.c.session == session, visitors.c.retain_until > now)
+    )
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    return None if row is None else Session(*row)
+
+
+def require_current(session: Session | None, sub: str | None = None) -> Session:
+    """The session if it may act now, for `sub` if one is named.
+
+    Raises: Rejected("session-unknown", 404), Rejected("session-foreign", 403), Rejected("session-rotated", 409).
+    """
+    session = require_owner(session, sub)
+    if session.successor is not None:
+        raise Rejected("session-rotated", "a later grant has replaced this session", status=409)
+    return session
+
+
+def require_owner(session: Session | None, sub: str | None = None) -> Session:
+    """The session if it is known and, where `sub` is named, this visitor's.
+
+    Raises: Rejected("session-unknown", 404), Rejected("session-foreign", 403).
+    """
+    if session is None:
+        raise Rejected("session-unknown", "never issued, or deleted", status=404)
+    if sub is not None and session.sub != sub:
+        raise Rejected("session-foreign", "the session belongs to somebody else", status=403)
+    return session
+
+
+def rotate(connection: Connection, old: str | None, new: str, sub: str, now: int) -> None:
+    """Make `new` the visitor's current session in place of `old`."""
+    if old is not None:
+        connection.execute(update(sessions).where(sessions.c.session == old).values(successor=new))
+    connection.execute(insert(sessions).values(session=new, sub=sub, predecessor=old, at=now))

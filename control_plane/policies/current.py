@@ -1,0 +1,146 @@
+"""The policy in force: published with its log entry, handed out by ETag, decided by.
+
+Publishing stores the bundle, puts it in force and appends the `policy` entry in one transaction: a POP that sees the
+entry finds the bundle, and a crash leaves either all of it or nothing.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from consent_core.clock import Clock
+from consent_core.crash import crash_point
+from consent_core.errors import Rejected, Unavailable
+from consent_core.formats.canonical import sha256_digest
+from consent_core.policy.bundle import Bundle, open_bundle
+from consent_core.policy.table import UNKNOWN, PolicyTable
+from consent_core.trust.trust_file import TrustFile
+from control_plane.revocations.log import RevocationLog
+from control_plane.store.schema import bundles, log_head
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """Where and how a person is asked. basis: `consent`, or `notice` where they have said nothing yet."""
+
+    jurisdiction: str
+    gpc: bool
+    age_band: str
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Effective categories, the deciding rule for each category, and whether an opt-out signal was honoured."""
+
+    categories: tuple[str, ...]
+    reasons: dict[str, str]
+    gpc_honoured: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One bundle's name and table."""
+
+    hash: str
+    revision: int
+    table: PolicyTable
+    clauses: Mapping[str, str]  # digest by id
+
+    def decide(self, here: Circumstances, choices: Iterable[str]) -> Decided:
+        """What the law of the place makes of these choices; on notice alone, never more than it allows unasked."""
+        if here.basis == "notice":
+            answer = self.table.after_notice(here.jurisdiction, here.gpc, here.age_band)
+        else:
+            answer = self.table.at_issue(here.jurisdiction, here.gpc, here.age_band, choices)
+        categories = tuple(category for category in answer.categories if category in set(choices))
+        return Decided(categories, dict(answer.reasons), answer.gpc_honoured)
+
+    def notice(self, jurisdiction: str, clause_id: str | None = None) -> dict[str, str]:
+        """Id and digest of a clause; without an id, of the notice of that place.
+
+        Raises: Rejected("clause-unknown").
+        """
+        laws = self.table.laws
+        shown = clause_id or laws[jurisdiction if jurisdiction in laws else UNKNOWN].notice
+        if shown not in self.clauses:
+            raise Rejected("clause-unknown", "the policy in force has no clause of that id")
+        return {"clause_id": shown, "clause_sha256": self.clauses[shown]}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A bundle as POPs fetch it. `etag` names its exact bytes, signatures included."""
+
+    hash: str
+    revision: int
+    body: bytes
+    etag: str
+    at: int
+
+
+class Policies:
+    """Bundles of one store. `_current` is replaced whole; any thread may do so, the result is the same."""
+
+    def __init__(self, log: RevocationLog, trust: Callable[[], TrustFile], clock: Clock) -> None:
+        self._log = log
+        self._trust = trust
+        self._clock = clock
+        self._current: Policy | None = None
+
+    def current(self, connection: Connection) -> Policy:
+        """The policy in force in this transaction. Raises: Unavailable("policy-missing") before the first."""
+        in_force = connection.scalar(select(log_head.c.policy_hash))
+        known = self._current
+        if in_force is None:
+            raise Unavailable("policy-missing", "no policy has been published")
+        if known is None or known.hash != in_force:
+            bundle = open_bundle(_stored(connection, in_force).body, self._trust(), min_revision=0)
+            known = self._current = _policy(bundle)
+        return known
+
+    def bundle(self) -> Stored:
+        """The bundle in force. Raises: Unavailable("policy-missing")."""
+        with self._log.reading() as connection:
+            return _stored(connection, self.current(connection).hash)
+
+    def publish(self, body: bytes) -> Stored:
+        """Put a signed bundle in force; the one that already is may be published again without effect.
+
+        Raises: Untrusted (bundle-…, for a bundle that does not verify), Rejected("bundle-revision", 409).
+        """
+        bundle = open_bundle(body, self._trust(), min_revision=0)
+        stored = Stored(bundle.hash, bundle.revision, body, sha256_digest(body), self._clock.now())
+        with self._log.writing() as writing:
+            if self._is_in_force(writing.connection, bundle):
+                return _stored(writing.connection, bundle.hash)
+            self._store(writing.connection, stored)
+            crash_point("publish.after-store")
+            writing.append("policy", bundle.hash)
+            crash_point("publish.after-entry")
+        return stored
+
+    def _is_in_force(self, connection: Connection, bundle: Bundle) -> bool:
+        head = connection.scalars(select(log_head.c.policy_hash).with_for_update()).one()
+        newest = connection.scalar(select(bundles.c.revision).where(bundles.c.hash == head))
+        if head != bundle.hash and newest is not None and bundle.revision <= newest:
+            raise Rejected("bundle-revision", f"revision {newest} is in force; a later one is needed", status=409)
+        return bool(head == bundle.hash)
+
+    def _store(self, connection: Connection, stored: Stored) -> None:
+        if connection.scalar(select(bundles.c.hash).where(bundles.c.hash == stored.hash)) is not None:
+            raise Rejected("bundle-revision", "these very files were in force before; raise the revision", status=409)
+        values = {"hash": stored.hash, "revision": stored.revision, "body": stored.body}
+        connection.execute(insert(bundles).values({**values, "etag": stored.etag, "at": stored.at}))
+        connection.execute(update(log_head).values(policy_hash=stored.hash))
+
+
+def _policy(bundle: Bundle) -> Policy:
+    clauses = {clause.id: clause.sha256 for clause in bundle.clauses.values()}
+    return Policy(bundle.hash, bundle.revision, bundle.table, clauses)
+
+
+def _stored(connection: Connection, policy_hash: str) -> Stored:
+    columns = (bundles.c.hash, bundles.c.revision, bundles.c.body, bundles.c.etag, bundles.c.at)
+    return Stored(*connection.execute(select(*columns).where(bundles.c.hash == policy_hash)).one())

@@ -1,0 +1,45 @@
+"""Durable work for other rooms. A row is put in the transaction that causes it, and done once.
+
+Topics: `retrain` (a visitor's behavioural history was revoked: releases that may have learnt from it are affected).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from control_plane.store.schema import queue
+
+RETRAIN = "retrain"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of work. `at`: Unix seconds when it was put."""
+
+    id: int
+    topic: str
+    key: str
+    body: Mapping[str, Any]
+    at: int
+
+
+def put(connection: Connection, topic: str, key: str, body: Mapping[str, Any], at: int) -> None:
+    """Queue work; the same `key` again changes nothing. Whoever calls holds the lock that makes the key its own."""
+    if connection.scalar(select(queue.c.id).where(queue.c.topic == topic, queue.c.key == key)) is None:
+        values = {"topic": topic, "key": key, "body": json.dumps(body), "at": at}
+        connection.execute(queue.insert().values(values))
+
+
+def waiting(connection: Connection, topic: str, limit: int = 100) -> tuple[Job, ...]:
+    """Open work, oldest first."""
+    mine = select(queue).where(queue.c.topic == topic, queue.c.done_at.is_(None)).order_by(queue.c.id).limit(limit)
+    rows = connection.execute(mine)
+    return tuple(Job(row.id, row.topic, row.key, json.loads(row.body), row.at) for row in rows)
+
+
+def done(connection: Connection, job: Job, at: int) -> None:
+    """Mark work as done."""
+    connection.execute(update(queue).where(queue.c.id == job.id).values(done_at=at))

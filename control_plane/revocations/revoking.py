@@ -1,0 +1,140 @@
+"""What an operator revokes. Doing it twice adds no second entry, so a command whose answer was lost may be repeated.
+
+session   categories of one visitor, as a withdrawal by the visitor would
+purge     one visitor altogether: the identity, its records and sessions here, every row at every POP
+key       a signing key; if it is the one in use, a new one takes over first
+model     a release
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import delete
+
+from consent_core.crash import crash_point
+from consent_core.errors import Rejected, Untrusted
+from consent_core.formats.canonical import read_json_object
+from consent_core.formats.consent import MAX_BODY_BYTES, SUBJECT, bad_request
+from consent_core.formats.fields import Fields
+from consent_core.formats.revocation import EVERY_VERSION, Entry, subject_of
+from consent_core.formats.token import CATEGORIES
+from consent_core.trust.keys import ROLES, KeyStore
+from control_plane.consent import records
+from control_plane.consent.consents import Consents
+from control_plane.consent.records import Visitor
+from control_plane.queue import RETRAIN, put
+from control_plane.revocations.log import RevocationLog, Writing, last_entry
+from control_plane.store.schema import visitors
+
+_PERSON = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[A-Za-z0-9:._-]{1,128}")
+_MEMBERS = {
+    "session": ("sub", "subject", "categories"),
+    "purge": ("sub", "subject"),
+    "key": ("kid",),
+    "model": ("model",),
+}
+REGION = "control-plane"  # where a change by an operator is recorded to have been made
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationRequest:
+    """`POST /v1/revocations`. A person is named by `sub`, or by `subject` as receipts and the log do."""
+
+    kind: str
+    subject: str
+    categories: tuple[str, ...] = ()
+
+
+def read_revocation_request(data: bytes) -> RevocationRequest:
+    """Raises: Rejected("bad-request")."""
+    try:
+        value = read_json_object(data, MAX_BODY_BYTES)
+    except Untrusted as error:
+        raise bad_request(error.message) from error
+    kind = Fields({"kind": value.get("kind")}, bad_request, ("kind",)).one_of("kind", _MEMBERS)
+    fields = Fields(value, bad_request, ("kind",), _MEMBERS[kind])
+    if kind in ("key", "model"):
+        return RevocationRequest(kind, fields.matching(_named(fields, *_MEMBERS[kind]), _NAME))
+    categories = CATEGORIES if kind == "purge" or fields.absent("categories") else fields.categories("categories")
+    if not categories:
+        raise bad_request("categories: nothing to revoke")
+    if _named(fields, "sub", "subject") == "sub":
+        return RevocationRequest(kind, subject_of(fields.matching("sub", SUBJECT)), categories)
+    return RevocationRequest(kind, fields.matching("subject", _PERSON), categories)
+
+
+@dataclass(frozen=True, slots=True)
+class Revoking:
+    """Revocations by an operator."""
+
+    log: RevocationLog
+    consents: Consents
+    keys: KeyStore
+
+    def revoke(self, request: RevocationRequest) -> Entry:
+        """Append the entry, or find the one that says the same.
+
+        Raises: Rejected("visitor-unknown" | "key-unknown", 404).
+        """
+        if request.kind == "key":
+            self._replace_key(request.subject)
+        with self.log.writing() as writing:
+            return _REVOKE[request.kind](self, writing, request)
+
+    def _session(self, writing: Writing, request: RevocationRequest) -> Entry:
+        visitor = self._visitor(writing, request.subject)
+        if visitor is not None:
+            self.consents.take_back(writing, visitor, request.categories, REGION)
+            crash_point("revoke.record-stored")
+        entry = last_entry(writing.connection, "session", request.subject)
+        if entry is None:
+            raise Rejected("visitor-unknown", "no such visitor, or nothing to revoke", status=404)
+        return entry
+
+    def _purge(self, writing: Writing, request: RevocationRequest) -> Entry:
+        visitor = self._visitor(writing, request.subject)
+        writing.lock()
+        done = last_entry(writing.connection, "purge", request.subject)
+        if visitor is None and done is not None:
+            return done
+        if visitor is not None:
+            writing.connection.execute(delete(visitors).where(visitors.c.sub == visitor.sub))
+            crash_point("purge.records-deleted")
+        # Nobody will ever be given this pseudonym again, so no version of a token of it is good.
+        entry = writing.append("purge", request.subject, CATEGORIES, EVERY_VERSION)
+        put(writing.connection, RETRAIN, f"{entry.seq}", {"subject": entry.subject, "seq": entry.seq}, entry.at)
+        return entry
+
+    def _named_thing(self, writing: Writing, request: RevocationRequest) -> Entry:
+        writing.lock()
+        done = last_entry(writing.connection, request.kind, request.subject)
+        return writing.append(request.kind, request.subject) if done is None else done
+
+    def _visitor(self, writing: Writing, subject: str) -> Visitor | None:
+        return records.find_visitor(writing.connection, subject=subject)
+
+    def _replace_key(self, kid: str) -> None:
+        """Nothing may be signed with the key from here on. Dying after this leaves a rotation, which harms nobody."""
+        role = next((role for role in ROLES if kid in {key.kid for key in self.keys.all(role)}), None)
+        if role is None and kid not in {key.kid for key in self.keys.trust_file().trusted_keys}:
+            raise Rejected("key-unknown", "no key of that id in the trust file", status=404)
+        if role is not None and self.keys.current(role).kid == kid:
+            self.keys.rotate(role, overlap_s=0)
+        crash_point("revoke.key-replaced")
+
+
+_REVOKE: Mapping[str, Callable[[Revoking, Writing, RevocationRequest], Entry]] = {
+    "session": Revoking._session,
+    "purge": Revoking._purge,
+    "key": Revoking._named_thing,
+    "model": Revoking._named_thing,
+}
+
+
+def _named(fields: Fields, *members: str) -> str:
+    named = [member for member in members if not fields.absent(member)]
+    if len(named) != 1:
+        raise bad_request(f"expected one of {', '.join(members)}")
+    return named[0]

@@ -1,0 +1,47 @@
+"""Everything a control plane is told at its start. Built once at the edge of the process and passed down."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from consent_core.clock import Clock, SystemClock
+from consent_core.formats.token import MAX_LIFETIME_S
+from control_plane.revocations.log import ROWS_GONE_S
+
+REPOSITORY = Path(__file__).parent.parent
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One control plane. Times are seconds. Raises: ValueError for a value nobody can run with."""
+
+    data: Path  # the data directory: trust.json, keys/, control-plane/
+    database_url: str | None = None  # None: SQLite under `data`; else postgresql://…
+    policies: Path = REPOSITORY / "policies"  # published at the first start
+    legal: Path = REPOSITORY / "legal"  # its clauses go into the bundle
+    token_lifetime_s: int = MAX_LIFETIME_S  # CONTRACTS section 1: at most 300
+    consent_retention_s: int = 180 * DAY_S  # a choice is asked again after it: the CNIL recommends six months
+    session_entry_retention_s: int = ROWS_GONE_S  # until the longest retention at a POP has run out
+    max_body_bytes: int = 65_536  # of any request but a policy bundle
+    max_bundle_bytes: int = 8_388_608
+    max_wait_s: int = 20  # CONTRACTS section 2: of a long poll
+    host: str = "127.0.0.1"
+    public_port: int = 7000
+    mesh_port: int = 7443
+    maintain_every_s: float = 60.0
+    clock: Clock = field(default_factory=SystemClock)
+
+    def __post_init__(self) -> None:
+        for name in ("consent_retention_s", "max_body_bytes", "max_bundle_bytes", "max_wait_s", "maintain_every_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name}: expected more than 0")
+
+    @property
+    def home(self) -> Path:
+        """The directory of the control plane's own files."""
+        return self.data / "control-plane"
+
+    @property
+    def store_url(self) -> str:
+        """The database, as SQLAlchemy names it."""
+        return self.database_url or f"sqlite:///{self.home / 'consent.db'}"

@@ -1,0 +1,8 @@
+"""The control plane's store: one schema, one way to read, one way to write.
+
+schema.py     the tables, and what each is for
+database.py   SQLite (write-ahead log) by default, PostgreSQL by URL; transactions
+
+Trust in this store: whoever can write it can speak for every visitor's consent, and can fork the revocation log
+(another `origin` or a lower head makes every POP fail closed, which is seen). It holds no secret of a browser.
+"""

@@ -1,0 +1,156 @@
+"""The tables. Times are Unix seconds; lists and objects are JSON text, so that both databases hold the same bytes."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+VERSION = 1
+metadata = MetaData()
+
+# BIGINT everywhere but for SQLite's own row number, which must be called INTEGER.
+Number = BigInteger()
+RowNumber = BigInteger().with_variant(Integer(), "sqlite")
+
+# One row: the log's name (`origin`), its last number (`head`, the lock that makes numbers gapless), how far it is
+# pruned (`through`), and the policy hash in force.
+log_head = Table(
+    "log_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    Column("origin", String(22), nullable=False),
+    Column("head", Number, nullable=False),
+    Column("through", Number, nullable=False),
+    Column("policy_hash", String(71)),
+)
+
+log = Table(
+    "log",
+    metadata,
+    Column("seq", Number, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("subject", String(128), nullable=False),
+    Column("categories", Text, nullable=False),
+    Column("ver", Number, nullable=False),
+    Column("at", Number, nullable=False),
+    Column("effect", String(16), nullable=False),
+    Index("log_by_subject", "kind", "subject"),
+    Index("log_by_age", "kind", "at"),
+)
+
+# A visitor is here as long as its identity lives. `ver` names the newest record.
+visitors = Table(
+    "visitors",
+    metadata,
+    Column("sub", String(22), primary_key=True),
+    Column("subject", String(64), nullable=False, unique=True),
+    Column("record_id", String(22), nullable=False),
+    Column("ver", Number, nullable=False),
+    Column("retain_until", Number, nullable=False, index=True),
+)
+
+# One row per version, never changed. `basis` says what the choices rest on: consent, or notice alone.
+records = Table(
+    "records",
+    metadata,
+    Column("sub", String(22), ForeignKey("visitors.sub", ondelete="CASCADE"), nullable=False),
+    Column("ver", Number, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("basis", String(16), nullable=False),
+    Column("choices", Text, nullable=False),
+    Column("categories", Text, nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("jurisdiction", String(8), nullable=False),
+    Column("gpc", Boolean, nullable=False),
+    Column("gpc_honoured", Boolean, nullable=False),
+    Column("age_band", String(16), nullable=False),
+    Column("region", String(64), nullable=False),
+    Column("policy_hash", String(71), nullable=False),
+    Column("revoked", Boolean, nullable=False),
+    Column("receipt", Text, nullable=False),
+    Column("at", Number, nullable=False),
+    PrimaryKeyConstraint("sub", "ver"),
+)
+
+# SHA-256 of a cookie secret. `successor` is set when the next grant rotates the session away.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session", String(64), primary_key=True),
+    Column("sub", String(22), ForeignKey("visitors.sub", ondelete="CASCADE"), nullable=False, index=True),
+    Column("predecessor", String(64)),
+    Column("successor", String(64)),
+    Column("at", Number, nullable=False),
+)
+
+# Idempotency keys of withdrawals, so that forwarding twice counts once.
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    Column("idempotency_key", String(64), primary_key=True),
+    Column("sub", String(22), ForeignKey("visitors.sub", ondelete="CASCADE"), nullable=False, index=True),
+    Column("request", String(71), nullable=False),
+    Column("ver", Number, nullable=False),
+    Column("at", Number, nullable=False),
+)
+
+bundles = Table(
+    "bundles",
+    metadata,
+    Column("hash", String(71), primary_key=True),
+    Column("revision", Number, nullable=False, unique=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("etag", String(71), nullable=False),
+    Column("at", Number, nullable=False),
+)
+
+# The newest report of each POP. `policy_since`: when it first reported that hash.
+pops = Table(
+    "pops",
+    metadata,
+    Column("pop", String(63), primary_key=True),
+    Column("policy_hash", String(71)),
+    Column("policy_since", Number, nullable=False),
+    Column("revocation_seq", Number, nullable=False),
+    Column("releases", Text, nullable=False),
+    Column("audit_head", String(256)),
+    Column("untrusted", Text, nullable=False),
+    Column("at", Number, nullable=False),
+)
+
+purge_receipts = Table(
+    "purge_receipts",
+    metadata,
+    Column("seq", Number, nullable=False),
+    Column("pop", String(63), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("at", Number, nullable=False),
+    Column("deleted", Text, nullable=False),
+    PrimaryKeyConstraint("seq", "pop"),
+)
+
+# Durable work for other rooms; `key` makes putting twice count once.
+queue = Table(
+    "queue",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("topic", String(32), nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("at", Number, nullable=False),
+    Column("done_at", Number),
+    UniqueConstraint("topic", "key"),
+    Index("queue_open", "topic", "done_at"),
+)
