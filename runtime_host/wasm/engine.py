@@ -65,8 +65,9 @@ class Ticker:
     Every field is written under the interpreter lock alone; `_running` counts calls, `_parked` belongs to the thread.
     """
 
-    def __init__(self, engine: Engine, tick_s: float = TICK_S) -> None:
+    def __init__(self, engine: Engine, tick_s: float = TICK_S, grace_s: float = GRACE_S) -> None:
         self.tick_s = tick_s
+        self._grace_s = grace_s
         self._engine = engine
         self._lock = threading.Lock()
         self._running = 0
@@ -77,6 +78,11 @@ class Ticker:
     def ticks(self, seconds: float) -> int:
         """Epochs after which at least `seconds` have passed: the first tick may come at once."""
         return int(seconds / self.tick_s) + 2
+
+    @property
+    def resting(self) -> bool:
+        """Whether the thread waits for the next call."""
+        return self._parked
 
     def started(self) -> None:
         """A guest is about to run."""
@@ -105,7 +111,7 @@ class Ticker:
             now = time.monotonic()
             if self._running:
                 quiet_since = now
-            elif now - quiet_since > GRACE_S:
+            elif now - quiet_since > self._grace_s:
                 self._park()
                 quiet_since = time.monotonic()
 

@@ -1,0 +1,95 @@
+"""The engine is the same for builder and host, and its clock moves only while guests run."""
+
+import threading
+import time
+
+import guests
+import pytest
+from wasmtime import Engine, WasmtimeError
+from wasmtime.component import Component
+
+from runtime_host.wasm.engine import Ticker, compile_component, engine_config, engine_fingerprint, shared_engine
+
+
+def test_native_code_carries_no_cpu_feature_beyond_the_baseline() -> None:
+    """Its header lists the CPU features it was compiled for: with detection left on there would be some."""
+    features = (b"has_avx", b"has_sse41", b"has_popcnt", b"has_lse", b"has_bmi2")
+    compiled = compile_component(guests.counting())
+
+    enabled = [name for name in features if _setting(compiled, name)]
+
+    assert enabled == []
+
+
+def _setting(compiled: bytes, name: bytes) -> bool:
+    """Whether a Boolean flag in the `.wasmtime.engine` section is set: its name, then kind 3 (bool) and its value."""
+    at = compiled.find(name)
+    return at >= 0 and compiled[at + len(name) : at + len(name) + 2] == b"\x02\x01"
+
+
+def test_code_compiled_without_epochs_does_not_load() -> None:
+    """Such code could not be stopped."""
+    plain = bytes(Component(Engine(), guests.counting()).serialize())
+
+    with pytest.raises(WasmtimeError):
+        Component.deserialize(shared_engine(), plain)
+
+
+def test_what_the_builder_compiles_loads_here() -> None:
+    """One configuration for both."""
+    compiled = compile_component(guests.counting())
+
+    assert Component.deserialize(shared_engine(), compiled).type.exports(shared_engine())
+    assert "epoch" in engine_fingerprint()
+
+
+def test_what_is_not_a_component_is_a_value_error() -> None:
+    """A core module, or no module at all."""
+    for wasm in (b"\0asm\x01\0\0\0", b"nonsense\xff"):
+        with pytest.raises(ValueError, match="not a component"):
+            compile_component(wasm)
+
+
+def test_a_deadline_never_comes_early() -> None:
+    """The first tick may come at once, so there is one more than the time divides into."""
+    ticker = Ticker(Engine(engine_config()), tick_s=0.01)
+
+    assert [ticker.ticks(seconds) for seconds in (0.001, 0.01, 0.25)] == [2, 3, 27]
+
+
+class CountingEngine:
+    """Counts epochs in place of an engine."""
+
+    def __init__(self) -> None:
+        self.epochs = 0
+        self.moved = threading.Event()
+
+    def increment_epoch(self) -> None:
+        self.epochs += 1
+        self.moved.set()
+
+
+def test_the_ticker_rests_when_nothing_runs_and_wakes_for_the_next_call() -> None:
+    """An idle POP wakes up for nobody; the deadline of a call after a rest still works."""
+    engine = CountingEngine()
+    ticker = Ticker(engine, tick_s=0.001, grace_s=0.005)  # type: ignore[arg-type]
+    ticker.started()
+    assert engine.moved.wait(5)
+    ticker.finished()
+    _until(lambda: ticker.resting)
+    rested = engine.epochs
+    engine.moved.clear()
+
+    ticker.started()
+
+    assert engine.moved.wait(5)
+    assert engine.epochs > rested
+    assert not ticker.resting
+    ticker.finished()
+
+
+def _until(condition: object) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.001)

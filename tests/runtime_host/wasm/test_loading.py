@@ -1,0 +1,259 @@
+"""Nothing runs that a trusted key did not sign, and nothing else runs after it was checked."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import guests
+import pytest
+
+from consent_core.errors import Untrusted
+from consent_core.formats.canonical import sha256_digest
+from consent_core.formats.manifest import ComponentManifest, Limits, sign_manifest
+from consent_core.trust.keys import KeyStore
+from consent_core.trust.trust_file import TrustFile
+from runtime_host.wasm import loading
+from runtime_host.wasm.contract import PERSONALIZATION_INTERFACE, Candidate, Ok, Signals
+from runtime_host.wasm.engine import compile_component, engine_fingerprint
+from runtime_host.wasm.loading import load_component
+from runtime_host.wasm.sandbox import SandboxPool
+
+NAME = "personalization"
+WASM, CWASM = f"{NAME}.wasm", f"{NAME}.cwasm"
+ARGUMENTS = ("slot", Signals(), (Candidate("asset", (), ("Copy",)),), 3)
+
+
+def _manifest(wasm: bytes, compiled: bytes) -> ComponentManifest:
+    return ComponentManifest(
+        name=NAME,
+        world="edge-personalization",
+        component=sha256_digest(wasm),
+        compiled=sha256_digest(compiled),
+        engine=engine_fingerprint(),
+        imports=(),
+        exports=(PERSONALIZATION_INTERFACE,),
+        category=("contextual",),
+        limits=Limits(memory_mib=32, deadline_ms=100),
+        sources={},
+        lock="",
+        tools={},
+    )
+
+
+class Release:
+    """A signed component directory that a test may spoil."""
+
+    def __init__(self, directory: Path, store: KeyStore) -> None:
+        self.directory = directory
+        self.store = store
+        self.trust = store.trust_file()
+        self.wasm = guests.counting()
+        self.compiled = compile_component(self.wasm)
+        self.manifest = _manifest(self.wasm, self.compiled)
+        self.publish(self.manifest)
+
+    def publish(self, manifest: ComponentManifest, store: KeyStore | None = None) -> None:
+        """Write all four files, signed by the store's component key."""
+        self.write(WASM, self.wasm)
+        self.write(CWASM, self.compiled)
+        self.write("manifest.json", manifest.to_bytes())
+        self.write("manifest.sig", sign_manifest(manifest, (store or self.store).current("component")))
+
+    def write(self, name: str, data: bytes) -> None:
+        (self.directory / name).write_bytes(data)
+
+    def flip(self, name: str) -> None:
+        """Change one bit in the middle of a file."""
+        data = bytearray((self.directory / name).read_bytes())
+        data[len(data) // 2] ^= 1
+        self.write(name, bytes(data))
+
+    def refusal(self, trust: TrustFile | None = None) -> Untrusted:
+        """The refusal to load."""
+        with pytest.raises(Untrusted) as refusal:
+            load_component(self.directory, trust or self.trust)
+        return refusal.value
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Release:
+    (tmp_path / NAME).mkdir()
+    return Release(tmp_path / NAME, KeyStore.open(tmp_path / "keys", create=True))
+
+
+def test_a_signed_component_loads_and_runs(release: Release) -> None:
+    """Name, digest and limits are the manifest's."""
+    loaded = load_component(release.directory, release.trust)
+
+    assert (NAME, release.manifest.component) == (loaded.name, loaded.digest)
+    assert (loaded.memory_bytes, loaded.deadline_s) == (32 * 1024 * 1024, 0.1)
+    assert isinstance(SandboxPool(loaded).call(*ARGUMENTS), Ok)
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        (WASM, {"component-digest"}),
+        (CWASM, {"component-digest"}),
+        ("manifest.json", {"component-statement"}),
+        ("manifest.sig", {"component-signature", "component-statement"}),
+    ],
+)
+def test_a_flipped_bit_is_refused_by_name(release: Release, name: str, codes: set[str]) -> None:
+    """The refusal says which file is not the one that was signed."""
+    release.flip(name)
+
+    refusal = release.refusal()
+
+    assert refusal.code in codes
+    assert name in refusal.message
+
+
+@pytest.mark.parametrize("name", [WASM, CWASM, "manifest.json", "manifest.sig"])
+def test_a_missing_file_is_refused_by_name(release: Release, name: str) -> None:
+    """No file is optional, least of all the signature."""
+    (release.directory / name).unlink()
+
+    refusal = release.refusal()
+
+    assert refusal.code == "component-missing"
+    assert name in refusal.message
+
+
+@pytest.mark.parametrize("name", [WASM, CWASM, "manifest.json", "manifest.sig"])
+def test_a_directory_in_place_of_a_file_is_refused_by_name(release: Release, name: str) -> None:
+    """Reading fails after opening has worked: still our own error."""
+    (release.directory / name).unlink()
+    (release.directory / name).mkdir()
+
+    assert name in release.refusal().message
+
+
+def test_every_bit_of_the_signature_matters(release: Release) -> None:
+    """Flip each byte of `manifest.sig` in turn: none of the results loads."""
+    good = (release.directory / "manifest.sig").read_bytes()
+    for at in range(0, len(good), 7):
+        release.write("manifest.sig", good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+        assert release.refusal().code in {"component-signature", "component-statement", "component-manifest"}
+
+
+def test_somebody_elses_signature_is_refused(release: Release, tmp_path: Path) -> None:
+    """A perfect release of a key that is not in the trust file."""
+    release.publish(release.manifest, KeyStore.open(tmp_path / "foreign", create=True))
+
+    refusal = release.refusal()
+
+    assert refusal.code == "component-signature"
+    assert "manifest.sig" in refusal.message
+
+
+def test_a_signature_over_another_component_is_refused(release: Release) -> None:
+    """The signature of yesterday's release beside today's files."""
+    other = replace(release.manifest, lock="sha256:" + "0" * 64)
+    release.write("manifest.sig", sign_manifest(other, release.store.current("component")))
+
+    assert release.refusal().code == "component-statement"
+
+
+def test_signed_native_code_of_another_component_is_refused_by_its_digest(release: Release) -> None:
+    """`.cwasm` and `.wasm` are bound to each other by one manifest."""
+    release.write(CWASM, compile_component(guests.remembering()))
+
+    assert release.refusal().code == "component-digest"
+
+
+@pytest.mark.parametrize("allowed", [(), ("wasi:io",)])
+def test_an_import_that_nobody_allowed_is_refused(release: Release, allowed: tuple[str, ...]) -> None:
+    """Even a signed manifest cannot admit more than the trust file grants the world."""
+    release.publish(replace(release.manifest, imports=("wasi:sockets/tcp@0.2.9",)))
+    trust = replace(release.trust, allowed_imports={"edge-personalization": allowed})
+
+    refusal = release.refusal(trust)
+
+    assert refusal.code == "component-imports"
+    assert "wasi:sockets/tcp" in refusal.message
+
+
+def test_an_import_the_manifest_conceals_is_refused(release: Release) -> None:
+    """What counts is what the native code asks for, not what its manifest says."""
+    wit = "package wasi:sockets@0.2.9; interface tcp { now: func() -> u32; } world open { import tcp; }"
+    core = """(module (import "wasi:sockets/tcp@0.2.9" "now" (func (result i32))))"""
+    release.wasm = guests.component(core, wit, "open")
+    release.compiled = compile_component(release.wasm)
+    release.publish(replace(_manifest(release.wasm, release.compiled), exports=()))
+
+    assert release.refusal().code == "component-imports"
+
+
+def test_an_export_the_manifest_conceals_is_refused(release: Release) -> None:
+    """The manifest describes the component completely."""
+    release.publish(replace(release.manifest, exports=()))
+
+    assert release.refusal().code == "component-exports"
+
+
+def test_code_for_another_engine_is_refused_with_both_names(release: Release) -> None:
+    """After an upgrade of wasmtime the message says that the component wants building again."""
+    release.publish(replace(release.manifest, engine="wasmtime 49.0.0; x86_64-unknown-linux-gnu; epoch interruption"))
+
+    refusal = release.refusal()
+
+    assert refusal.code == "component-engine"
+    assert "49.0.0" in refusal.message
+    assert engine_fingerprint() in refusal.message
+
+
+def test_signed_rubbish_in_place_of_native_code_is_refused(release: Release) -> None:
+    """The engine's own refusal comes out as ours."""
+    release.compiled = b"not native code"
+    release.publish(_manifest(release.wasm, release.compiled))
+
+    assert release.refusal().code == "component-engine"
+
+
+def test_a_file_overwritten_after_loading_has_no_effect(release: Release) -> None:
+    """Mapped straight from the file, the new bytes would run; from sealed memory they cannot."""
+    loaded = load_component(release.directory, release.trust)
+    pool = SandboxPool(loaded)
+    with (release.directory / CWASM).open("r+b") as file:
+        file.write(b"\0" * os.fstat(file.fileno()).st_size)
+    shutil.rmtree(release.directory)
+
+    assert isinstance(pool.call(*ARGUMENTS), Ok)
+
+
+def test_a_file_swapped_between_check_and_use_has_no_effect(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever happens to the file after it was copied, what is hashed and what is mapped are the same bytes."""
+    evil = compile_component(guests.remembering())
+    hash_first = loading._digest
+
+    def hash_then_swap(descriptor: int) -> str:
+        digest = hash_first(descriptor)
+        release.write(CWASM, evil)
+        return digest
+
+    monkeypatch.setattr(loading, "_digest", hash_then_swap)
+    # The first digest is of the `.wasm`; by then the `.cwasm` is not open yet, so the swap shows.
+    assert release.refusal().code == "component-digest"
+
+    release.publish(release.manifest)
+    monkeypatch.setattr(loading, "_check_digest", lambda *_: None)
+    loaded = load_component(release.directory, release.trust)
+
+    assert SandboxPool(loaded).call(*ARGUMENTS).value.propensity == 2
+
+
+def test_the_copy_is_sealed(release: Release) -> None:
+    """Not even this process can change the bytes between hashing and mapping."""
+    path = release.directory / CWASM
+    with loading._opened(path) as source, loading._sealed_copy(source, path) as sealed:
+        attempts: list[Callable[[], object]] = [
+            lambda: os.pwrite(sealed, b"x", 0),
+            lambda: os.ftruncate(sealed, 1),
+            lambda: os.ftruncate(sealed, 10**8),
+        ]
+        for attempt in attempts:
+            with pytest.raises(OSError, match="not permitted"):
+                attempt()
