@@ -79,10 +79,15 @@ def test_the_mirror_says_what_the_disk_says(tmp_path_factory: pytest.TempPathFac
 def test_the_generation_rises_with_every_change_and_only_after_the_commit(store: PopStore) -> None:
     """A decision that saw the old generation is asked again; one that saw the new one saw the denial too."""
     before = store.revocations.generation
-    with pytest.raises(RuntimeError, match="undone"), store.database.transaction():
-        store.revocations.deny(VISITOR, ("behavioral",), 5, "log", None)
-        assert (store.revocations.generation, store.revocations.denied(VISITOR, 4)) == (before, frozenset())
-        raise RuntimeError("undone")
+
+    def undone() -> None:
+        with store.database.transaction():
+            store.revocations.deny(VISITOR, ("behavioral",), 5, "log", None)
+            assert (store.revocations.generation, store.revocations.denied(VISITOR, 4)) == (before, frozenset())
+            raise RuntimeError("undone")
+
+    with pytest.raises(RuntimeError, match="undone"):
+        undone()
     assert (store.revocations.generation, store.revocations.denied(VISITOR, 4)) == (before, frozenset())
 
     store.apply([session_entry(1, VISITOR, ("behavioral",), 5)], ORIGIN, 1, 1, 1)

@@ -108,9 +108,8 @@ class ToyPlane:
         if path == "/v1/policy/bundle":
             return self._serve_bundle(request)
         if path == "/.well-known/jwks.json":
-            keys = [key.public for key in self.keys.all("token")]
-            known = write_jwks([k for k in self.keys.trust_file().keys("token")]) if keys else b""
-            return httpx.Response(200, content=known if self.jwks is None else self.jwks)
+            keys = self.keys.trust_file().keys("token", self.clock.now())
+            return httpx.Response(200, content=write_jwks(keys) if self.jwks is None else self.jwks)
         if path == "/v1/consents/-":
             return self._withdraw(request)
         self.reports.append(json.loads(request.content))

@@ -1,0 +1,90 @@
+"""The POP is killed at each named point and started again: nothing lost, nothing doubled, nothing half."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from toy_plane import VISITOR, Network, make_sync, policy_hash
+from victim import NO, OTHER, open_plane
+
+from runtime_host.pop.stores import Interaction, PopStore
+
+ROOT = Path(__file__).parents[3]
+ROOMS = (ROOT / "runtime_host/pop/stores", ROOT / "runtime_host/pop/sync")
+SOURCES = [path.read_text() for room in ROOMS for path in room.glob("*.py")]
+POINTS = sorted({name for source in SOURCES for name in re.findall(r'crash_point\("(.+?)"\)', source)})
+
+
+def run(directory: Path, crash: str = "") -> int:
+    paths = f"{ROOT}{os.pathsep}{Path(__file__).parent}"
+    environment = {**os.environ, "PYTHONPATH": paths, "CONSENT_EDGE_CRASH": crash}
+    victim = [sys.executable, str(Path(__file__).parent / "victim.py"), str(directory)]
+    return subprocess.run(victim, env=environment, check=False).returncode
+
+
+def prepare(directory: Path) -> None:
+    plane, clock = open_plane(directory)
+    with PopStore(directory / "pop" / "pop.db", clock) as store:
+        for subject in (VISITOR, OTHER):
+            store.history.record(Interaction(subject, 3, "behavioral", "click", "tent"))
+    assert plane.entries
+
+
+def check_nothing_is_half(directory: Path) -> None:
+    """Whatever is noted is wholly in force, and whatever is not is wholly absent."""
+    _, clock = open_plane(directory)
+    with PopStore(directory / "pop" / "pop.db", clock) as store:
+        said = bool(store.outbox.pending()) or bool(store.outbox.refused()) or _forwarded(store)
+        assert said == (store.revocations.denied(VISITOR, 3) == {"behavioral"})
+        assert said == (store.history.read(VISITOR, "behavioral") == ())
+        applied = store.revocations.position.position >= 3
+        assert applied == store.tombstones.holds(OTHER) == (store.history.read(OTHER, "behavioral") == ())
+        assert applied == bool(store.queue.pending("purge-receipt"))
+
+
+def check_everything_is_done_once(directory: Path) -> None:
+    plane, clock = open_plane(directory)
+    home = directory / "pop"
+    with PopStore(home / "pop.db", clock) as store:
+        sync = make_sync(home, store, plane, Network(plane), clock)
+        assert store.revocations.position.position == len(plane.entries) == 5
+        assert (store.outbox.pending(), store.outbox.refused()) == ((), ())
+        assert list(plane.withdrawals) == [NO.key]
+        assert sync.denied(VISITOR, 3) == {"behavioral"}
+        assert sync.key_revoked("token-old")
+        assert sync.policy is not None
+        assert sync.policy.hash == policy_hash(1)
+        assert len(store.queue.pending("purge-receipt")) == 1
+        assert sorted(row.body["subject"] for row in store.queue.pending("retrain")) == sorted([VISITOR, OTHER])
+
+
+def _forwarded(store: PopStore) -> bool:
+    return store.database.row("SELECT 1 FROM outbox WHERE state='forwarded'") is not None
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_crash(tmp_path: Path, point: str) -> None:
+    """Killed there, checked, started again, checked."""
+    prepare(tmp_path)
+    assert run(tmp_path, point) == -9
+    check_nothing_is_half(tmp_path)
+    assert run(tmp_path) == 0
+    check_everything_is_done_once(tmp_path)
+
+
+def test_crash_points_are_all_reached() -> None:
+    """A point that nobody passes would test nothing."""
+    assert len(POINTS) == 13
+
+
+def test_crash_at_every_second_entry(tmp_path: Path) -> None:
+    """Killed again and again, a little later each time, it still ends where it should."""
+    prepare(tmp_path)
+    for count in (1, 2, 3):
+        assert run(tmp_path, f"log-entry-applied:{count}") == -9
+        check_nothing_is_half(tmp_path)
+    assert run(tmp_path) == 0
+    check_everything_is_done_once(tmp_path)

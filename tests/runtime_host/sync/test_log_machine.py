@@ -1,0 +1,150 @@
+"""Any order of revocations, polls, replays, rewinds, partitions, restarts and restored backups, against ten lines."""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from toy_plane import make_world
+
+from consent_core.errors import ConsentEdgeError
+from consent_core.formats.revocation import EVERY_VERSION, subject_of
+from consent_core.formats.token import CATEGORIES
+from runtime_host.pop.stores import PopStore, Withdrawal
+
+SUBJECTS = [subject_of(letter * 21 + "A") for letter in "ABC"]
+VERSIONS = range(1, 8)
+subjects = st.sampled_from(SUBJECTS)
+some = st.lists(st.sampled_from(CATEGORIES), min_size=1, unique=True).map(tuple)
+
+
+class Model:
+    """What a POP must know: a prefix of the log, and what was said to it. `sent`: when it last heard good news."""
+
+    def __init__(self) -> None:
+        self.position, self.said, self.sent = 0, [], None
+
+    def denied(self, log: list, subject: str, ver: int) -> set[str]:
+        taken = [(e.subject, e.categories, EVERY_VERSION if e.kind == "purge" else e.ver) for e in log[: self.position]]
+        return {c for who, what, below in taken + self.said for c in what if who == subject and ver < below}
+
+    def in_sync(self, elapsed: float) -> bool:
+        return self.sent is not None and elapsed - self.sent < 60
+
+
+class LogMachine(RuleBasedStateMachine):
+    """One POP, the real stores and follower, the real bytes."""
+
+    @initialize()
+    def start(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(dir="/tmp"))
+        self.world = make_world(self.directory)
+        self.model = Model()
+        self.backup: tuple[Path, int, list] | None = None
+        self.said = 0
+
+    def teardown(self) -> None:
+        self.world.store.close()
+        shutil.rmtree(self.directory)
+
+    @rule(subject=subjects, categories=some, ver=st.sampled_from(VERSIONS))
+    def revoke(self, subject: str, categories: tuple[str, ...], ver: int) -> None:
+        self.world.plane.revoke(subject, categories, ver)
+
+    @rule(subject=subjects)
+    def purge(self, subject: str) -> None:
+        self.world.plane.log("purge", subject, CATEGORIES, EVERY_VERSION)
+
+    @rule(subject=subjects, categories=some, below=st.sampled_from(VERSIONS))
+    def withdraw(self, subject: str, categories: tuple[str, ...], below: int) -> None:
+        self.said += 1
+        self.world.sync.withdraw(Withdrawal(f"key-{self.said:020}", "0" * 64, subject, below, categories))
+        self.model.said = [*self.model.said, (subject, categories, below)]
+
+    @rule()
+    def poll(self) -> None:
+        asyncio.run(self.world.sync.poll())
+        self.model.position, self.model.sent = len(self.world.plane.entries), self.world.clock.boot
+
+    @rule()
+    def poll_across_a_cut(self) -> None:
+        self.world.network.cut = True
+        self._poll_in_vain()
+        self.world.network.cut = False
+
+    @rule()
+    def poll_and_lose_the_answer(self) -> None:
+        self.world.network.lose_answers = True
+        self._poll_in_vain()
+        self.world.network.lose_answers = False
+
+    @precondition(lambda self: self.world.network.answers)
+    @rule(data=st.data())
+    def replay(self, data: st.DataObject) -> None:
+        self.world.network.replay["/v1/revocations"] = data.draw(st.sampled_from(self.world.network.answers))
+        self._poll_in_vain()
+        self.world.network.replay.clear()
+
+    @precondition(lambda self: self.model.position > 0)
+    @rule(data=st.data())
+    def rewind_the_log_and_repair_it(self, data: st.DataObject) -> None:
+        entries = self.world.plane.entries
+        self.world.plane.entries = entries[: data.draw(st.integers(0, self.model.position - 1))]
+        self._poll_in_vain()
+        self.world.plane.entries = entries
+        self.model.sent = None
+
+    @rule(seconds=st.integers(0, 70))
+    def wait(self, seconds: int) -> None:
+        self.world.clock.advance(seconds)
+
+    @rule(seconds=st.integers(-100_000, 100_000))
+    def set_the_wall_clock(self, seconds: int) -> None:
+        self.world.clock.wall += seconds
+
+    @rule()
+    def restart(self) -> None:
+        self.world.restart()
+        self.model.sent = None
+
+    @rule()
+    def back_up(self) -> None:
+        path = self.directory / "backup.db"
+        path.unlink(missing_ok=True)
+        self.world.store.database.rows(f"VACUUM INTO '{path}'")
+        self.backup = (path, self.model.position, self.model.said)
+
+    @precondition(lambda self: self.backup is not None)
+    @rule()
+    def restore(self) -> None:
+        self.world.store.close()
+        for path in self.world.home.glob("pop.db*"):
+            path.unlink()
+        path, self.model.position, self.model.said = self.backup
+        shutil.copy(path, self.world.home / "pop.db")
+        self.world.store = PopStore(self.world.home / "pop.db", self.world.clock)
+        self.restart()
+
+    @invariant()
+    def the_pop_knows_what_the_model_knows(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        assert self.world.store.revocations.position.position == self.model.position
+        assert self.world.sync.in_sync() == self.model.in_sync(self.world.clock.boot)
+        for subject in SUBJECTS:
+            for ver in (0, 2, 5, 9):
+                expected = self.model.denied(self.world.plane.entries, subject, ver)
+                assert self.world.sync.denied(subject, ver) == expected
+
+    def _poll_in_vain(self) -> None:
+        with contextlib.suppress(ConsentEdgeError):
+            asyncio.run(self.world.sync.poll())
+            raise AssertionError("the poll should have been refused")
+
+
+LogMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestLogMachine = LogMachine.TestCase
