@@ -18,6 +18,7 @@ from pathlib import Path
 
 from builder import gate, toolchain
 from builder.source import FunctionSource
+from consent_core.crash import crash_point
 from consent_core.formats.canonical import canonical_json, sha256_digest
 from consent_core.trust.files import locked
 from runtime_host.wasm.engine import engine_fingerprint
@@ -108,8 +109,10 @@ class BuildCache:
         )
         value = {"component": entry.component, "compiled": entry.compiled, "imports": imports, "exports": exports}
         (staged / ENTRY).write_bytes(canonical_json(value))
+        crash_point("build-finished")
         self.discard(key)
         staged.rename(entry.directory)
+        crash_point("build-cached")
         return entry
 
     def _sweep(self) -> None:

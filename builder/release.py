@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from builder.cache import COMPILED, COMPONENT, Entry, digest_of
+from consent_core.crash import crash_point
 from consent_core.formats.dsse import Signer
 from consent_core.formats.manifest import MANIFEST_FILE, SIGNATURE_FILE, ComponentManifest, sign_manifest
 from consent_core.trust.files import locked, sync_directory, write_atomically
@@ -27,6 +28,8 @@ def publish(entry: Entry, manifest: ComponentManifest, signer: Signer, out: Path
     signature = sign_manifest(manifest, signer)
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
+        for leftover in out.glob(f"{_STAGED}*"):  # of a builder that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
         if not _in_place(place, manifest, signature):
             _swap_in(_stage(entry, manifest, signature, out), place)
     return place
@@ -45,11 +48,10 @@ def _in_place(place: Path, manifest: ComponentManifest, signature: bytes) -> boo
 
 def _stage(entry: Entry, manifest: ComponentManifest, signature: bytes, out: Path) -> Path:
     """A complete copy beside its destination; copies, so that damage to a release never reaches the cache."""
-    for leftover in out.glob(f"{_STAGED}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
     staged = Path(tempfile.mkdtemp(dir=out, prefix=_STAGED))
     staged.chmod(0o755)
     shutil.copyfile(entry.directory / COMPONENT, staged / manifest.wasm_file)
+    crash_point("release-staging")
     shutil.copyfile(entry.directory / COMPILED, staged / manifest.compiled_file)
     write_atomically(staged / MANIFEST_FILE, manifest.to_bytes())
     write_atomically(staged / SIGNATURE_FILE, signature)
@@ -57,8 +59,10 @@ def _stage(entry: Entry, manifest: ComponentManifest, signature: bytes, out: Pat
 
 
 def _swap_in(staged: Path, place: Path) -> None:
+    crash_point("release-staged")
     if place.exists():
         exchange(staged, place)
+        crash_point("release-exchanged")
         shutil.rmtree(staged)
     else:
         staged.rename(place)
