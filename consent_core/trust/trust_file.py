@@ -34,7 +34,7 @@ MAX_BYTES = 1_048_576
 # What a component of each world may import, by WIT package. Worlds that are not named may import nothing.
 ALLOWED_IMPORTS: Mapping[str, tuple[str, ...]] = {
     "consent-validation-finished": (),
-    "personalization": (),
+    "edge-personalization": (),
     "local-training": (),
     "edge-http": ("wasi:cli", "wasi:clocks", "wasi:http", "wasi:io", "wasi:keyvalue", "wasi:random"),
 }

@@ -86,7 +86,7 @@ def _keys_list(value: dict[str, Any]) -> None:
 
 
 def _imports_text(value: dict[str, Any]) -> None:
-    value["allowed_imports"]["personalization"] = "wasi:sockets"
+    value["allowed_imports"]["edge-personalization"] = "wasi:sockets"
 
 
 DAMAGE = [
