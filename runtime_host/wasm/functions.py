@@ -58,6 +58,10 @@ class Runner(Protocol):
         """One call that leaves the event loop free."""
         ...
 
+    def prepare(self) -> None:
+        """Make ahead what the next call can use."""
+        ...
+
     def close(self) -> None:
         """Free everything."""
         ...

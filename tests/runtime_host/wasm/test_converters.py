@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 from typing import Any
 
-import guests
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +14,7 @@ from runtime_host.wasm import _ffi
 from runtime_host.wasm.contract import Err, Ok
 from runtime_host.wasm.converters import Converter, ResultLimits
 from runtime_host.wasm.engine import shared_engine
+from tests.runtime_host.wasm import guests
 
 INTERFACE = "test:echo/echo@0.1.0"
 COLOURS = ("red", "green", "deep-blue")

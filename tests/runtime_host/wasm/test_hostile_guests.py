@@ -3,16 +3,16 @@
 import threading
 from collections import Counter
 
-import guests
 import psutil
 import pytest
-from guests import compiled, deciding, validating
 
 from consent_core.errors import Unavailable
 from runtime_host.wasm import failures
 from runtime_host.wasm.contract import Candidate, Err, Ok, Signals
 from runtime_host.wasm.exports import DECIDE, VALIDATE, Export
 from runtime_host.wasm.sandbox import MIB, Limits, SandboxPool
+from tests.runtime_host.wasm import guests
+from tests.runtime_host.wasm.guests import compiled, deciding, validating
 
 BARE_DECIDE = Export(DECIDE.interface, DECIDE.function)  # no warm-up call: the misdeed happens in the request
 BARE_VALIDATE = Export(VALIDATE.interface, VALIDATE.function)

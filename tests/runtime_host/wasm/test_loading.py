@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import guests
 import pytest
 
 from consent_core.errors import Untrusted
@@ -19,6 +18,7 @@ from runtime_host.wasm.contract import PERSONALIZATION_INTERFACE, Candidate, Ok,
 from runtime_host.wasm.engine import compile_component, engine_fingerprint
 from runtime_host.wasm.loading import load_component
 from runtime_host.wasm.sandbox import SandboxPool
+from tests.runtime_host.wasm import guests
 
 NAME = "personalization"
 WASM, CWASM = f"{NAME}.wasm", f"{NAME}.cwasm"

@@ -5,14 +5,14 @@ import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import guests
 import pytest
-from guests import compiled, deciding
 
 from consent_core.errors import Unavailable, Untrusted
 from runtime_host.wasm.contract import Candidate, Decision, Ok, Signals
 from runtime_host.wasm.exports import DECIDE, VALIDATE, Export
 from runtime_host.wasm.sandbox import Limits, SandboxPool
+from tests.runtime_host.wasm import guests
+from tests.runtime_host.wasm.guests import compiled, deciding
 
 WARM_UP_ASSETS = {"one"}
 
