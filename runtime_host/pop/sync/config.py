@@ -10,6 +10,7 @@ class SyncConfig:
 
     pop: str  # its id, as in its status reports
     home: Path  # this POP's own directory: last good bundle and keys
+    trust_file: Path | None = None  # read again when it is replaced; None: the trust of the start stays
     poll_s: float = 5.0  # between numbered polls; the worst delay when push is cut off
     retry_s: float = 1.0  # after a failed poll; also how soon a partition is healed
     timeout_s: float = 5.0  # for one whole request

@@ -26,9 +26,9 @@ class LogTrust(Trust, Protocol):
 
 
 class Judge:
-    """Judges answers to one POP. `revoked(kid)`: whether the log has taken that key away."""
+    """Judges answers to one POP. `trust()`: whom it trusts now; `revoked(kid)`: whether the log took that key away."""
 
-    def __init__(self, trust: LogTrust, revoked: Callable[[str], bool]) -> None:
+    def __init__(self, trust: Callable[[], LogTrust], revoked: Callable[[str], bool]) -> None:
         self._trust = trust
         self._revoked = revoked
 
@@ -38,7 +38,7 @@ class Judge:
         Args:   now: Unix seconds by this POP's wall clock; the log's own time is believed where it is later.
         Raises: Untrusted("log-…" | "trust-…" | "json-malformed").
         """
-        answer = open_answer(data, self._trust, nonce)
+        answer = open_answer(data, self._trust(), nonce)
         self._check_key(answer.kid, max(now, answer.at))
         _check_continuity(answer, known)
         _check_sequence(answer.entries, answer.head, known.position)
@@ -46,7 +46,7 @@ class Judge:
 
     def snapshot(self, data: bytes, nonce: str, known: Position, now: int) -> Snapshot:
         """A snapshot for a POP whose position the log no longer reaches back to. Raises: as `answer`."""
-        snapshot = open_snapshot(data, self._trust, nonce)
+        snapshot = open_snapshot(data, self._trust(), nonce)
         self._check_key(snapshot.kid, max(now, snapshot.at))
         _check_continuity(snapshot, known)
         if snapshot.through <= known.position:
@@ -56,7 +56,7 @@ class Judge:
     def _check_key(self, kid: str, now: int) -> None:
         if self._revoked(kid):
             raise Untrusted("log-key-revoked", "signed by a key that the log took away")
-        if all(key.kid != kid for key in self._trust.keys("log", now)):
+        if all(key.kid != kid for key in self._trust().keys("log", now)):
             raise Untrusted("trust-key-expired", "the log key is out of force")
 
 

@@ -1,11 +1,11 @@
 """Tells the control plane what is in force at this POP, with the receipts of purges carried out since the last time."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 from consent_core.errors import Unavailable
-from consent_core.formats.canonical import canonical_json
-from runtime_host.pop.stores import PopStore
+from consent_core.formats.status import PopStatus, PurgeReceipt, write_status
+from runtime_host.pop.stores import PopStore, Row
 from runtime_host.pop.stores.store import RECEIPT
 from runtime_host.pop.sync.fetch import ControlPlane
 
@@ -13,28 +13,32 @@ MAX_RECEIPTS = 100  # in one report; the rest goes with the next
 
 
 class Reporter:
-    """One POP's status reports. `state()`: everything of the body but the receipts."""
+    """One POP's status reports. `state()`: everything of one but the receipts."""
 
-    def __init__(
-        self, pop: str, store: PopStore, control_plane: ControlPlane, state: Callable[[], Mapping[str, Any]]
-    ) -> None:
+    def __init__(self, pop: str, store: PopStore, control_plane: ControlPlane, state: Callable[[], PopStatus]) -> None:
         self._path = f"/v1/pops/{pop}/status"
         self._store = store
         self._control_plane = control_plane
         self._state = state
 
     async def report(self) -> None:
-        """Send one report. Receipts count as delivered once it is answered; the control plane knows them by `seq`.
+        """Send reports until no receipt is left. A receipt is delivered once its report is answered.
 
         Raises: Unavailable.
         """
         while True:
             rows = self._store.queue.pending(RECEIPT, MAX_RECEIPTS)
-            body = canonical_json({**self._state(), "receipts": [dict(row.body) for row in rows]})
-            reply = await self._control_plane.send("POST", self._path, body)
-            if reply.status >= 300:
-                raise Unavailable("control-plane-failed", f"the status report was answered {reply.status}")
+            await self._send(replace(self._state(), receipts=tuple(_receipt(row) for row in rows)))
             if rows:
                 self._store.queue.done(rows)
             if len(rows) < MAX_RECEIPTS:
                 return
+
+    async def _send(self, status: PopStatus) -> None:
+        reply = await self._control_plane.send("POST", self._path, write_status(status))
+        if reply.status >= 300:
+            raise Unavailable("control-plane-failed", f"the status report was answered {reply.status}")
+
+
+def _receipt(row: Row) -> PurgeReceipt:
+    return PurgeReceipt(row.body["seq"], row.body["subject"], row.body["at"], row.body["deleted"])

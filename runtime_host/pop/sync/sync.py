@@ -10,6 +10,7 @@ import httpx
 
 from consent_core.clock import Clock
 from consent_core.errors import ConsentEdgeError, Untrusted
+from consent_core.formats.status import PopStatus
 from consent_core.formats.token import Key
 from consent_core.policy.bundle import open_bundle
 from consent_core.trust.trust_file import TrustFile
@@ -25,6 +26,7 @@ from runtime_host.pop.sync.keys import KeyFollower
 from runtime_host.pop.sync.policy import Bundle, Open, PolicyFollower
 from runtime_host.pop.sync.push import listen
 from runtime_host.pop.sync.reports import Reporter
+from runtime_host.pop.sync.trusted import Trusted
 
 Listener = Callable[[Change], None]
 
@@ -50,7 +52,7 @@ class Sync:
     """One POP's link to the control plane.
 
     Args: opener: opens a policy bundle (default: `consent_core.policy`).  nonce: makes poll nonces.
-          report: what else a status report says (`releases`, `audit_head`), asked at each report.
+          releases, audit_head: what status reports say of them, asked at each report.
     State: everything lives on the event loop's thread; `untrusted` and `unavailable` count refusals by code.
     """
 
@@ -64,7 +66,8 @@ class Sync:
         *,
         opener: Open | None = None,
         nonce: Callable[[], str] = random_nonce,
-        report: Callable[[], Mapping[str, Any]] = dict,
+        releases: Callable[[], Mapping[str, str]] = dict,
+        audit_head: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.config = config
         self.store = store
@@ -72,13 +75,16 @@ class Sync:
         self.unavailable: Counter[str] = Counter()
         self._clock = clock
         self._client = client
-        self._report = report
+        self._releases = releases
+        self._audit_head = audit_head
         self._listeners: list[Listener] = []
         revocations = store.revocations
         plane = ControlPlane(client, config.timeout_s)
         self._freshness = Freshness(clock, config.fresh_s)
-        self._log = LogFollower(store, Judge(trust, revocations.key_revoked), plane, self._freshness, clock, nonce)
-        self._policy = PolicyFollower(config.home, store.policies, plane, clock, opener or _opener(trust))
+        self._trusted = Trusted(trust, config.trust_file)
+        judge = Judge(lambda: self._trusted.file, revocations.key_revoked)
+        self._log = LogFollower(store, judge, plane, self._freshness, clock, nonce)
+        self._policy = PolicyFollower(config.home, store.policies, plane, clock, opener or self._open_bundle)
         self._keys = KeyFollower(
             config.home, trust.keys("token"), plane, clock, config.keys_wanted_s, revocations.key_revoked
         )
@@ -89,6 +95,7 @@ class Sync:
         self._keys_errand = self._errand(self._keys.fetch, config.keys_s, "keys")
         self._outbox_errand = self._errand(self._forwarder.forward, config.poll_s, "outbox")
         self._status_errand = self._errand(self._reporter.report, config.status_s, "status")
+        self._trust_errand = self._errand(self.look_at_trust, config.poll_s, "trust")
         self._sweep_errand = self._errand(self.sweep, config.sweep_s, "sweep")
         self._policy_wanted_at = float("-inf")
         self._load()
@@ -175,6 +182,7 @@ class Sync:
                 self._keys_errand,
                 self._outbox_errand,
                 self._status_errand,
+                self._trust_errand,
                 self._sweep_errand,
             ):
                 group.create_task(errand.run())
@@ -209,6 +217,12 @@ class Sync:
     async def report(self) -> None:
         """Send a status report. Raises: Unavailable."""
         await self._reporter.report()
+
+    async def look_at_trust(self) -> None:
+        """Take over a trust file that was replaced, and ask again for what it may make believable."""
+        if await self._trusted.look():
+            self._poll_errand.wake()
+            self._policy_errand.wake()
 
     async def sweep(self) -> None:
         """Delete what ran out."""
@@ -250,16 +264,15 @@ class Sync:
             for listener in tuple(self._listeners):
                 listener(change)
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self) -> PopStatus:
         policy = self._policy.active
-        return {
-            "policy_hash": None if policy is None else policy.hash,
-            "revocation_seq": self.store.revocations.position.position,
-            "releases": [],
-            "audit_head": None,
-            **self._report(),
-        }
+        return PopStatus(
+            policy_hash=None if policy is None else policy.hash,
+            revocation_seq=self.store.revocations.position.position,
+            releases=self._releases(),
+            audit_head=self._audit_head(),
+            untrusted=dict(self.untrusted),
+        )
 
-
-def _opener(trust: TrustFile) -> Open:
-    return lambda data, revision, known: open_bundle(data, trust, min_revision=revision, current_hash=known)
+    def _open_bundle(self, data: bytes, min_revision: int, known: str | None) -> Bundle:
+        return open_bundle(data, self._trusted.file, min_revision=min_revision, current_hash=known)
