@@ -1,0 +1,177 @@
+"""The sync room against the real control plane, in process: both sides of every byte are the shipped code."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from consent_core.clock import ManualClock
+from consent_core.errors import Untrusted
+from consent_core.formats.consent import ConsentAnswer, ConsentRequest, read_answer, write_request
+from consent_core.formats.revocation import subject_of
+from consent_core.formats.token import CATEGORIES
+from control_plane.app import ControlPlane, create_app
+from control_plane.settings import Settings
+from runtime_host.pop.stores import Interaction, PopStore, Withdrawal
+from runtime_host.pop.sync import Sync, SyncConfig
+
+
+@dataclass
+class Pair:
+    """One control plane and one POP. `requests`: what the POP asked."""
+
+    clock: ManualClock
+    plane: ControlPlane
+    store: PopStore
+    sync: Sync
+    client: httpx.AsyncClient
+    requests: list[httpx.Request] = field(default_factory=list)
+
+    def call(self, method: str, path: str, body: bytes = b"") -> httpx.Response:
+        return asyncio.run(self.client.request(method, path, content=body))
+
+    def grant(self, session: str | None = None, secret: str = "1" * 64) -> ConsentAnswer:
+        request = ConsentRequest(session, secret, CATEGORIES, "EU", False, "adult", "tokyo-1")
+        response = self.call("POST", "/v1/consents", write_request(request))
+        assert response.status_code == 200, response.text
+        return read_answer(response.content)
+
+    def follow(self) -> None:
+        async def everything() -> None:
+            await self.sync.poll()
+            await self.sync.fetch_policy()
+            await self.sync.fetch_keys()
+            await self.sync.forward()
+            await self.sync.poll()
+            await self.sync.report()
+
+        asyncio.run(everything())
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ControlPlane, ManualClock]]:
+    """One control plane for all: publishing its first policy takes longest. Visitors and POPs are each test's own."""
+    clock = ManualClock()
+    plane = create_app(Settings(data=tmp_path_factory.mktemp("data"), clock=clock))
+    yield plane, clock
+    plane.close()
+
+
+@pytest.fixture
+def pair(first: tuple[ControlPlane, ManualClock], tmp_path: Path) -> Iterator[Pair]:
+    plane, clock = first
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(plane.mesh_app), base_url="http://control-plane")
+    requests: list[httpx.Request] = []
+
+    async def note(request: httpx.Request) -> None:
+        requests.append(request)
+
+    client.event_hooks["request"].append(note)
+    with PopStore(tmp_path / "pop.db", clock) as store:
+        config = SyncConfig("tokyo-1", tmp_path, push=False, trust_file=plane.settings.data / "trust.json")
+        sync = Sync(config, store, plane.keys.trust_file(), client, clock)
+        yield Pair(clock, plane, store, sync, client, requests)
+
+
+def test_a_pop_gets_into_sync_and_reports(pair: Pair) -> None:
+    """Log, policy, keys, report: all of it read, believed and answered."""
+    pair.follow()
+
+    assert pair.sync.in_sync()
+    assert pair.sync.policy is not None
+    assert pair.sync.hash_status(pair.sync.policy.hash) == "current"
+    assert [key.kid for key in pair.sync.keys()] == [key.kid for key in pair.plane.keys.trust_file().keys("token")]
+    assert not pair.sync.untrusted
+    (report,) = [r for r in pair.plane.pops.statuses()["pops"] if r["pop"] == "tokyo-1"]
+    assert (report["current"], report["behind"]) == (True, 0)
+
+
+def test_an_unchanged_policy_is_answered_with_304(pair: Pair) -> None:
+    """The control plane's ETag is the one the POP sends back."""
+    pair.follow()
+    pair.follow()
+    conditional = [r for r in pair.requests if r.url.path == "/v1/policy/bundle"]
+    assert ["if-none-match" in request.headers for request in conditional] == [False, True]
+
+
+def test_a_withdrawal_said_here_ends_every_older_token_everywhere(pair: Pair) -> None:
+    """Denied here at once; after forwarding the log says it, counted once however often it is sent."""
+    secret = "2" * 64
+    answer = pair.grant(secret=secret)
+    subject = subject_of(answer.sub)
+    no = Withdrawal("key-of-the-withdrawal", secret, subject, answer.ver + 1, ("behavioral",))
+    pair.sync.withdraw(no)
+    assert pair.sync.denied(subject, answer.ver) == {"behavioral"}
+    before = pair.plane.log.head()
+    pair.follow()
+    pair.store.database.rows("UPDATE outbox SET state='pending'")  # as if the answer had been lost
+    pair.follow()
+
+    assert pair.plane.log.head() == before + 1
+    assert pair.store.outbox.pending() == ()
+    assert pair.sync.denied(subject, answer.ver) == {"behavioral"}
+    assert pair.sync.denied(subject, answer.ver + 1) == frozenset()
+
+
+def test_a_purge_is_carried_out_and_receipted(pair: Pair) -> None:
+    """The control plane knows afterwards what this POP erased."""
+    answer = pair.grant(secret="3" * 64)
+    subject = subject_of(answer.sub)
+    pair.store.history.record(Interaction(subject, answer.ver, "behavioral", "click", "tent"))
+    entry = json.loads(
+        pair.call("POST", "/v1/revocations", json.dumps({"kind": "purge", "sub": answer.sub}).encode()).content
+    )
+    pair.follow()
+
+    assert pair.store.history.read(subject, "behavioral") == ()
+    assert pair.sync.denied(subject, answer.ver + 1000) == set(CATEGORIES)
+    (mine,) = [r for r in pair.plane.pops.receipts(entry["seq"])["pops"] if r["pop"] == "tokyo-1"]
+    assert mine["receipt"]["deleted"] == {"history": 1, "sessions": 0}
+
+
+def test_a_withdrawal_of_nobody_is_refused_and_not_repeated(pair: Pair) -> None:
+    """The control plane never issued that session."""
+    pair.sync.withdraw(Withdrawal("key-of-nobodys-session", "9" * 64, None, 0))
+    pair.follow()
+    assert [code for _, code in pair.store.outbox.refused()] == ["session-unknown"]
+
+
+def test_a_log_that_forgot_is_an_alarm(pair: Pair) -> None:
+    """What the real control plane answers to a POP that knows more than it does."""
+    pair.follow()
+    pair.store.apply((), pair.store.revocations.position.origin, 10**6, 10**6, pair.clock.now())
+    with pytest.raises(Untrusted) as refusal:
+        asyncio.run(pair.sync.poll())
+    assert refusal.value.code == "log-rewind"
+    assert not pair.sync.in_sync()
+
+
+def test_log_and_token_keys_rotate_while_a_pop_runs(pair: Pair) -> None:
+    """The trust file is published, the POP reads it again, and the next answer is believed."""
+    pair.follow()
+    pair.clock.advance(1)
+    for role in ("log", "token"):
+        assert pair.call("POST", f"/v1/keys/{role}/rotate").status_code == 200
+    with pytest.raises(Untrusted) as refusal:
+        asyncio.run(pair.sync.poll())
+    assert refusal.value.code == "trust-key-unknown"
+
+    asyncio.run(pair.sync.look_at_trust())
+    pair.follow()
+    assert pair.sync.in_sync()
+    assert len(pair.sync.keys()) == 2
+
+
+def test_a_revoked_token_key_is_distrusted(pair: Pair) -> None:
+    """At the priority of the log, not of the key set."""
+    pair.follow()
+    kid = pair.plane.keys.current("token").kid
+    pair.call("POST", "/v1/revocations", json.dumps({"kind": "key", "kid": kid}).encode())
+    asyncio.run(pair.sync.poll())
+
+    assert pair.sync.key_revoked(kid)
+    assert kid not in {key.kid for key in pair.sync.keys()}
