@@ -4,10 +4,11 @@ A decision depends on the component, the slot, the signals, the candidates and t
 the memory, so two visitors with equal signals share an entry and no entry names a visitor.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 
 from consent_core.formats.canonical import canonical_json, sha256_digest
+from consent_core.formats.rendition import Recipe
+from runtime_host.pop.serving.memory import Remembered
 from runtime_host.pop.serving.seams import Personalizer
 from runtime_host.wasm.contract import Candidate, Decision, Signals
 
@@ -17,43 +18,48 @@ MemoKey = tuple[str, str, Signals, str, int]
 class Decider:
     """Makes decisions and remembers them. `personalizers`: the active release of each category.
 
-    Used on the event loop's thread only; bounded; the least recently used decision gives way.
+    Used on the event loop's thread only; bounded; the decisions not used for long give way.
     """
 
     def __init__(self, personalizers: Mapping[str, Personalizer], entries: int) -> None:
-        if entries < 1:
-            raise ValueError("entries: expected at least 1")
         self.personalizers = personalizers
-        self._entries = entries
-        self._memo: OrderedDict[MemoKey, Decision] = OrderedDict()
+        self._memo: Remembered[MemoKey, Shown] = Remembered(entries)
         self.hits = 0
         self.misses = 0
 
     def __len__(self) -> int:
         return len(self._memo)
 
-    def recall(self, category: str, slot: "Offer", signals: Signals, entropy: int) -> Decision | None:
+    def recall(self, category: str, slot: "Offer", signals: Signals, entropy: int) -> "Shown | None":
         """The decision of the active component for exactly these inputs, if it was made before."""
-        key = (self.personalizers[category].digest, slot.name, signals, slot.digest, entropy)
-        decision = self._memo.get(key)
-        if decision is None:
+        shown = self._memo.get((self.personalizers[category].digest, slot.name, signals, slot.digest, entropy))
+        if shown is None:
             self.misses += 1
-            return None
-        self._memo.move_to_end(key)
-        self.hits += 1
-        return decision
+        else:
+            self.hits += 1
+        return shown
 
-    async def decide(self, category: str, slot: "Offer", signals: Signals, entropy: int) -> Decision:
+    async def decide(self, category: str, slot: "Offer", signals: Signals, entropy: int) -> "Shown":
         """Ask the component and remember its answer, which the caller of the component has checked.
 
         Raises: Rejected (a decision error) or Unavailable("sandbox-…"); neither is remembered.
         """
         personalizer = self.personalizers[category]
         decision = await personalizer.adecide(slot.name, signals, slot.candidates, entropy)
-        self._memo[personalizer.digest, slot.name, signals, slot.digest, entropy] = decision
-        if len(self._memo) > self._entries:
-            self._memo.popitem(last=False)
-        return decision
+        key = (personalizer.digest, slot.name, signals, slot.digest, entropy)
+        return self._memo.put(key, Shown(decision, category))
+
+
+class Shown:
+    """What a slot shows: a decision, or None for the default. `recipes` and `body` belong to `delivery`."""
+
+    __slots__ = ("body", "category", "decision", "recipes")
+
+    def __init__(self, decision: Decision | None, category: str) -> None:
+        self.decision = decision
+        self.category = category
+        self.recipes: dict[tuple[int, str], Recipe] = {}  # by width step and format: a few dozen at most
+        self.body: bytes | None = None
 
 
 class Offer:

@@ -4,14 +4,20 @@ The default is what the same call makes of "no decision": one recipe per slot, s
 asset cache and one `ETag` for everybody. Only `Server-Timing` and `Consent-Edge-Code` may differ between two defaults.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from functools import lru_cache
 from time import perf_counter
-from typing import Generic, TypeVar
 
 from consent_core.errors import ConsentEdgeError, Rejected
-from consent_core.formats.rendition import Recipe, RenditionKey, open_path, read_dpr, read_width, sign_path
+from consent_core.formats.rendition import (
+    Recipe,
+    RenditionKey,
+    open_path,
+    output_width,
+    read_dpr,
+    read_width,
+    sign_path,
+)
 from runtime_host.pop.images.cache import Rendition
 from runtime_host.pop.images.loading import LoadedCatalogue
 from runtime_host.pop.images.negotiation import negotiate
@@ -27,8 +33,10 @@ from runtime_host.pop.serving.answers import (
     not_modified,
     to_json,
 )
+from runtime_host.pop.serving.decisions import Shown
 from runtime_host.pop.serving.ingress import Headers, read_query
-from runtime_host.pop.serving.pipeline import TIMINGS, Pipeline, Place, Visit
+from runtime_host.pop.serving.memory import Remembered
+from runtime_host.pop.serving.pipeline import DEFAULT, TIMINGS, Pipeline, Place, Visit
 from runtime_host.pop.serving.signals import page_context
 from runtime_host.wasm.contract import Decision
 
@@ -42,11 +50,8 @@ _IMAGE_HEADERS = (PRIVATE_REVALIDATE, VARY, *INERT)
 _RENDITION_HEADERS = (IMMUTABLE, VARY_RENDITION, *INERT)
 _SLOT_HEADERS = (JSON, PRIVATE, VARY_SLOT, *INERT)
 
+Size = tuple[int, str]  # device pixels, format
 _SERVER_TIMING = b", ".join(name.encode() + b";dur=%.3f" for name in TIMINGS)
-
-K = TypeVar("K")
-V = TypeVar("V")
-RecipeKey = tuple[str, Decision | None, int | None, float, str]
 
 
 class Delivery:
@@ -65,8 +70,7 @@ class Delivery:
         self._catalogue = catalogue
         self._renderer = renderer
         self._keys = keys
-        self._recipes: Remembered[RecipeKey, Recipe] = Remembered(MAX_REMEMBERED)
-        self._bodies: Remembered[tuple[str, str, Decision | None], bytes] = Remembered(MAX_REMEMBERED)
+        self._defaults = {name: Shown(None, DEFAULT) for name in places}
         self._paths: Remembered[bytes, Recipe] = Remembered(MAX_REMEMBERED)
         self._headers: Remembered[str, tuple[Header, ...]] = Remembered(MAX_REMEMBERED)
 
@@ -75,11 +79,12 @@ class Delivery:
 
         Raises: Rejected("unknown-slot", 404), ("bad-size"), ("bad-query"), ("bad-context"), ("credential-conflict").
         """
-        width, dpr = _size(query, headers.get(b"dpr"))
+        place = self._place(slot)
         kind = negotiate(headers.get(b"accept", b"").decode("latin-1"))
-        visit = Visit(headers, self._place(slot), page_context(query))
+        size = (_pixels(query, headers.get(b"dpr"), place.slot.width), kind)
+        visit = Visit(headers, place, page_context(query))
         await self._pipeline.decide(visit)
-        rendition = await self._rendition(visit, slot, width, dpr, kind)
+        rendition = await self._rendition(visit, slot, size)
         fixed = self._fixed_headers(rendition, _IMAGE_HEADERS)
         answer = Answer(200, [*fixed, *_own_headers(visit)], rendition.body)
         return _unless_known(answer, rendition, headers)
@@ -90,7 +95,7 @@ class Delivery:
         await self._pipeline.decide(visit)
         if not self._pipeline.still_holds(visit):
             visit.settle_for_default("revoked")
-        body = self._slot_body(slot, visit)
+        body = self._slot_body(slot, visit.shown or self._defaults[slot])
         length = (b"content-length", str(len(body)).encode("ascii"))
         return Answer(200, [*_SLOT_HEADERS, length, *_own_headers(visit)], body)
 
@@ -108,50 +113,46 @@ class Delivery:
         answer = Answer(200, self._fixed_headers(rendition, _RENDITION_HEADERS), rendition.body)
         return _unless_known(answer, rendition, headers)
 
-    def describe(self, slot: str, visit: Visit) -> bytes:
-        """The slot JSON of a visit that was decided."""
-        return self._slot_body(slot, visit)
-
     def _place(self, slot: str) -> Place:
         place = self._places.get(slot)
         if place is None:
             raise Rejected("unknown-slot", "the catalogue has no such slot", status=404)
         return place
 
-    async def _rendition(self, visit: Visit, slot: str, width: int | None, dpr: float, kind: str) -> Rendition:
+    async def _rendition(self, visit: Visit, slot: str, size: Size) -> Rendition:
         """Render what was decided; whatever fails or no longer holds becomes the default's rendition."""
         started = perf_counter()
-        if visit.decision is not None:
+        if visit.shown is not None:
             try:
-                rendition = await self._render(visit.decision, slot, width, dpr, kind)
+                rendition = await self._render(visit.shown, slot, size)
                 if self._pipeline.still_holds(visit):
                     visit.spent[4] = perf_counter() - started
                     return rendition
                 visit.settle_for_default("revoked")
             except ConsentEdgeError as error:
                 visit.settle_for_default(error.code)
-        rendition = await self._render(None, slot, width, dpr, kind)
+        rendition = await self._render(self._defaults[slot], slot, size)
         visit.spent[4] = perf_counter() - started
         return rendition
 
-    async def _render(
-        self, decision: Decision | None, slot: str, width: int | None, dpr: float, kind: str
-    ) -> Rendition:
-        key = (slot, decision, width, dpr, kind)
-        recipe = self._recipes.get(key) or self._recipes.put(key, self._recipe(slot, decision, width, dpr, kind))
+    async def _render(self, shown: Shown, slot: str, size: Size) -> Rendition:
+        recipe = shown.recipes.get(size)
+        if recipe is None:
+            recipe = shown.recipes[size] = self._recipe(slot, shown.decision, *size)
         return self._renderer.cached(recipe) or await self._renderer.render(recipe)
 
-    def _recipe(self, slot: str, decision: Decision | None, width: int | None, dpr: float, kind: str) -> Recipe:
+    def _recipe(self, slot: str, decision: Decision | None, width: int, kind: str) -> Recipe:
         if decision is None:
             asset = self._catalogue.default(slot)
-            return self._catalogue.recipe(slot, asset.id, width, dpr, format=kind, copy=asset.copies[0])
+            return self._catalogue.recipe(slot, asset.id, width, format=kind, copy=asset.copies[0])
         return self._catalogue.recipe(
-            slot, decision.asset, width, dpr, format=kind, adjustment=decision.adjustment, copy=decision.copy
+            slot, decision.asset, width, format=kind, adjustment=decision.adjustment, copy=decision.copy
         )
 
-    def _slot_body(self, slot: str, visit: Visit) -> bytes:
-        key = (slot, visit.category, visit.decision)
-        return self._bodies.get(key) or self._bodies.put(key, to_json(self._describe(*key)))
+    def _slot_body(self, slot: str, shown: Shown) -> bytes:
+        if shown.body is None:
+            shown.body = to_json(self._describe(slot, shown.category, shown.decision))
+        return shown.body
 
     def _describe(self, slot: str, category: str, decision: Decision | None) -> dict[str, object]:
         if decision is None:
@@ -194,39 +195,13 @@ class Delivery:
         )
 
 
-class Remembered(Generic[K, V]):
-    """A small bounded memory of values that can be made again; the least recently used one gives way."""
-
-    __slots__ = ("_entries", "_kept")
-
-    def __init__(self, entries: int) -> None:
-        self._entries = entries
-        self._kept: OrderedDict[K, V] = OrderedDict()
-
-    def get(self, key: K) -> V | None:
-        """The value, if it is still here."""
-        value = self._kept.get(key)
-        if value is not None:
-            self._kept.move_to_end(key)
-        return value
-
-    def put(self, key: K, value: V) -> V:
-        """Keep a value and hand it back."""
-        self._kept[key] = value
-        if len(self._kept) > self._entries:
-            self._kept.popitem(last=False)
-        return value
-
-
 @lru_cache(maxsize=MAX_REMEMBERED)
-def _size(query: bytes, dpr_header: bytes | None) -> tuple[int | None, float]:
-    """CSS pixels (None: the slot's own) and device pixel ratio. Raises: Rejected("bad-size")."""
+def _pixels(query: bytes, dpr_header: bytes | None, slot_width: int) -> int:
+    """Device pixels of the width asked for, one of the few steps there are. Raises: Rejected("bad-size")."""
     fields = read_query(query)
-    width = fields.get("w")
-    dpr = fields.get("dpr")
-    if dpr is None and dpr_header is not None:
-        return None if width is None else read_width(width), _hinted_dpr(dpr_header)
-    return None if width is None else read_width(width), 1.0 if dpr is None else read_dpr(dpr)
+    width, dpr = fields.get("w"), fields.get("dpr")
+    density = read_dpr(dpr) if dpr is not None else 1.0 if dpr_header is None else _hinted_dpr(dpr_header)
+    return output_width(slot_width if width is None else read_width(width), density)
 
 
 def _hinted_dpr(header: bytes) -> float:
@@ -239,10 +214,12 @@ def _hinted_dpr(header: bytes) -> float:
 
 def _own_headers(visit: Visit) -> list[Header]:
     """What may differ between two answers with the same bytes."""
-    own: list[Header] = [(b"server-timing", _SERVER_TIMING % tuple(1000 * seconds for seconds in visit.spent))]
+    first, second, third, fourth, fifth = visit.spent
+    spent = (1e3 * first, 1e3 * second, 1e3 * third, 1e3 * fourth, 1e3 * fifth)  # milliseconds
+    own: list[Header] = [(b"server-timing", _SERVER_TIMING % spent)]
     if visit.code is not None:
         own.append((b"consent-edge-code", visit.code.encode("ascii")))
-    if visit.decision is not None and visit.grant.refresh:
+    if visit.shown is not None and visit.grant.refresh:
         own.append(REFRESH)
     return own
 

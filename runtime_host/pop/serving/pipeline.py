@@ -22,14 +22,14 @@ from consent_core.formats import token
 from consent_core.formats.catalogue import Slot
 from consent_core.telemetry.tally import Spread, Tally
 from runtime_host.pop.serving.credentials import presented_token
-from runtime_host.pop.serving.decisions import Decider, Offer
+from runtime_host.pop.serving.decisions import Decider, Offer, Shown
 from runtime_host.pop.serving.effective import effective, jurisdiction_of
 from runtime_host.pop.serving.ingress import Headers, honours_gpc
 from runtime_host.pop.serving.recent import DAY_S, Recent
 from runtime_host.pop.serving.seams import Standing, Validator
 from runtime_host.pop.serving.signals import arm_of, choose_signals, entropy_of
 from runtime_host.pop.serving.token_cache import Grant, KnownToken, TokenCache, check_key
-from runtime_host.wasm.contract import Decision, PageContext, Signals
+from runtime_host.wasm.contract import PageContext, Signals
 
 TIMINGS = ("token", "validate", "policy", "decide", "transform")
 DEFAULT = "default"  # the consent state of whoever gets what everybody gets
@@ -40,8 +40,8 @@ class Visit:
     """One request on its way through the stages. Never outlives it, never shared."""
 
     __slots__ = (
-        "category", "code", "decision", "entropy", "generation", "grant", "headers", "known", "page", "place",
-        "signals", "spent", "text",
+        "category", "code", "entropy", "generation", "grant", "headers", "known", "now", "page", "place",
+        "shown", "signals", "spent", "text",
     )  # fmt: skip
 
     def __init__(self, headers: Headers, place: "Place | None", page: PageContext | None) -> None:
@@ -55,14 +55,15 @@ class Visit:
         self.category: str = DEFAULT
         self.signals: Signals | None = None
         self.entropy = 0
-        self.decision: Decision | None = None
+        self.shown: Shown | None = None  # None: the default
+        self.now = 0
         self.code: str | None = None
         self.spent = [0.0, 0.0, 0.0, 0.0, 0.0]  # seconds, in the order of TIMINGS
 
     def settle_for_default(self, code: str) -> None:
         """Whatever was found out so far, this visit ends like everybody's."""
         self.category = DEFAULT
-        self.decision = None
+        self.shown = None
         self.signals = None
         self.code = code
 
@@ -150,7 +151,7 @@ class Pipeline:
 
     def still_holds(self, visit: Visit) -> bool:
         """Whether a personalised answer may leave now. Nothing may be awaited between this and the first byte."""
-        if visit.decision is None:
+        if visit.shown is None:
             return True
         standing, known = self.standing, visit.known
         if known is None or known.claims.exp <= self.standing.now() or not standing.in_sync():
@@ -194,12 +195,17 @@ class Pipeline:
             visit.code = "no-token"
 
     def _recall(self, visit: Visit) -> None:
-        visit.generation = self.standing.generation
-        if visit.text is not None:
-            visit.known = self.tokens.recall(visit.text, self._validator.digest, self.standing, self.standing.now())
+        if visit.text is None:
+            return
+        standing = self.standing
+        visit.generation, visit.now = standing.generation, standing.now()
+        digest = self._validator.digest
+        visit.known = self.tokens.recall(visit.text, digest, standing, visit.generation, visit.now)
 
     def _validate(self, visit: Visit) -> Awaitable[None] | None:
-        return self._validate_always(visit) if self.standing.in_sync() else None
+        if visit.text is None or visit.known is not None or not self.standing.in_sync():
+            return None
+        return self._ask_validator(visit, visit.text)
 
     def _validate_always(self, visit: Visit) -> Awaitable[None] | None:
         if visit.text is None or visit.known is not None:
@@ -252,11 +258,10 @@ class Pipeline:
         arm = arm_of(experiment, sub) if category == "experimental" and experiment is not None else None
         visit.category = category
         visit.signals = choose_signals(category, allowed, page, history, arm)
-        visit.entropy = self._entropy(known, place.slot.name)
+        visit.entropy = self._entropy(known, place.slot.name, visit.now)
 
-    def _entropy(self, known: KnownToken, slot: str) -> int:
+    def _entropy(self, known: KnownToken, slot: str, now: int) -> int:
         """The day's entropy of this visitor in this slot, computed once per token."""
-        now = self.standing.now()
         key = (slot, now // DAY_S)
         value = known.entropy.get(key)
         if value is None:
@@ -265,17 +270,17 @@ class Pipeline:
 
     def _recall_decision(self, visit: Visit) -> None:
         if visit.signals is not None and visit.place is not None:
-            visit.decision = self.decider.recall(visit.category, visit.place.offer, visit.signals, visit.entropy)
+            visit.shown = self.decider.recall(visit.category, visit.place.offer, visit.signals, visit.entropy)
 
     def _decide(self, visit: Visit) -> Awaitable[None] | None:
-        if visit.decision is not None or visit.signals is None or visit.place is None:
+        if visit.shown is not None or visit.signals is None or visit.place is None:
             return None
         return self._ask_personalizer(visit, visit.place.offer, visit.signals)
 
     async def _ask_personalizer(self, visit: Visit, offer: Offer, signals: Signals) -> None:
         started = perf_counter()
         try:
-            visit.decision = await self.decider.decide(visit.category, offer, signals, visit.entropy)
+            visit.shown = await self.decider.decide(visit.category, offer, signals, visit.entropy)
         finally:
             self._counters.sandbox_seconds.observe(perf_counter() - started, "personalization")
 

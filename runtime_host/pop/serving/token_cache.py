@@ -9,12 +9,12 @@ Trust: holds claims of visitors in memory only, for at most a token's life after
 """
 
 import hashlib
-from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from consent_core.errors import Rejected
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import Claims
+from runtime_host.pop.serving.memory import Remembered
 from runtime_host.pop.serving.seams import Standing
 
 
@@ -47,17 +47,14 @@ class TokenCache:
     """The validated tokens of one POP. Used on the event loop's thread only."""
 
     def __init__(self, entries: int) -> None:
-        if entries < 1:
-            raise ValueError("entries: expected at least 1")
-        self._entries = entries
-        self._known: OrderedDict[bytes, KnownToken] = OrderedDict()
+        self._known: Remembered[bytes, KnownToken] = Remembered(entries)
         self.hits = 0
         self.misses = 0
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def recall(self, text: bytes, validator: str, standing: Standing, now: int) -> KnownToken | None:
+    def recall(self, text: bytes, validator: str, standing: Standing, generation: int, now: int) -> KnownToken | None:
         """The token if it was validated before and would be again, None if the component must say.
 
         Raises: Rejected("token-expired"), Rejected("token-key-revoked"), as the component or the log would.
@@ -68,34 +65,27 @@ class TokenCache:
             self.misses += 1
             return None
         if known.claims.exp <= now:
-            del self._known[digest]
+            self._known.drop(digest)
             raise Rejected("token-expired", f"{now - known.claims.exp} s ago", status=401)
-        if known.checked_at != standing.generation:
+        if known.checked_at != generation:
             self._recheck(digest, known, standing)
-        self._known.move_to_end(digest)
         self.hits += 1
         return known
 
     def remember(self, text: bytes, claims: Claims, kid: str, validator: str, generation: int) -> KnownToken:
-        """Keep a token that the component `validator` accepted under this generation; the oldest one gives way."""
+        """Keep a token that the component `validator` accepted under this generation; one long unused gives way."""
         known = KnownToken(claims, kid, subject_of(claims.sub), validator, generation)
-        self._known[hashlib.sha256(text).digest()] = known
-        if len(self._known) > self._entries:
-            self._known.popitem(last=False)
-        return known
+        return self._known.put(hashlib.sha256(text).digest(), known)
 
     def forget(self, subject: str) -> int:
         """Drop every token of one visitor (64 hex digits). Returns how many there were."""
-        gone = [digest for digest, known in self._known.items() if known.subject == subject]
-        for digest in gone:
-            del self._known[digest]
-        return len(gone)
+        return self._known.drop_if(lambda known: known.subject == subject)
 
     def _recheck(self, digest: bytes, known: KnownToken, standing: Standing) -> None:
         try:
             check_key(known.kid, standing)
         except Rejected:
-            del self._known[digest]
+            self._known.drop(digest)
             raise
         known.grants.clear()
         known.checked_at = standing.generation

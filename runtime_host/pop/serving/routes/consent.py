@@ -22,9 +22,10 @@ from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.serving.answers import Answer, Header, Streaming, json_answer
 from runtime_host.pop.serving.cookies import CookieNames, find_cookie, new_secret, session_hash
-from runtime_host.pop.serving.delivery import Delivery, Remembered
+from runtime_host.pop.serving.delivery import Delivery
 from runtime_host.pop.serving.effective import jurisdiction_of
 from runtime_host.pop.serving.ingress import Headers, honours_gpc, is_speculative, read_json
+from runtime_host.pop.serving.memory import Remembered
 from runtime_host.pop.serving.pipeline import Pipeline, Visit
 from runtime_host.pop.serving.routes.stream import Listener, Streams
 from runtime_host.pop.serving.routes.wishes import read_grant, read_withdrawal

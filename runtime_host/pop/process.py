@@ -1,0 +1,192 @@
+"""One POP as a process: three listeners in one event loop, ended in an orderly way by SIGTERM.
+
+    run(config, Places(catalogue, art, components, sites))       # returns when the process was asked to stop
+
+The public listener speaks HTTP on `public_port`; the mesh listener TLS with SPIFFE identities on `mesh_port`; the
+admin listener HTTP on `admin_port`, of this machine only. A stopping POP takes no new connection, lets answers that
+have begun finish, ends its streams, and closes its stores last.
+
+Start it with `MALLOC_ARENA_MAX=2` (see `ENVIRONMENT`): image threads otherwise keep an arena each.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+import uvloop
+
+from consent_core.clock import Clock, SystemClock
+from consent_core.formats.token import CATEGORIES
+from consent_core.trust.mesh import PeerCertificateProtocol
+from consent_core.trust.spiffe import SpiffeId
+from consent_core.trust.svid_source import SvidSource, open_source, rotate_forever
+from consent_core.trust.tls import client_context, server_context
+from consent_core.trust.trust_file import TrustFile
+from runtime_host.pop.app import Parts, Pop, build_pop
+from runtime_host.pop.config import PopConfig
+from runtime_host.pop.images.loading import load_catalogue
+from runtime_host.pop.serving.ingress import App
+from runtime_host.wasm.functions import ConsentValidator, Personalizer
+from runtime_host.wasm.loading import load_component
+from runtime_host.wasm.sandbox import SandboxPool
+
+LOG = logging.getLogger("consent_edge.pop")
+
+ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}  # for whoever starts this process: it is read before Python runs
+GRACE_S = 5  # for answers that have begun
+KEEP_ALIVE_S = 75  # longer than common proxies keep a connection, so that they close first
+BACKLOG = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a POP finds what it is given, besides the data directory. `sites`: URL prefix to directory.
+
+    `endpoint_socket`: the SPIFFE Workload API, None for SVIDs of the data directory.
+    """
+
+    catalogue: Path
+    art: Path
+    components: Path
+    sites: Mapping[str, Path] = field(default_factory=dict)
+    endpoint_socket: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How this POP shows itself on the mesh, and whom it believes."""
+
+    source: SvidSource
+    clock: Clock
+
+    def client(self, base_url: str) -> httpx.AsyncClient:
+        """A client that talks to the control plane and nobody else."""
+        context = client_context(self.source, self.clock, role="control-plane")
+        return httpx.AsyncClient(base_url=base_url, verify=context)
+
+
+def run(config: PopConfig, places: Places) -> None:
+    """Load everything, serve until told to stop. Raises: Untrusted, Rejected, Unavailable before it listens."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(config, places, SystemClock()))
+
+
+async def _run(config: PopConfig, places: Places, clock: Clock) -> None:
+    trust = TrustFile.load(config.data / "trust.json")
+    name = SpiffeId(trust.trust_domain, ("edge", config.pop))
+    identity = Identity(open_source(config.data, name, endpoint_socket=places.endpoint_socket, clock=clock), clock)
+    client = identity.client(config.control_plane)
+    pop = build_pop(config, load_parts(places, trust, client), clock)
+    rotation = asyncio.create_task(rotate_forever(identity.source, clock, pop.sync.count))
+    try:
+        await serve(pop, identity)
+    finally:
+        rotation.cancel()
+        await client.aclose()
+
+
+def load_parts(places: Places, trust: TrustFile, client: httpx.AsyncClient) -> Parts:
+    """The verified components, the checked catalogue and the client. Raises: Untrusted, Rejected."""
+    validator = ConsentValidator(SandboxPool(load_component(places.components / "consent_validation", trust)))
+    personalizer = Personalizer(SandboxPool(load_component(places.components / "personalization", trust)))
+    return Parts(
+        trust=trust,
+        catalogue=load_catalogue(places.catalogue, places.art),
+        validator=validator,
+        personalizers=dict.fromkeys(CATEGORIES, personalizer),
+        client=client,
+        sites=places.sites,
+    )
+
+
+async def serve(pop: Pop, identity: Identity | None = None) -> None:
+    """Listen until SIGTERM or SIGINT. Without an identity there is no mesh listener."""
+    config = pop.config
+    servers = [_server(pop.public_app, config.host, config.public_port)]
+    servers.append(_server(pop.admin_app, "127.0.0.1", config.admin_port))
+    if identity is not None:
+        servers.append(_mesh_server(pop.mesh_app, config, identity))
+    stop = asyncio.Event()
+    with _stopping(stop):
+        await pop.start()
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: looking through it again and again would stall requests
+        serving = [asyncio.create_task(server.serve()) for server in servers]
+        ended = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait((ended, *serving), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            pop.streams.close()
+            for server in servers:
+                server.should_exit = True
+            failures = await asyncio.gather(*serving, return_exceptions=True)
+            ended.cancel()
+            await pop.stop()
+    for failure in failures:
+        if isinstance(failure, BaseException):
+            raise failure
+
+
+class _Server(uvicorn.Server):
+    """One of several servers in a process: signals are the process's business, not each server's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _server(app: App, host: str, port: int, **settings: Any) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            **{
+                "host": host,
+                "port": port,
+                "loop": "none",
+                "http": "httptools",
+                "ws": "none",
+                "lifespan": "off",
+                "interface": "asgi3",
+                "access_log": False,
+                "log_config": None,
+                "server_header": False,
+                "proxy_headers": False,
+                "backlog": BACKLOG,
+                "timeout_keep_alive": KEEP_ALIVE_S,
+                "timeout_graceful_shutdown": GRACE_S,
+                **settings,
+            },
+        )
+    )
+
+
+def _mesh_server(app: App, config: PopConfig, identity: Identity) -> _Server:
+    return _server(
+        app,
+        config.host,
+        config.mesh_port,
+        http=PeerCertificateProtocol,
+        ssl_context_factory=lambda *_: server_context(identity.source),
+    )
+
+
+@contextlib.contextmanager
+def _stopping(stop: asyncio.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT set `stop`; afterwards they are what they were."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
