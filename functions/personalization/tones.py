@@ -19,6 +19,9 @@ TONES: dict[str, Tone] = {
     "city": (0, 4, -2),
     "winter": (6, -6, -20),
     "snow": (6, -6, -20),
+    "skis": (6, -6, -20),
+    "travel": (2, 8, 14),
+    "desert": (2, 8, 14),
 }
 
 

@@ -20,7 +20,7 @@ sys.path.insert(0, str(FUNCTION))
 from features import BUCKETS, Tokens, bucket, history_tokens, page_tokens, strongest  # noqa: E402 - guest modules live beside
 
 SEED = 20_260_101
-VISITS = 6_000
+VISITS = 20_000
 MARGIN = 8.0
 STEP = 1.0
 
@@ -30,11 +30,12 @@ AFFINITY = {
     "climbing": ("climbing", "boots", "mountain"),
     "water": ("water", "kayak", "coast"),
     "cycling": ("cycling", "bike", "city"),
-    "winter": ("winter", "snow", "mountain"),
+    "winter": ("winter", "snow", "skis"),
+    "travel": ("travel", "desert"),
 }
 TAGS = tuple(sorted({tag for tags in AFFINITY.values() for tag in tags}))
-COMPANIONS = {"tent": "boots", "boots": "tent", "kayak": "coast", "bike": "city", "snow": "mountain"}
-LANGUAGES = ("en", "de", "fr", "ja")
+COMPANIONS = {"tent": "boots", "boots": "tent", "kayak": "tent", "bike": "tent", "skis": "boots"}
+LANGUAGES = ("", "en", "de", "fr", "ja")
 KINDS = ("", "shop", "guide", "product")
 
 Visit = tuple[Tokens, dict[str, float]]  # what the signals say; how attractive each tag really is
