@@ -36,7 +36,13 @@ TOKEN_COOKIE = "__Host-consent-token"
 SESSION_COOKIE = "__Secure-consent-session"
 BROWSER = {"sec-fetch-site": "same-origin", "content-type": "application/json", "host": "127.0.0.1:8081"}
 FIELDS = {"plain": 60, "tents": 100, "boats": 140, "arm-a": 180, "arm-b": 220}
-TAGS = {"plain": (), "tents": ("camping", "tent"), "boats": ("water", "kayak"), "arm-a": ("arm:a",), "arm-b": ("arm:b",)}
+TAGS = {
+    "plain": (),
+    "tents": ("camping", "tent"),
+    "boats": ("water", "kayak"),
+    "arm-a": ("arm:a",),
+    "arm-b": ("arm:b",),
+}
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,14 @@ def make_catalogue(directory: Path) -> LoadedCatalogue:
     }
     shared = {"width": 120, "height": 80, "default": "plain", "overlay": None, "background": (0, 0, 0)}
     slots = (
-        Slot(name="home-hero", category="contextual", fallback=(), candidates=("tents", "boats"), experiment=None, **shared),
+        Slot(
+            name="home-hero",
+            category="contextual",
+            fallback=(),
+            candidates=("tents", "boats"),
+            experiment=None,
+            **shared,
+        ),
         Slot(
             name="member-banner",
             category="behavioral",
