@@ -49,7 +49,7 @@ def cropped(data: bytes, source: Source, target: tuple[int, int], focal: Focal) 
     """The source resized to cover `target`, then cut to it around the focal point; sRGB, three bands, 8 bits."""
     scaled, (left, top, width, height) = crop_box((source.width, source.height), target, focal)
     profile = {"output_profile": "srgb"} if source.converts else {}
-    image = Image.thumbnail_buffer(data, scaled[0], height=scaled[1], size="force", fail_on="error", **profile)
+    image = Image.thumbnail_buffer(data, scaled[0], height=scaled[1], size="force", **profile)
     if image.interpretation != "srgb":
         image = image.colourspace("srgb")
     if image.hasalpha():

@@ -35,6 +35,11 @@ class Renderer:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="render")
         self._running: dict[Recipe, asyncio.Task[Rendition]] = {}
 
+    @property
+    def waiting(self) -> int:
+        """Renders begun or queued right now."""
+        return len(self._running)
+
     def cached(self, recipe: Recipe) -> Rendition | None:
         """The finished rendition, without waiting for anything."""
         return self.cache.get(recipe)
