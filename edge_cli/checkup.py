@@ -67,9 +67,12 @@ def _system() -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield Finding("Python ≥ 3.11", True, sys.version_info >= (3, 11), version, "apt-get install python3")
     memory = psutil.virtual_memory().total / 2**30
-    yield Finding(f"{MIN_MEMORY_GIB:.0f} GiB memory", True, memory >= MIN_MEMORY_GIB, f"{memory:.1f} GiB", "more memory")
+    yield Finding(
+        f"{MIN_MEMORY_GIB:.0f} GiB memory", True, memory >= MIN_MEMORY_GIB, f"{memory:.1f} GiB", "more memory"
+    )
     disk = shutil.disk_usage(".").free / 2**30
-    yield Finding(f"{MIN_DISK_GIB:.0f} GiB disk", True, disk >= MIN_DISK_GIB, f"{disk:.0f} GiB free", "free some space")
+    roomy = disk >= MIN_DISK_GIB
+    yield Finding(f"{MIN_DISK_GIB:.0f} GiB disk", True, roomy, f"{disk:.0f} GiB free", "free some space")
     memfd = hasattr(os, "memfd_create")
     yield Finding("sealed memory files", True, memfd, "memfd_create", "a Linux kernel ≥ 3.17")
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext
@@ -93,13 +94,19 @@ def shop_arms(origin: str) -> list[Arm]:
 
 def grant(context: BrowserContext, origin: str, choices: list[str]) -> None:
     """Give consent as the SDK does, before the clock starts. The cookies stay in the context."""
-    answer = context.request.post(
-        f"{origin}/v1/consent",
-        data=json.dumps({"choices": choices}),
-        headers={"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin", "Origin": origin},
+    page = context.new_page()
+    page.goto(f"{origin}/healthz")
+    status, text = page.evaluate(
+        """async (choices) => {
+          const headers = { "Content-Type": "application/json" };
+          const answer = await fetch("/v1/consent", { method: "POST", headers, body: JSON.stringify({ choices }) });
+          return [answer.status, await answer.text()];
+        }""",
+        choices,
     )
-    if not answer.ok:
-        raise Broken(f"consent was refused: {answer.status} {answer.text()[:200]}")
+    page.close()
+    if status != HTTPStatus.OK:
+        raise Broken(f"consent was refused: {status} {text[:200]}")
 
 
 def check_personalised(headers: dict[str, str]) -> None:

@@ -16,7 +16,9 @@ def register(app: typer.Typer) -> None:
     app.command()(build)
 
 
-def build(names: Names = None, data: DataOption = DEFAULT_DATA, root: Root = Path(), as_json: JsonOption = False) -> None:
+def build(
+    names: Names = None, data: DataOption = DEFAULT_DATA, root: Root = Path(), as_json: JsonOption = False
+) -> None:
     """Compile functions to signed WASI components. What has not changed comes from the cache.
 
     Example: [bold]edge build personalization[/bold]

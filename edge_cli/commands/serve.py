@@ -1,0 +1,103 @@
+"""`edge up`, `edge pop`, `edge control-plane`: running things."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_cli.console import DEFAULT_DATA, DataOption, err, out
+
+SHOP = Path(__file__).resolve().parents[2] / "demo"
+SDK = Path(__file__).resolve().parents[2] / "consent_sdk"
+ART = Path("build/art")
+COMPONENTS = Path("build/components")
+
+Pops = Annotated[int, typer.Option("--pops", min=1, max=50, help="How many POPs; POP n listens on 808n.")]
+Database = Annotated[str | None, typer.Option("--database", help="postgresql://… instead of SQLite.")]
+Name = Annotated[str, typer.Argument(help="The POP's id, which is also its region, such as tokyo-1.")]
+Jurisdiction = Annotated[str, typer.Option("--jurisdiction", help="The law that applies here: EU, UK, US-CA, …")]
+GeoHeader = Annotated[str | None, typer.Option("--geo-header", help="A header only a trusted front end can set.")]
+ControlPlaneUrl = Annotated[str, typer.Option("--control-plane", help="The control plane's mesh listener.")]
+Catalogue = Annotated[Path, typer.Option("--catalogue", help="Slots and assets.")]
+Art = Annotated[Path, typer.Option("--art", help="The folder of the catalogue's pictures.")]
+Site = Annotated[Path, typer.Option("--site", help="The static site to serve.")]
+Components = Annotated[Path, typer.Option("--components", help="Built and signed components.")]
+PublicPort = Annotated[int, typer.Option("--port", help="The public listener.")]
+MeshPort = Annotated[int, typer.Option("--mesh-port", help="The mesh listener (mTLS).")]
+AdminPort = Annotated[int, typer.Option("--admin-port", help="/metrics and /readyz, this machine only.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(up)
+    app.command()(pop)
+    app.command("control-plane")(control_plane)
+
+
+def up(pops: Pops = 2, data: DataOption = DEFAULT_DATA, site: Site = SHOP / "site", database: Database = None) -> None:
+    """Build everything, run a control plane and POPs with the demo shop, and say how to try it.
+
+    Example: [bold]edge up --pops 3[/bold]
+    """
+    from builder.report import results_table
+    from edge_cli.welcome import welcome
+    from simulator.fleet import Fleet, fleet_of
+    from simulator.stage import prepare
+
+    out.print(results_table(prepare(data, COMPONENTS, err).built))
+    specs = fleet_of(pops)
+    with err.status("starting …") as status:
+        fleet = Fleet(data, specs, site=site, public_port=7000, mesh_port=7443, database=database,
+                      on_progress=lambda name: status.update(f"starting {name} …"))  # fmt: skip
+        fleet.__enter__()
+    try:
+        out.print(welcome(fleet, specs))
+        fleet.watch()
+    finally:
+        fleet.stop()
+
+
+def pop(
+    name: Name,
+    data: DataOption = DEFAULT_DATA,
+    jurisdiction: Jurisdiction = "ZZ",
+    geo_header: GeoHeader = None,
+    control_plane: ControlPlaneUrl = "https://127.0.0.1:7443",
+    catalogue: Catalogue = SHOP / "catalogue.toml",
+    art: Art = ART,
+    site: Site = SHOP / "site",
+    components: Components = COMPONENTS,
+    port: PublicPort = 8081,
+    mesh_port: MeshPort = 8481,
+    admin_port: AdminPort = 8881,
+) -> None:
+    """Run one POP.
+
+    Example: [bold]edge pop frankfurt-1 --jurisdiction EU --port 8082[/bold]
+    """
+    import os
+
+    from runtime_host.pop.config import PopConfig
+    from runtime_host.pop.process import Places, run
+
+    config = PopConfig(
+        pop=name, data=data, jurisdiction=jurisdiction, geo_header=geo_header, control_plane=control_plane,
+        public_port=port, mesh_port=mesh_port, admin_port=admin_port,
+    )  # fmt: skip
+    run(config, Places(catalogue, art, components, {"/": site, "/sdk/": SDK}, os.environ.get("SPIFFE_ENDPOINT_SOCKET")))
+
+
+def control_plane(
+    data: DataOption = DEFAULT_DATA,
+    public_port: Annotated[int, typer.Option(help="Documentation, ledger, dashboard.")] = 7000,
+    mesh_port: Annotated[int, typer.Option(help="POPs, devices, operators (mTLS).")] = 7443,
+    database: Database = None,
+) -> None:
+    """Run the control plane.
+
+    Example: [bold]edge control-plane --database postgresql://127.0.0.1/consent[/bold]
+    """
+    from control_plane.process import run
+    from control_plane.settings import Settings
+
+    run(Settings(data=data, database_url=database, public_port=public_port, mesh_port=mesh_port))
