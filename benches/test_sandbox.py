@@ -13,7 +13,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from wasmtime.component import Record
 
 from runtime_host.wasm.contract import Candidate, Interaction, PageContext, Signals
-from runtime_host.wasm.exports import DECIDE, VALIDATE, Export
+from runtime_host.wasm.exports import DECIDE, VALIDATE
 from runtime_host.wasm.loading import LoadedComponent, load_component
 from runtime_host.wasm.sandbox import SandboxPool
 from tests.conftest import Components, components
@@ -66,7 +66,7 @@ def test_fresh_with_its_making(benchmark: BenchmarkFixture, pool: SandboxPool, a
 
 def test_on_the_spot(benchmark: BenchmarkFixture, function: LoadedComponent, arguments: tuple[Any, ...]) -> None:
     export = REQUESTS[function.name][0]
-    with SandboxPool(function, export=Export(export.interface, export.function)) as pool:
+    with SandboxPool(function, export=export.without_warm_up()) as pool:
         benchmark.pedantic(pool.call, arguments, rounds=ROUNDS, warmup_rounds=20)
 
 

@@ -57,7 +57,11 @@ def invoke(runner: Runner, request: Mapping[str, Any]) -> Invocation:
 
     Raises: Rejected("invoke-request") when the JSON is not a request of this function.
     """
-    call = _validation(runner, request) if runner.export is VALIDATE else _personalization(runner, request)
+    call = (
+        _validation(runner, request)
+        if runner.export.interface == VALIDATE.interface
+        else _personalization(runner, request)
+    )
     prepare_ms, _, failure = _timed(runner.prepare)
     call_ms, value = 0.0, None
     if failure is None:

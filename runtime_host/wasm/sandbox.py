@@ -30,6 +30,7 @@ from runtime_host.wasm.converters import Converter, ResultLimits
 from runtime_host.wasm.engine import shared_engine, shared_ticker
 from runtime_host.wasm.exports import EXPORTS, Export
 from runtime_host.wasm.failures import failed_call, failed_start
+from runtime_host.wasm.shapes import shape
 
 MIB = 1024 * 1024
 
@@ -123,6 +124,7 @@ class SandboxPool:
         self._ticker = shared_ticker()
         self._component = loaded.component
         self._linker = Linker(self._engine)  # empty: a sandbox imports nothing
+        _check_no_imports(self._component, self._engine)
         self.export = export or _export_of(self._component, self._engine)
         self._index = _function_index(self._component, self.export)
         function = _function_type(self._component, self._engine, self.export)
@@ -292,4 +294,13 @@ def _function_type(component: Component, engine: Engine, export: Export) -> Func
     function = interface.exports(engine)[export.function].ty
     if not isinstance(function, FuncType):
         raise Untrusted("component-exports", f"{export.function} is not a function")
+    if shape(function) != export.shape:
+        raise Untrusted("component-exports", f"{export.function} is {shape(function)}, this host calls {export.shape}")
     return function
+
+
+def _check_no_imports(component: Component, engine: Engine) -> None:
+    """A host function would be the one way out of a sandbox, so there is none."""
+    names = component.type.imports(engine).keys()
+    if names:
+        raise Untrusted("component-imports", f"a sandbox gives no imports, this asks for {', '.join(names)}")

@@ -46,12 +46,16 @@ def component(core: str, wit: str, world: str) -> bytes:
         return (folder / "finished.wasm").read_bytes()
 
 
-def deciding(body: str, extra: str = "", pages: int = 2) -> bytes:
-    """A personalisation guest: `body` turns $arguments (address) into the address of its result."""
-    core = f"""(module {MEMORY.format(pages=pages)} {extra}
+def core_of_decide(body: str, extra: str = "", pages: int = 2) -> str:
+    """The core module of a personalisation guest."""
+    return f"""(module {MEMORY.format(pages=pages)} {extra}
       (func (export "{DECIDE}") (param $arguments i32) (result i32)
         (local $candidate i32) (local $copy i32) {body}))"""
-    return component(core, CONTRACT, "edge-personalization")
+
+
+def deciding(body: str, extra: str = "", pages: int = 2) -> bytes:
+    """A personalisation guest: `body` turns $arguments (address) into the address of its result."""
+    return component(core_of_decide(body, extra, pages), CONTRACT, "edge-personalization")
 
 
 def validating(body: str, extra: str = "", pages: int = 2) -> bytes:

@@ -9,13 +9,13 @@ import pytest
 from consent_core.errors import Unavailable
 from runtime_host.wasm import failures
 from runtime_host.wasm.contract import Candidate, Err, Ok, Signals
-from runtime_host.wasm.exports import DECIDE, VALIDATE, Export
+from runtime_host.wasm.exports import DECIDE, VALIDATE
 from runtime_host.wasm.sandbox import MIB, Limits, SandboxPool
 from tests.runtime_host.wasm import guests
 from tests.runtime_host.wasm.guests import compiled, deciding, validating
 
-BARE_DECIDE = Export(DECIDE.interface, DECIDE.function)  # no warm-up call: the misdeed happens in the request
-BARE_VALIDATE = Export(VALIDATE.interface, VALIDATE.function)
+BARE_DECIDE = DECIDE.without_warm_up()  # no warm-up call: the misdeed happens in the request
+BARE_VALIDATE = VALIDATE.without_warm_up()
 ARGUMENTS = ("home-hero", Signals(), (Candidate("asset", ("tag",), ("Copy",)),), 3)
 QUICK = Limits(deadline_s=0.03)
 

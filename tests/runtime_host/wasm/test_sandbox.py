@@ -9,7 +9,7 @@ import pytest
 
 from consent_core.errors import Unavailable, Untrusted
 from runtime_host.wasm.contract import Candidate, Decision, Ok, Signals
-from runtime_host.wasm.exports import DECIDE, VALIDATE, Export
+from runtime_host.wasm.exports import DECIDE, VALIDATE
 from runtime_host.wasm.sandbox import Limits, SandboxPool
 from tests.runtime_host.wasm import guests
 from tests.runtime_host.wasm.guests import compiled, deciding
@@ -51,7 +51,7 @@ def test_an_instance_can_only_remember_the_public_warm_up() -> None:
 
 def test_without_a_warm_up_an_instance_remembers_nothing() -> None:
     """The first call finds the guest as it was built."""
-    pool = SandboxPool(compiled(guests.remembering()), export=Export(DECIDE.interface, DECIDE.function))
+    pool = SandboxPool(compiled(guests.remembering()), export=DECIDE.without_warm_up())
 
     assert [_decided(pool.call(*_arguments(f"asset-{n}"))).asset for n in range(2)] == ["asset-0", "asset-1"]
 
@@ -83,7 +83,7 @@ def test_interleaved_async_requests_each_get_their_own_answer(counting: SandboxP
 def test_the_event_loop_goes_on_while_a_guest_runs() -> None:
     """A guest that uses up its deadline does not stop other tasks of the loop."""
     loops = deciding("(loop $again (br $again)) unreachable")
-    pool = SandboxPool(compiled(loops), Limits(deadline_s=0.1), export=Export(DECIDE.interface, DECIDE.function))
+    pool = SandboxPool(compiled(loops), Limits(deadline_s=0.1), export=DECIDE.without_warm_up())
 
     async def count_meanwhile() -> int:
         request = asyncio.ensure_future(pool.acall(*_arguments("asset")))
@@ -134,7 +134,7 @@ def test_waiting_has_an_end() -> None:
     """A request queued behind slow ones is refused when its time is up, without running."""
     loops = deciding("(loop $again (br $again)) unreachable")
     limits = Limits(deadline_s=0.05, wait_s=0.02)
-    pool = SandboxPool(compiled(loops), limits, export=Export(DECIDE.interface, DECIDE.function))
+    pool = SandboxPool(compiled(loops), limits, export=DECIDE.without_warm_up())
 
     async def three() -> list[object]:
         return await asyncio.gather(*(pool.acall(*_arguments("asset")) for _ in range(3)), return_exceptions=True)
@@ -177,6 +177,34 @@ def test_a_component_with_another_function_than_asked_for_is_refused() -> None:
         SandboxPool(compiled(guests.counting()), export=VALIDATE)
 
     assert refusal.value.code == "component-exports"
+
+
+def test_a_component_built_against_another_contract_is_refused_with_both_types() -> None:
+    """One more field, or an enum with its cases in another order, would be misread on every request."""
+    for old, new in (("propensity: u8", "propensity: u16"), ("no-candidates, no-signal", "no-signal, no-candidates")):
+        assert old in guests.CONTRACT
+        other = guests.CONTRACT.replace(old, new)
+        core = guests.core_of_decide("unreachable")
+
+        with pytest.raises(Untrusted, match="this host calls") as refusal:
+            SandboxPool(compiled(guests.component(core, other, "edge-personalization")))
+        assert refusal.value.code == "component-exports"
+
+
+def test_a_component_with_an_import_is_refused() -> None:
+    """There is nothing to import: what a guest cannot call cannot leak, block or raise."""
+    wit = guests.CONTRACT.replace("world edge-personalization {", "world edge-personalization { import signature;")
+    core = guests.core_of_decide("unreachable").replace(
+        "(module",
+        """(module (import "consent-edge:functions/signature@0.1.0" "verify"
+          (func (param i32 i32 i32 i32 i32 i32 i32 i32)))""",
+        1,
+    )
+
+    with pytest.raises(Untrusted) as refusal:
+        SandboxPool(compiled(guests.component(core, wit, "edge-personalization")))
+
+    assert refusal.value.code == "component-imports"
 
 
 def test_pools_of_many_threads_do_not_disturb_each_other() -> None:
