@@ -85,19 +85,19 @@ def is_speculative(headers: Headers) -> bool:
 async def read_json(receive: Receive, limit: int) -> dict[str, Any]:
     """The body as a JSON object of at most `limit` bytes; an empty body is an empty object.
 
-    Raises: Rejected("body-too-large", 413) before more than `limit` bytes are held; Rejected("bad-body").
+    Raises: Rejected("body-too-large", 413) before more than `limit` bytes are held; Rejected("bad-request").
     """
     body = await _read_body(receive, limit)
     if not body:
         return {}
     if body.count(b"{") + body.count(b"[") > MAX_JSON_BRACKETS:
-        raise Rejected("bad-body", "nested too deep")
+        raise Rejected("bad-request", "nested too deep")
     try:
         value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise Rejected("bad-body", "expected JSON in UTF-8") from error
+        raise Rejected("bad-request", "expected JSON in UTF-8") from error
     if not isinstance(value, dict):
-        raise Rejected("bad-body", "expected a JSON object")
+        raise Rejected("bad-request", "expected a JSON object")
     return value
 
 
@@ -106,7 +106,7 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Rejected("bad-body", "the client went away")
+            raise Rejected("bad-request", "the client went away")
         body += message.get("body", b"")
         if len(body) > limit:
             raise Rejected("body-too-large", f"expected at most {limit} bytes", status=413)
@@ -124,9 +124,9 @@ def _decoded(text: str) -> str:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise Rejected("bad-body", "a key appears twice")
+        raise Rejected("bad-request", "a key appears twice")
     return value
 
 
 def _no_constant(_: str) -> None:
-    raise Rejected("bad-body", "not a JSON number")
+    raise Rejected("bad-request", "not a JSON number")

@@ -72,4 +72,4 @@ def _query(payload: Fields) -> bytes:
 
 
 def _refuse(message: str) -> Rejected:
-    return Rejected("bad-body", message)
+    return Rejected("bad-request", message)

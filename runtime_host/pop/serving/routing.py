@@ -108,7 +108,7 @@ class Router:
 
     async def _answer(self, route: Route | None, tail: str, scope: Scope, receive: Receive) -> Answer | Streaming:
         if route is None:
-            raise Rejected("unknown-route", "there is nothing at this address", status=404)
+            raise Rejected("route-unknown", "there is nothing at this address", status=404)
         method: str = scope["method"]
         handler = route.handlers.get("GET" if method == "HEAD" else method)
         if handler is None:

@@ -1,9 +1,11 @@
 """One POP for tests: real stores, sync, pipeline and pictures; native functions; a toy control plane behind it."""
 
+import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +170,17 @@ def visitor(number: int) -> str:
     return encode_base64url(number.to_bytes(16, "big"))
 
 
+def make_slot(
+    name: str,
+    category: str,
+    fallback: tuple[str, ...],
+    candidates: tuple[str, ...],
+    experiment: Experiment | None = None,
+) -> Slot:
+    """A slot of 120 × 80 that shows `plain` to everybody."""
+    return Slot(name, category, fallback, 120, 80, "plain", candidates, None, (0, 0, 0), experiment)
+
+
 def make_catalogue(directory: Path) -> LoadedCatalogue:
     """One slot per category, five plain grey pictures."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -178,50 +191,69 @@ def make_catalogue(directory: Path) -> LoadedCatalogue:
         name: Asset(name, f"{name}.jpg", TAGS[name], (f"About {name}", f"More {name}"), Focal(), name)
         for name in FIELDS
     }
-    shared = {"width": 120, "height": 80, "default": "plain", "overlay": None, "background": (0, 0, 0)}
+    either = ("tents", "boats")
     slots = (
-        Slot(
-            name="home-hero",
-            category="contextual",
-            fallback=(),
-            candidates=("tents", "boats"),
-            experiment=None,
-            **shared,
-        ),
-        Slot(
-            name="member-banner",
-            category="behavioral",
-            fallback=("contextual",),
-            candidates=("tents", "boats"),
-            experiment=None,
-            **shared,
-        ),
-        Slot(
-            name="promo-tile",
-            category="experimental",
-            fallback=(),
-            candidates=("arm-a", "arm-b"),
-            experiment=Experiment("tile", (("a", 1), ("b", 1))),
-            **shared,
-        ),
+        make_slot("home-hero", "contextual", (), either),
+        make_slot("member-banner", "behavioral", ("contextual",), either),
+        make_slot("promo-tile", "experimental", (), ("arm-a", "arm-b"), Experiment("tile", (("a", 1), ("b", 1)))),
     )
     catalogue = Catalogue({slot.name: slot for slot in slots}, assets)
     return LoadedCatalogue(catalogue, {name: check_source(directory / f"{name}.jpg") for name in FIELDS})
 
 
+@cache
+def native_functions() -> tuple[ConsentValidator, Personalizer]:
+    """Both functions, loaded once: they keep nothing between calls."""
+    validation = NativeFunction(ROOT / "functions/consent_validation")
+    return ConsentValidator(validation), Personalizer(NativeFunction(ROOT / "functions/personalization"))
+
+
+class Hesitant:
+    """A function that lets others run before and after each call. `turns`: how often, call by call; then not at all.
+
+    `meanwhile` is called once, in the middle of the next call.
+    """
+
+    def __init__(self, runner: Any, turns: Iterable[int] = ()) -> None:
+        self._runner = runner
+        self._turns = iter(turns)
+        self.name, self.digest, self.export = runner.name, runner.digest, runner.export
+        self.meanwhile: Callable[[], Any] | None = None
+        self.calls = 0
+
+    async def acall(self, *arguments: Any) -> Any:
+        self.calls += 1
+        for _ in range(next(self._turns, 0)):
+            await asyncio.sleep(0)
+        result = await self._runner.acall(*arguments)
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await asyncio.sleep(0)
+            meanwhile()
+        for _ in range(next(self._turns, 0)):
+            await asyncio.sleep(0)
+        return result
+
+    def call(self, *arguments: Any) -> Any:
+        return self._runner.call(*arguments)
+
+    def close(self) -> None:
+        pass
+
+
 def make_edge(directory: Path, catalogue: LoadedCatalogue | None = None, **settings: Any) -> Edge:
     """A POP in `EU` that has not heard from its control plane yet. `parts`: replaces members of `Parts`."""
     clock = ManualClock()
-    plane = ToyPlane(KeyStore.open(directory, create=True, clock=clock), clock)
+    plane = ToyPlane(settings.pop("keys", None) or KeyStore.open(directory, create=True, clock=clock), clock)
     plane.publish(1)
     network = Network(plane)
     parts = settings.pop("parts", {})
     config = PopConfig(**{"pop": "tokyo-1", "data": directory, "jurisdiction": "EU", **settings})
-    personalizer = Personalizer(NativeFunction(ROOT / "functions/personalization"))
+    validator, personalizer = native_functions()
     made = {
         "trust": plane.keys.trust_file(),
         "catalogue": catalogue or make_catalogue(directory / "art"),
-        "validator": ConsentValidator(NativeFunction(ROOT / "functions/consent_validation")),
+        "validator": validator,
         "personalizers": dict.fromkeys(CATEGORIES, personalizer),
         "client": httpx.AsyncClient(transport=network, base_url="http://control-plane"),
         "sites": {"/": ROOT / "demo/site", "/sdk/": ROOT / "consent_sdk"},

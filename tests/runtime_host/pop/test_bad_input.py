@@ -92,8 +92,8 @@ def test_a_cookie_whose_name_only_ends_alike_is_another_cookie(edge, run):
         ("/v1/images/no-such-slot", 404, "unknown-slot"),
         ("/v1/slots/no-such-slot", 404, "unknown-slot"),
         ("/v1/slots/", 404, "unknown-slot"),
-        ("/v1/nothing", 404, "unknown-route"),
-        ("/v1/", 404, "unknown-route"),
+        ("/v1/nothing", 404, "route-unknown"),
+        ("/v1/", 404, "route-unknown"),
         ("/v1/images/home-hero?w=-1", 400, "bad-size"),
         ("/v1/images/home-hero?w=0", 400, "bad-size"),
         ("/v1/images/home-hero?w=99999999999999999999", 400, "bad-size"),
@@ -173,7 +173,7 @@ def test_a_bad_consent_body_is_refused_before_the_control_plane_is_asked(edge, r
     asked = len(edge.plane.requests)
     reply = run(edge.send("POST", "/v1/consent", body))
 
-    assert (reply.status, reply.json()["error"]["code"]) == (400, "bad-body")
+    assert (reply.status, reply.json()["error"]["code"]) == (400, "bad-request")
     assert len(edge.plane.requests) == asked
 
 

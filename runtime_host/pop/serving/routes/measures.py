@@ -31,7 +31,7 @@ class Measures:
         self._max_body = max_body
 
     async def events(self, call: Call) -> Answer:
-        """Keep what may be kept; `kept` says how many rows that were. Raises: Rejected("bad-body")."""
+        """Keep what may be kept; `kept` says how many rows that were. Raises: Rejected("bad-request")."""
         events = read_events(await read_json(call.receive, self._max_body))
         if is_speculative(call.headers):
             return json_answer({"kept": 0}, status=202)
@@ -43,7 +43,7 @@ class Measures:
         return json_answer({"kept": kept}, status=202)
 
     async def vitals(self, call: Call) -> Answer:
-        """Sort measurements into the page's distributions. Raises: Rejected("bad-body")."""
+        """Sort measurements into the page's distributions. Raises: Rejected("bad-request")."""
         vitals = read_vitals(await read_json(call.receive, self._max_body), self._slots)
         if not is_speculative(call.headers):
             for vital in vitals:

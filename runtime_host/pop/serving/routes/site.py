@@ -40,7 +40,7 @@ class Site:
         self._files: dict[Path, _File] = {}
 
     async def get(self, call: Call) -> Answer:
-        """One file. Raises: Rejected("unknown-route", 404) for anything that is not a published file."""
+        """One file. Raises: Rejected("route-unknown", 404) for anything that is not a published file."""
         file = self._load(self._resolve(call.scope["path"]))
         answer = Answer(200, file.headers, file.body)
         condition = call.headers.get(b"if-none-match", b"").decode("latin-1")
@@ -61,7 +61,7 @@ class Site:
             found = root.joinpath(*parts).resolve()
             if found.is_relative_to(root) and found.is_file():
                 return found
-        raise Rejected("unknown-route", "there is nothing at this address", status=404)
+        raise Rejected("route-unknown", "there is nothing at this address", status=404)
 
     def _load(self, path: Path) -> _File:
         status = path.stat()
@@ -70,7 +70,7 @@ class Site:
         if known is not None and known.stamp == stamp:
             return known
         if status.st_size > MAX_FILE_BYTES:
-            raise Rejected("unknown-route", "this file is too large to be served", status=404)
+            raise Rejected("route-unknown", "this file is too large to be served", status=404)
         body = path.read_bytes()
         file = self._files[path] = _read(path.name, stamp, body)
         return file

@@ -61,7 +61,7 @@ class Vital:
 
 
 def read_grant(body: dict[str, Any], age_band: str) -> Grant:
-    """`age_band`: of whoever does not say. Raises: Rejected("bad-body")."""
+    """`age_band`: of whoever does not say. Raises: Rejected("bad-request")."""
     optional = ("age_band", "source", "clause_id", "expected_ver", "slots")
     fields = Fields(body, _refuse, ("choices",), optional)
     slots = [] if fields.absent("slots") else fields.items("slots", MAX_SLOTS)
@@ -78,7 +78,7 @@ def read_grant(body: dict[str, Any], age_band: str) -> Grant:
 
 
 def read_withdrawal(body: dict[str, Any]) -> tuple[str, ...] | None:
-    """The categories to take back, None for all. Raises: Rejected("bad-body")."""
+    """The categories to take back, None for all. Raises: Rejected("bad-request")."""
     fields = Fields(body, _refuse, (), ("categories",))
     if fields.absent("categories"):
         return None
@@ -89,7 +89,7 @@ def read_withdrawal(body: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def read_events(body: dict[str, Any]) -> tuple[Event, ...]:
-    """One event, or several under `events`. Raises: Rejected("bad-body")."""
+    """One event, or several under `events`. Raises: Rejected("bad-request")."""
     if "events" not in body:
         return (_event(body),)
     events = Fields(body, _refuse, ("events",)).items("events", MAX_EVENTS)
@@ -97,7 +97,7 @@ def read_events(body: dict[str, Any]) -> tuple[Event, ...]:
 
 
 def read_vitals(body: dict[str, Any], slots: frozenset[str]) -> tuple[Vital, ...]:
-    """One measurement, or several under `vitals`. Labels are from closed lists. Raises: Rejected("bad-body")."""
+    """One measurement, or several under `vitals`. Labels are from closed lists. Raises: Rejected("bad-request")."""
     if "vitals" not in body:
         return (_vital(body, slots),)
     vitals = Fields(body, _refuse, ("vitals",)).items("vitals", MAX_EVENTS)
@@ -136,4 +136,4 @@ def _measured(value: object, most: float) -> float:
 
 
 def _refuse(message: str) -> Rejected:
-    return Rejected("bad-body", message)
+    return Rejected("bad-request", message)
