@@ -29,6 +29,10 @@ class Settings:
     public_port: int = 7000
     mesh_port: int = 7443
     maintain_every_s: float = 60.0
+    name: str = "main"  # of this control plane in its SPIFFE id
+    spiffe_endpoint_socket: str | None = None  # SPIRE's Workload API; None: the development CA under `data`
+    mutual_tls: bool = True  # off only where the caller is this very process, as in tests and benchmarks
+    grace_s: int = 3  # open requests may end after a stop is asked for
     clock: Clock = field(default_factory=SystemClock)
 
     def __post_init__(self) -> None:

@@ -32,7 +32,7 @@ EVERY_VERSION = 2**53 - 1  # the `ver` that every token is below
 
 _DOMAIN = b"consent-edge/revocation/v1"
 _PERSON = re.compile(r"[0-9a-f]{64}")
-_SUBJECT = re.compile(r"[A-Za-z0-9:._-]{1,128}")
+_SUBJECT = re.compile(r"[A-Za-z0-9:._/-]{1,256}")
 _NONCE = re.compile(r"[A-Za-z0-9_-]{0,64}")
 _ORIGIN = re.compile(r"[A-Za-z0-9_-]{22}")
 _ENTRY = ("seq", "kind", "subject", "categories", "ver", "at", "effect")
@@ -66,7 +66,8 @@ class Entry:
     """One line of the log.
 
     kind session, purge: `subject` is `subject_of(sub)`; tokens of that visitor below `ver` lose `categories`.
-    kind key, policy, model: `subject` is the key id, policy hash or model id; no categories, `ver` 0.
+    kind key, policy, model: `subject` is the key id (or a SPIFFE id, or a certificate's `serial:<hex>`), policy hash or
+    model id; no categories, `ver` 0.
     """
 
     seq: int

@@ -24,7 +24,7 @@ def key_routes(keys: KeyStore, log: RevocationLog, clock: Clock) -> APIRouter:
     @router.get("/.well-known/jwks.json")
     def jwks() -> Response:
         """The keys that tokens may be signed with: valid now, and not revoked."""
-        revoked = log.names("key")
+        revoked = log.revoked_keys()
         published = keys.trust_file().keys("token", clock.now())
         return json_answer(write_jwks(key for key in published if key.kid not in revoked))
 

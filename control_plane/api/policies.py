@@ -42,6 +42,11 @@ def policy_routes(policies: Policies, pops: Pops, max_body_bytes: int, max_bundl
         """Each POP's newest report beside the policy and the log's head."""
         return json_answer(canonical_json(pops.statuses()))
 
+    @router.get("/v1/pops/{pop}/status")
+    def status(pop: Pop) -> Response:
+        """One POP's newest report."""
+        return json_answer(canonical_json(pops.status(pop)))
+
     @router.post("/v1/pops/{pop}/status", openapi_extra=described(PopStatus), status_code=204)
     def report(request: Request, pop: Pop, body: Body) -> Response:
         """A POP reports itself."""

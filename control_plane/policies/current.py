@@ -6,6 +6,7 @@ entry finds the bundle, and a crash leaves either all of it or nothing.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -15,6 +16,7 @@ from consent_core.errors import Rejected, Unavailable
 from consent_core.formats.canonical import sha256_digest
 from consent_core.policy.bundle import Bundle, open_bundle
 from consent_core.policy.table import UNKNOWN, PolicyTable
+from consent_core.trust.mesh import Authorize, policy_authorizer
 from consent_core.trust.trust_file import TrustFile
 from control_plane.revocations.log import RevocationLog
 from control_plane.store.schema import bundles, log_head
@@ -41,12 +43,20 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One bundle's name and table."""
+    """One bundle, ready to decide by. `authorize`: may this call of the mesh go through (`personalization.authz`)."""
 
-    hash: str
-    revision: int
-    table: PolicyTable
-    clauses: Mapping[str, str]  # digest by id
+    bundle: Bundle
+    authorize: Authorize
+
+    @property
+    def hash(self) -> str:
+        """Its name."""
+        return self.bundle.hash
+
+    @property
+    def table(self) -> PolicyTable:
+        """Its evaluated rules."""
+        return self.bundle.table
 
     def decide(self, here: Circumstances, choices: Iterable[str]) -> Decided:
         """What the law of the place makes of these choices; on notice alone, never more than it allows unasked."""
@@ -64,9 +74,9 @@ class Policy:
         """
         laws = self.table.laws
         shown = clause_id or laws[jurisdiction if jurisdiction in laws else UNKNOWN].notice
-        if shown not in self.clauses:
+        if shown not in self.bundle.clauses:
             raise Rejected("clause-unknown", "the policy in force has no clause of that id")
-        return {"clause_id": shown, "clause_sha256": self.clauses[shown]}
+        return {"clause_id": shown, "clause_sha256": self.bundle.clauses[shown].sha256}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +107,19 @@ class Policies:
             raise Unavailable("policy-missing", "no policy has been published")
         if known is None or known.hash != in_force:
             bundle = open_bundle(_stored(connection, in_force).body, self._trust(), min_revision=0)
-            known = self._current = _policy(bundle)
+            known = self._current = Policy(bundle, policy_authorizer(bundle.rego().evaluate))
         return known
+
+    def authorize(self, call: Mapping[str, Any]) -> None:
+        """Let a call of the mesh through, by the policy this process last saw in force.
+
+        Raises: Rejected("forbidden-route", 403); Unavailable("policy-missing") before the first policy.
+        """
+        known = self._current
+        if known is None:
+            with self._log.reading() as connection:
+                known = self.current(connection)
+        known.authorize(call)
 
     def bundle(self) -> Stored:
         """The bundle in force. Raises: Unavailable("policy-missing")."""
@@ -134,11 +155,6 @@ class Policies:
         values = {"hash": stored.hash, "revision": stored.revision, "body": stored.body}
         connection.execute(insert(bundles).values({**values, "etag": stored.etag, "at": stored.at}))
         connection.execute(update(log_head).values(policy_hash=stored.hash))
-
-
-def _policy(bundle: Bundle) -> Policy:
-    clauses = {clause.id: clause.sha256 for clause in bundle.clauses.values()}
-    return Policy(bundle.hash, bundle.revision, bundle.table, clauses)
 
 
 def _stored(connection: Connection, policy_hash: str) -> Stored:

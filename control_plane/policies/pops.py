@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from consent_core.clock import Clock
+from consent_core.errors import Rejected
 from consent_core.formats.status import PopStatus, PurgeReceipt
 from control_plane.store.database import Database
 from control_plane.store.schema import log, log_head, pops, purge_receipts
@@ -34,6 +35,13 @@ class Pops:
             rows = connection.execute(select(pops).order_by(pops.c.pop)).all()
         reports = [_report(row, head.policy_hash, head.head) for row in rows]
         return {"policy_hash": head.policy_hash, "head": head.head, "at": self.clock.now(), "pops": reports}
+
+    def status(self, pop: str) -> dict[str, Any]:
+        """One POP's report. Raises: Rejected("pop-unknown", 404)."""
+        for report in self.statuses()["pops"]:
+            if report["pop"] == pop:
+                return dict(report)
+        raise Rejected("pop-unknown", "no POP of that name has reported", status=404)
 
     def receipts(self, seq: int) -> dict[str, Any]:
         """What each POP has said of one purge; `receipt` is null where one is still owed."""

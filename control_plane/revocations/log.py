@@ -31,6 +31,8 @@ TOKENS_GONE_S = 2 * MAX_LIFETIME_S
 # ... but a POP that was cut off, or restored from a backup, may still hold history that the entry deletes.
 ROWS_GONE_S = max(RETENTION_S.values()) + TOKENS_GONE_S
 
+KEYS_AGE_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -65,7 +67,7 @@ class Writing:
 
 
 class RevocationLog:
-    """The log of one store."""
+    """The log of one store. `_revoked_keys` is replaced whole: when it was read, and what it was."""
 
     def __init__(self, database: Database, keys: KeyStore, clock: Clock, kept_s: int = ROWS_GONE_S) -> None:
         if kept_s < TOKENS_GONE_S:
@@ -75,6 +77,7 @@ class RevocationLog:
         self._clock = clock
         self._kept_s = kept_s
         self.hints = Hints(self.head)
+        self._revoked_keys: tuple[float, frozenset[str]] | None = None
 
     @contextmanager
     def writing(self) -> Iterator[Writing]:
@@ -85,6 +88,7 @@ class RevocationLog:
             crash_point("log.before-commit")
         if writing.appended:
             crash_point("log.after-commit")
+            self._revoked_keys = None
             self.hints.announce(writing.appended)
 
     def reading(self) -> AbstractContextManager[Connection]:
@@ -133,10 +137,14 @@ class RevocationLog:
             raise Rejected("entry-unknown", "no such entry, or it is pruned", status=404)
         return _entry(row)
 
-    def names(self, kind: str) -> frozenset[str]:
-        """The subjects of all entries of a kind, such as the ids of revoked keys."""
-        with self._database.read() as connection:
-            return frozenset(connection.execute(select(log.c.subject).where(log.c.kind == kind)).scalars())
+    def revoked_keys(self) -> frozenset[str]:
+        """Every revoked key id, SPIFFE id and certificate; at most `KEYS_AGE_S` behind another process's word."""
+        known, now = self._revoked_keys, self._clock.elapsed()
+        if known is None or now - known[0] > KEYS_AGE_S:
+            with self._database.read() as connection:
+                names = frozenset(connection.execute(select(log.c.subject).where(log.c.kind == "key")).scalars())
+            known = self._revoked_keys = (now, names)
+        return known[1]
 
 
 def last_entry(connection: Connection, kind: str, subject: str) -> Entry | None:

@@ -28,7 +28,8 @@ from control_plane.revocations.log import RevocationLog, Writing, last_entry
 from control_plane.store.schema import visitors
 
 _PERSON = re.compile(r"[0-9a-f]{64}")
-_NAME = re.compile(r"[A-Za-z0-9:._-]{1,128}")
+_NAME = re.compile(r"[A-Za-z0-9:._/-]{1,256}")
+_WORKLOAD = ("spiffe://", "serial:")  # a peer or one of its certificates, as the mesh guard names them
 _MEMBERS = {
     "session": ("sub", "subject", "categories"),
     "purge": ("sub", "subject"),
@@ -117,6 +118,8 @@ class Revoking:
 
     def _replace_key(self, kid: str) -> None:
         """Nothing may be signed with the key from here on. Dying after this leaves a rotation, which harms nobody."""
+        if kid.startswith(_WORKLOAD):
+            return
         role = next((role for role in ROLES if kid in {key.kid for key in self.keys.all(role)}), None)
         if role is None and kid not in {key.kid for key in self.keys.trust_file().trusted_keys}:
             raise Rejected("key-unknown", "no key of that id in the trust file", status=404)

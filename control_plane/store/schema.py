@@ -41,7 +41,7 @@ log = Table(
     metadata,
     Column("seq", Number, primary_key=True, autoincrement=False),
     Column("kind", String(16), nullable=False),
-    Column("subject", String(128), nullable=False),
+    Column("subject", String(256), nullable=False),
     Column("categories", Text, nullable=False),
     Column("ver", Number, nullable=False),
     Column("at", Number, nullable=False),

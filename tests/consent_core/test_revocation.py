@@ -217,7 +217,7 @@ things = st.builds(
     Entry,
     seq=st.integers(1, 2**53 - 1),
     kind=st.sampled_from(["key", "policy", "model"]),
-    subject=st.from_regex(r"[A-Za-z0-9:._-]{1,128}", fullmatch=True),
+    subject=st.from_regex(r"[A-Za-z0-9:._/-]{1,256}", fullmatch=True),
     categories=st.just(()),
     ver=st.just(0),
     at=st.integers(0, 2**53 - 1),

@@ -1,0 +1,165 @@
+"""Runs a control plane: the public and the mesh listener in one process, until it is told to stop.
+
+    run(Settings(data=Path(".edge")))                      # blocks; SIGINT and SIGTERM end it cleanly
+
+    async with serving(settings) as running: ...           # the same inside another program's event loop
+
+Everything it needs is found or made in the data directory first; two starts at once do not harm each other. Streams
+and long polls are let go before the listeners close, so that a stop takes no longer than `grace_s`.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from consent_core.errors import ConsentEdgeError
+from consent_core.trust.mesh import GuardSettings, MeshGuard, PeerCertificateProtocol
+from consent_core.trust.spiffe import SpiffeId
+from consent_core.trust.svid import DevelopmentCa
+from consent_core.trust.svid_source import SvidSource, open_source, rotate_forever
+from consent_core.trust.tls import server_context
+from control_plane.app import ControlPlane, create_app
+from control_plane.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A control plane that answers at these ports (those asked for, or found free where 0 was asked for)."""
+
+    plane: ControlPlane
+    public_port: int
+    mesh_port: int
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: this module stops both listeners together."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM. Raises: OSError for a port that is taken; as `create_app`."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_until_signalled(settings))
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Running]:
+    """Both listeners, for as long as the block lasts."""
+    with _listening(settings, settings.public_port) as public, _listening(settings, settings.mesh_port) as mesh:
+        plane = await asyncio.to_thread(create_app, settings)
+        source = await asyncio.to_thread(_identity, plane) if settings.mutual_tls else None
+        servers = [_Server(_public_config(plane)), _Server(_mesh_config(plane, source))]
+        listeners = [
+            asyncio.create_task(server.serve([sock])) for server, sock in zip(servers, (public, mesh), strict=True)
+        ]
+        others = [asyncio.create_task(_maintain(plane))]
+        if source is not None:
+            others.append(asyncio.create_task(rotate_forever(source, settings.clock)))
+        try:
+            await _started(servers, listeners)
+            yield Running(plane, public.getsockname()[1], mesh.getsockname()[1])
+        finally:
+            plane.log.hints.close()
+            for server in servers:
+                server.should_exit = True
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*listeners, *others, return_exceptions=True)
+            plane.close()
+
+
+async def _until_signalled(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with serving(settings) as running:
+        logger.info("public on port %d, mesh on port %d", running.public_port, running.mesh_port)
+        await stop.wait()
+
+
+@contextlib.contextmanager
+def _listening(settings: Settings, port: int) -> Iterator[socket.socket]:
+    """A bound port, before anything is made that would have to be taken back."""
+    with socket.create_server((settings.host, port), backlog=1024) as sock:
+        yield sock
+
+
+async def _started(servers: list[_Server], listeners: list[asyncio.Task[None]]) -> None:
+    while not all(server.started for server in servers):
+        for task in listeners:
+            if task.done():
+                task.result()
+                raise RuntimeError("a listener ended before it began")
+        await asyncio.sleep(0.002)
+
+
+async def _maintain(plane: ControlPlane) -> None:
+    """Delete what ran out, for ever. A store that does not answer is asked again next time."""
+    while True:
+        try:
+            await asyncio.to_thread(plane.sweep)
+        except ConsentEdgeError as error:
+            logger.warning("maintenance: %s", error)
+        await asyncio.sleep(plane.settings.maintain_every_s)
+
+
+def _identity(plane: ControlPlane) -> SvidSource:
+    """This control plane's own SVID: from SPIRE if its socket is named, else from the development CA."""
+    settings, domain = plane.settings, plane.keys.trust_file().trust_domain
+    if settings.spiffe_endpoint_socket is None:
+        DevelopmentCa.open(settings.data, domain, create=True, clock=settings.clock)
+    name = SpiffeId.of(domain, "control-plane", settings.name)
+    return open_source(settings.data, name, endpoint_socket=settings.spiffe_endpoint_socket, clock=settings.clock)
+
+
+def _public_config(plane: ControlPlane) -> uvicorn.Config:
+    return uvicorn.Config(plane.public_app, **_common(plane.settings))
+
+
+def _mesh_config(plane: ControlPlane, source: SvidSource | None) -> uvicorn.Config:
+    """Mutual TLS, and the guard in front of every route."""
+    if source is None:
+        return uvicorn.Config(plane.mesh_app, **_common(plane.settings))
+    identity = source
+
+    def refused(code: str) -> None:
+        plane.failures[("rejected", code)] += 1
+
+    def context(*_: Any) -> ssl.SSLContext:
+        return server_context(identity, refused)
+
+    guard = GuardSettings(
+        trust_domain=plane.keys.trust_file().trust_domain,
+        clock=plane.settings.clock,
+        authorize=plane.policies.authorize,
+        revoked=plane.log.revoked_keys,
+        refused=refused,
+    )
+    app = MeshGuard(plane.mesh_app, guard)
+    return uvicorn.Config(app, http=PeerCertificateProtocol, ssl_context_factory=context, **_common(plane.settings))
+
+
+def _common(settings: Settings) -> dict[str, Any]:
+    return {
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "lifespan": "off",
+        "timeout_graceful_shutdown": settings.grace_s,
+    }
