@@ -21,8 +21,7 @@ class Consent:
             claims = consent_token.validate(token, [_key(key) for key in keys], _expectation(expected), _verify)
         except Rejected as rejected:
             raise Err(REJECTIONS[rejected.code]) from None
-        scopes = [CATEGORIES[name] for name in claims.scopes]
-        return Claims(**claims._replace(scopes=scopes)._asdict())
+        return Claims(**{**claims._asdict(), "scopes": [CATEGORIES[name] for name in claims.scopes]})
 
 
 def _key(key: VerificationKey) -> consent_token.Key:
