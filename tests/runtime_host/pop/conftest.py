@@ -11,6 +11,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from edge import Edge, make_catalogue, make_edge
+from shop import Shop, make_shop
+
+from consent_core.clock import ManualClock
+from control_plane.app import create_app
+from control_plane.settings import Settings
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +37,21 @@ def edge(tmp_path, catalogue, run) -> Iterator[Edge]:
     run(made.sync())
     yield made
     run(made.pop.stop())
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory):
+    """A control plane's data directory after its first start: keys, trust file, the shipped policy."""
+    directory = tmp_path_factory.mktemp("published")
+    create_app(Settings(data=directory, clock=ManualClock())).close()
+    return directory
+
+
+@pytest.fixture
+def shop(tmp_path, published, run) -> Iterator[Shop]:
+    """A POP in `EU`, in sync with the real control plane."""
+    made = make_shop(published, tmp_path)
+    run(made.sync())
+    yield made
+    run(made.pop.stop())
+    made.plane.close()

@@ -1,0 +1,398 @@
+"""A visitor's own consent, from the browser through the POP to the real control plane and back."""
+
+import asyncio
+import hashlib
+
+import pytest
+from edge import SESSION_COOKIE, TOKEN_COOKIE
+from shop import HERO
+
+BANNER = "/v1/slots/member-banner?section=water"
+
+
+def test_granting_sets_both_cookies_and_changes_the_slot(shop, run):
+    """The token never appears in a body, and no answer but this one sets cookies."""
+    visitor = shop.browser()
+    before = run(visitor.shown())
+    reply = run(visitor.grant("contextual"))
+    cookies = [value.decode() for name, value in reply.headers if name == b"set-cookie"]
+    state = reply.json()
+
+    assert before == "default"
+    assert state["choices"] == state["categories"] == ["contextual"]
+    assert state["receipt"].count(".") == 2
+    assert cookies[0].startswith(f"{TOKEN_COOKIE}=")
+    assert cookies[0].endswith("; Max-Age=300; Path=/; HttpOnly; SameSite=Lax; Secure")
+    assert cookies[1].startswith(f"{SESSION_COOKIE}=")
+    assert "; Path=/v1/consent; HttpOnly; SameSite=Strict; Secure" in cookies[1]
+    assert visitor.jar[TOKEN_COOKIE][0] not in reply.body.decode()
+    assert run(visitor.shown()) == "contextual"
+
+
+def test_decisions_come_along_with_the_grant(shop, run):
+    """A page that says which slots it shows saves a round trip; what it gets is what it would have got."""
+    visitor = shop.browser()
+    reply = run(visitor.grant("contextual", slots=["home-hero?section=camping", "gone?x=1", "member-banner"]))
+    along = {entry["request"]: entry["decision"] for entry in reply.json()["slots"]}
+
+    assert list(along) == ["home-hero?section=camping", "member-banner"]
+    assert along["home-hero?section=camping"] == run(visitor.ask("GET", HERO)).json()
+
+
+def test_the_secret_is_stored_and_sent_only_as_its_hash(shop, run):
+    """Neither the POP's nor the control plane's files hold the cookie's secret."""
+    visitor = shop.browser()
+    run(visitor.grant("contextual"))
+    secret = visitor.jar[SESSION_COOKIE][0]
+    on_disk = b"".join(path.read_bytes() for path in shop.directory.rglob("*") if path.is_file())
+
+    assert secret.encode() not in on_disk
+    assert hashlib.sha256(secret.encode()).hexdigest().encode() in on_disk
+
+
+def test_the_secret_rotates_at_each_grant(shop, run):
+    """The old one no longer grants: two tabs cannot both win."""
+    visitor = shop.browser()
+    run(visitor.grant("contextual"))
+    other_tab = shop.browser()
+    other_tab.jar = dict(visitor.jar)
+    run(visitor.grant("contextual", "behavioral"))
+    late = run(other_tab.grant())
+
+    assert (late.status, late.json()["error"]["code"]) == (409, "session-rotated")
+    assert run(visitor.shown()) == "contextual"
+
+
+def test_a_fixed_session_gets_a_new_identity(shop, run):
+    """Session fixation: a secret that the server never issued is nobody's."""
+    planted = shop.browser()
+    planted.jar[SESSION_COOKIE] = ("attacker-chose-this", "/v1/consent")
+    run(planted.grant("contextual"))
+
+    assert planted.jar[SESSION_COOKIE][0] != "attacker-chose-this"
+    assert run(planted.ask("POST", "/v1/consent/refresh", {})).status == 200
+    attacker = shop.browser()
+    attacker.jar[SESSION_COOKIE] = ("attacker-chose-this", "/v1/consent")
+    assert run(attacker.ask("POST", "/v1/consent/refresh", {})).json()["error"]["code"] == "session-unknown"
+
+
+def test_withdrawing_all_brings_the_default_back_at_once(shop, run):
+    """202 without waiting; the token is gone here and dead everywhere at this POP."""
+    visitor = shop.browser()
+    run(visitor.grant("contextual", "behavioral"))
+    token = visitor.jar[TOKEN_COOKIE][0]
+    reply = run(visitor.withdraw())
+
+    assert reply.status == 202
+    assert reply.json()["choices"] == reply.json()["categories"] == []
+    assert reply.json()["revoked"] is True
+    assert TOKEN_COOKIE not in visitor.jar
+    assert run(visitor.shown()) == "default"
+    replayed = run(shop.browser(authorization=f"Bearer {token}").ask("GET", HERO))
+    assert (replayed.json()["category"], replayed.code) == ("default", "revoked")
+
+
+def test_withdrawing_a_part_keeps_the_rest(shop, run):
+    """200 with a token for what is left."""
+    visitor = shop.browser()
+    run(visitor.grant("contextual", "experimental"))
+    reply = run(visitor.withdraw("contextual"))
+
+    assert (reply.status, reply.json()["categories"]) == (200, ["experimental"])
+    assert run(visitor.shown()) == "default"
+    assert run(visitor.shown("/v1/slots/promo-tile")) == "experimental"
+
+
+def test_a_withdrawal_needs_no_control_plane(shop, run):
+    """Cut off: in force at once, also after the process was killed; forwarded once when healed."""
+    visitor = shop.browser()
+    run(visitor.grant("contextual", "behavioral"))
+    token = visitor.jar[TOKEN_COOKIE][0]
+    shop.cable.cut = True
+    reply = run(visitor.withdraw())
+    shop.restart()
+    visitor.pop = shop.pop
+    shop.cable.cut = False
+    run(shop.sync())
+    shop.cable.requests.clear()
+    still = run(shop.browser(authorization=f"Bearer {token}").ask("GET", HERO))
+    run(shop.pop.sync.forward())
+    run(shop.pop.sync.forward())
+
+    assert reply.status == 202
+    assert (still.json()["category"], still.code) == ("default", "revoked")
+    assert [path for method, path in shop.cable.requests if method == "DELETE"] == ["/v1/consents/-"]
+    assert run(visitor.ask("GET", "/v1/consent")).json()["choices"] == []
+
+
+def test_a_partial_withdrawal_while_cut_off_is_202_and_heals(shop, run):
+    """What is left gets its token once the control plane can be asked again."""
+    visitor = shop.browser()
+    run(visitor.grant("contextual", "experimental"))
+    shop.cable.cut = True
+    reply = run(visitor.withdraw("experimental"))
+    shown = run(visitor.shown())
+    shop.cable.cut = False
+    run(shop.pop.sync.forward())
+    state = run(visitor.ask("GET", "/v1/consent")).json()
+
+    assert (reply.status, reply.json()["choices"], shown) == (202, ["contextual"], "default")
+    assert (state["choices"], state["categories"]) == (["contextual"], ["contextual"])
+    assert run(visitor.shown()) == "contextual"
+
+
+def test_a_page_load_fetches_a_fresh_token_where_one_is_due(shop, run):
+    """The token ran out, the session did not: reading the state is enough."""
+    visitor = shop.browser()
+    run(visitor.grant("contextual"))
+    del visitor.jar[TOKEN_COOKIE]
+    shop.clock.advance(30)
+    state = run(visitor.ask("GET", "/v1/consent")).json()
+
+    assert state["categories"] == ["contextual"]
+    assert TOKEN_COOKIE in visitor.jar
+
+
+def test_a_prefetched_state_changes_nothing(shop, run):
+    """Nobody has looked at the page yet: no token is fetched for it."""
+    visitor = shop.browser()
+    run(visitor.grant("contextual"))
+    del visitor.jar[TOKEN_COOKIE]
+    shop.cable.requests.clear()
+    run(visitor.ask("GET", "/v1/consent", sec_purpose="prefetch;prerender"))
+
+    assert (TOKEN_COOKIE in visitor.jar, shop.cable.requests) == (False, [])
+
+
+def test_the_state_is_told_without_a_control_plane(shop, run):
+    """Cut off, a page still learns what holds by the token it has."""
+    visitor = shop.browser()
+    run(visitor.grant("contextual"))
+    shop.cable.cut = True
+    shop.restart()
+    visitor.pop = shop.pop
+    state = run(visitor.ask("GET", "/v1/consent"))
+
+    assert (state.status, state.code) == (200, "control-plane-unreachable")
+    assert state.json()["categories"] == []  # not in sync since the restart: closed
+
+
+def test_an_expired_token_cannot_change_anything(shop, run):
+    """Only the session's secret speaks for the visitor."""
+    visitor = shop.browser()
+    run(visitor.grant("contextual"))
+    del visitor.jar[SESSION_COOKIE]
+    for method, path in (("POST", "/v1/consent/refresh"), ("DELETE", "/v1/consent")):
+        refused = run(visitor.ask(method, path, {}))
+
+        assert (refused.status, refused.json()["error"]["code"]) == (401, "session-missing")
+    assert run(visitor.shown()) == "contextual"
+
+
+def test_somebody_elses_token_with_my_session_is_refused(shop, run):
+    """A stolen token next to the thief's own session takes nothing from its owner."""
+    owner, thief = shop.browser(), shop.browser()
+    run(owner.grant("contextual"))
+    run(thief.grant("contextual"))
+    thief.jar[TOKEN_COOKIE] = owner.jar[TOKEN_COOKIE]
+    refused = run(thief.withdraw())
+
+    assert (refused.status, refused.json()["error"]["code"]) == (403, "session-foreign")
+    assert run(owner.shown()) == "contextual"
+
+
+def test_two_session_cookies_are_nobodys(shop, run):
+    """Cookie tossing of the session: refused, and nothing changes."""
+    visitor = shop.browser()
+    run(visitor.grant("contextual"))
+    mine = visitor.jar[SESSION_COOKIE][0]
+    tossed = run(visitor.ask("DELETE", "/v1/consent", {}, cookie=f"{SESSION_COOKIE}=x; {SESSION_COOKIE}={mine}"))
+
+    assert (tossed.status, tossed.json()["error"]["code"]) == (400, "cookie-conflict")
+    assert run(visitor.shown()) == "contextual"
+
+
+def test_a_late_refresh_never_brings_an_older_version_back(shop, run):
+    """The visitor says no while a refresh is on its way: its answer sets no token."""
+    visitor = shop.browser()
+    run(visitor.grant("contextual"))
+    slow = shop.browser()
+    slow.jar = dict(visitor.jar)
+
+    async def race():
+        shop.cable.before_answer = visitor.withdraw
+        return await slow.ask("POST", "/v1/consent/refresh", {})
+
+    reply = run(race())
+
+    assert reply.cookies().get(TOKEN_COOKIE) == ""
+    assert reply.json()["categories"] == []
+    assert run(slow.shown()) == "default"
+
+
+def test_gpc_is_honoured_and_shown_in_california(shop, run, tmp_path):
+    """`Sec-GPC: 1` in `US-CA`: behavioral is off, and the visitor is told."""
+    from shop import make_pop
+
+    pop = make_pop(tmp_path, shop.plane, shop.cable, shop.clock, pop="la-1", jurisdiction="US-CA")
+    run(pop.sync.fetch_policy())
+    run(pop.sync.poll())
+    visitor = shop.browser(sec_gpc="1")
+    visitor.pop = pop
+    state = run(visitor.grant("contextual", "behavioral")).json()
+    run(pop.stop())
+
+    assert state["categories"] == ["contextual"]
+    assert (state["gpc_honoured"], state["jurisdiction"]) == (True, "US-CA")
+
+
+def test_a_browser_never_says_where_it_is(shop, run, tmp_path):
+    """Without a configured geo header nothing in a request moves the jurisdiction; with one, junk is strictest."""
+    from shop import make_pop
+
+    plain = run(shop.browser(x_geo="US-CA", x_forwarded_for="1.2.3.4").ask("GET", "/v1/policy")).json()
+    pop = make_pop(tmp_path, shop.plane, shop.cable, shop.clock, pop="geo-1", geo_header="x-geo")
+    run(pop.sync.fetch_policy())
+    places = []
+    for value in ("US-CA", "jp", "Mars", ""):
+        visitor = shop.browser(x_geo=value)
+        visitor.pop = pop
+        places.append(run(visitor.ask("GET", "/v1/policy")).json()["jurisdiction"])
+    run(pop.stop())
+
+    assert plain["jurisdiction"] == "EU"
+    assert places == ["US-CA", "JP", "ZZ", "ZZ"]
+
+
+def test_events_are_kept_only_with_consent(shop, run):
+    """A purchase of somebody who said no leaves no row; of somebody who said yes it changes the banner."""
+    silent, open_ = shop.browser(), shop.browser()
+    run(silent.grant("contextual"))
+    run(open_.grant("contextual", "behavioral"))
+    bought = {"kind": "purchase", "item": "kayak", "tags": ["water", "kayak"]}
+    kept = [run(visitor.ask("POST", "/v1/events", bought)).json() for visitor in (silent, open_, shop.browser())]
+    speculative = run(open_.ask("POST", "/v1/events", bought, sec_purpose="prefetch")).json()
+
+    assert kept == [{"kept": 0}, {"kept": 1}, {"kept": 0}]
+    assert speculative == {"kept": 0}
+    assert shop.pop.store.database.rows("SELECT count(*) FROM history")[0][0] == 1
+    assert run(open_.ask("GET", BANNER)).json()["category"] == "behavioral"
+
+
+def test_rows_run_out_to_the_second(shop, run):
+    """Seven days later the banner no longer knows, although nobody swept and the page was hot."""
+    visitor = shop.browser()
+    run(visitor.grant("behavioral"))
+    run(visitor.ask("POST", "/v1/events", {"kind": "purchase", "item": "kayak", "tags": ["water", "kayak"]}))
+    subject = shop.pop.store.database.rows("SELECT subject FROM history")[0][0]
+    recent = shop.pop.pipeline.recent
+    shop.clock.advance(7 * 86_400 - 1)
+    last_second = recent.of(subject, 0)
+    shop.clock.wall += 1  # the kept entry is still young by its own age
+    after = recent.of(subject, 0)
+
+    assert (len(last_second), after) == (1, ())
+
+
+def test_the_stream_tells_the_visitors_own_pages(shop, run):
+    """A withdrawal in one tab is news in the other, and in nobody else's."""
+
+    async def watch():
+        mine, other = shop.browser(), shop.browser()
+        await mine.grant("contextual")
+        await other.grant("contextual")
+        streams = [Listening(visitor) for visitor in (mine, other)]
+        tasks = [asyncio.create_task(stream.run()) for stream in streams]
+        await asyncio.gather(*(stream.opened.wait() for stream in streams))
+        await mine.withdraw()
+        await streams[0].news.wait()
+        for stream in streams:
+            stream.hang_up.set()
+        await asyncio.gather(*tasks)
+        return [stream.text for stream in streams]
+
+    mine, other = run(watch())
+
+    assert mine == b'retry: 1000\n\nevent: change\ndata: {"reason":"revoked"}\n\n'
+    assert other == b"retry: 1000\n\n"
+    assert len(shop.pop.streams) == 0
+
+
+def test_the_stream_tells_of_a_revocation_from_elsewhere(shop, run):
+    """The log takes something away: the page hears it with the poll that brought it."""
+
+    async def watch():
+        visitor = shop.browser()
+        await visitor.grant("contextual")
+        stream = Listening(visitor)
+        task = asyncio.create_task(stream.run())
+        await stream.opened.wait()
+        elsewhere = shop.browser()
+        elsewhere.jar = dict(visitor.jar)
+        shop.plane.consents.withdraw(None, _withdrawal(elsewhere))
+        await shop.pop.sync.poll()
+        await asyncio.wait_for(stream.news.wait(), 5)
+        stream.hang_up.set()
+        await task
+        return stream.text
+
+    assert b"event: change" in run(watch())
+
+
+def _withdrawal(visitor):
+    from consent_core.formats.consent import WithdrawalRequest
+    from runtime_host.pop.serving.cookies import session_hash
+
+    return WithdrawalRequest(session_hash(visitor.jar[SESSION_COOKIE][0].encode()), "k" * 22, "tokyo-1")
+
+
+class Listening:
+    """A page with an open stream. `opened`, `news`: set when its first bytes and its first event arrived."""
+
+    def __init__(self, visitor):
+        self.visitor = visitor
+        self.text = b""
+        self.opened, self.news, self.hang_up = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def run(self):
+        cookies = "; ".join(f"{name}={value}" for name, (value, _) in self.visitor.jar.items())
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/v1/consent/stream",
+            "query_string": b"",
+            "headers": [(b"cookie", cookies.encode())],
+        }
+        await self.visitor.pop.public_app(scope, self.receive, self.send)
+
+    async def receive(self):
+        await self.hang_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message):
+        self.text += message.get("body", b"")
+        if message.get("body"):
+            self.opened.set()
+        if b"event:" in self.text:
+            self.news.set()
+
+
+@pytest.mark.parametrize("name", [b"__Host-consent-token", b"consent-token"])
+def test_one_name_of_each_cookie_is_active(shop, run, tmp_path, name):
+    """Plain names only where the deployment says so; the other spelling is then not read."""
+    from shop import make_pop
+
+    secure = name.startswith(b"__Host-")
+    pop = make_pop(tmp_path, shop.plane, shop.cable, shop.clock, pop="x-1", secure_cookies=secure)
+    run(pop.sync.fetch_policy())
+    run(pop.sync.fetch_keys())
+    run(pop.sync.poll())
+    visitor = shop.browser()
+    visitor.pop = pop
+    run(visitor.grant("contextual"))
+    token = visitor.jar[name.decode()][0]
+    other = "consent-token" if secure else TOKEN_COOKIE
+    shown = [run(visitor.ask("GET", HERO, cookie=f"{n}={token}")).json()["category"] for n in (name.decode(), other)]
+    run(pop.stop())
+
+    assert shown == ["contextual", "default"]
