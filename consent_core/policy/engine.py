@@ -9,6 +9,7 @@ Imports nothing of ours: `examination` runs this file as `python -I engine.py`, 
 
 import json
 import os
+import re
 import resource
 import sys
 import tempfile
@@ -25,6 +26,8 @@ MEMORY_BYTES = 1024**3  # resident, of the separate process; address space says 
 CPU_S = 60
 WATCH_S = 0.05
 UNDEFINED = "undefined"
+
+_TEST = re.compile(r"^(test_[A-Za-z0-9_]*)", re.MULTILINE)
 
 
 class EngineFailure(Exception):
@@ -109,10 +112,11 @@ def _run_tests(
     name: str, modules: Mapping[str, str], data: Mapping[str, Any], allowed: set[str]
 ) -> Iterator[dict[str, Any]]:
     package = _package(modules[name]).replace(".", "/")
-    listing = Engine(modules, data, [package])
-    yield from _refusals(listing, allowed)
-    tests = [rule for rule in rules_of(listing.plan()) if rule.startswith(f"{package}/test_")]
+    tests = [f"{package}/{test}" for test in _TEST.findall(modules[name])]
     engine = Engine(modules, data, tests or [package])
+    yield from _refusals(engine, allowed)
+    if {rule for rule in rules_of(engine.plan()) if rule.startswith(f"{package}/test_")} != set(tests):
+        raise EngineFailure("every test begins a line")
     for test in tests:
         yield {"doing": f"running {test}"}
         yield {"test": test, "file": name, "passed": _passes(engine, test)}

@@ -1,10 +1,13 @@
 """From Rego to the decision table: every input asked once, every answer checked against the catalogue of rules."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from consent_core.errors import Rejected, Untrusted
+from consent_core.formats.canonical import canonical_json
 from consent_core.formats.token import CATEGORIES
 from consent_core.policy.examination import Query, RuleTest, examine
 from consent_core.policy.sources import Sources
@@ -33,12 +36,38 @@ def evaluate(sources: Sources) -> Evaluation:
     Raises: Rejected("policy-builtin" | "policy-compile" | "policy-engine" | "policy-test" | "policy-open" |
     "policy-table").
     """
+    parts = {"modules": dict(sources.modules), "tests": dict(sources.tests), "data": sources.data}
+    return _evaluate(canonical_json(parts).decode("utf-8"))
+
+
+@lru_cache(maxsize=4)
+def _evaluate(parts: str) -> Evaluation:
+    """Seconds of work that depend on nothing but these texts."""
+    sources = Sources(**json.loads(parts), clauses={})
     closed: list[Query] = [(entrypoint, {}) for entrypoint in CLOSED]
     first = examine(sources.modules, sources.data, [(CATALOGUE, {}), *closed], sources.tests)
     _check_tests(sources, first.tests)
     if any(answer is not False for answer in first.answers[1:]):
         raise Rejected("policy-open", f"expected a default of no: {', '.join(CLOSED)}", status=422)
-    return Evaluation(_table(sources, first.answers[0]), first.tests, first.builtins)
+    return Evaluation(evaluate_table(sources, first.answers[0]), first.tests, first.builtins)
+
+
+def evaluate_table(sources: Sources, catalogue: Any) -> PolicyTable:
+    """The table of the laws and rules in a catalogue. Raises: Rejected("policy-table")."""
+    try:
+        laws, rules = _laws(catalogue), _rules(catalogue)
+        asked = [(place, mask) for place in places(laws) for mask in range(ALL)]
+        queries = [(DECISION, decision_input(place, choices_of(mask))) for place, mask in asked]
+        answers = dict(zip(asked, examine(sources.modules, sources.data, queries).answers, strict=True))
+        chosen = {p: tuple(_chosen(answers[p, mask], rules) for mask in range(ALL)) for p in places(laws)}
+        noticed = {p: _noticed([answers[p, mask] for mask in range(ALL)], rules) for p in places(laws)}
+        table = PolicyTable(laws, rules, chosen, noticed)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Rejected("policy-table", f"an answer is not of the agreed form: {error}", status=422) from error
+    except Untrusted as error:
+        raise Rejected("policy-table", error.message, status=422) from error
+    _check_every_rule_decides(table, [*(a for row in chosen.values() for a in row), *noticed.values()])
+    return table
 
 
 def decision_input(place: _Place, choices: tuple[str, ...]) -> dict[str, Any]:
@@ -58,23 +87,6 @@ def _check_tests(sources: Sources, tests: tuple[RuleTest, ...]) -> None:
 
 def _folder(path: str) -> str:
     return path.rpartition("/")[0]
-
-
-def _table(sources: Sources, catalogue: Any) -> PolicyTable:
-    try:
-        laws, rules = _laws(catalogue), _rules(catalogue)
-        asked = [(place, mask) for place in places(laws) for mask in range(ALL)]
-        queries = [(DECISION, decision_input(place, choices_of(mask))) for place, mask in asked]
-        answers = dict(zip(asked, examine(sources.modules, sources.data, queries).answers, strict=True))
-        chosen = {p: tuple(_chosen(answers[p, mask], rules) for mask in range(ALL)) for p in places(laws)}
-        noticed = {p: _noticed([answers[p, mask] for mask in range(ALL)], rules) for p in places(laws)}
-        table = PolicyTable(laws, rules, chosen, noticed)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Rejected("policy-table", f"an answer is not of the agreed form: {error}", status=422) from error
-    except Untrusted as error:
-        raise Rejected("policy-table", error.message, status=422) from error
-    _check_every_rule_decides(table, [*(a for row in chosen.values() for a in row), *noticed.values()])
-    return table
 
 
 def _check_every_rule_decides(table: PolicyTable, answers: list[Effective]) -> None:
