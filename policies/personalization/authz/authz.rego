@@ -76,13 +76,14 @@ caller(spiffe_id) := {"role": parts[3], "name": parts[4]} if {
 	parts[4] != ""
 }
 
-# The patterns that a path answers to: itself, any third segment, anything below the first two.
+# The patterns that a path answers to: itself, any third segment if it has one, anything below the first two.
 patterns(path) := [
 	concat("/", path),
-	concat("/", array.concat(array.concat(area, ["*"]), array.slice(path, 3, count(path)))),
+	concat("/", array.concat(array.concat(area, third), array.slice(path, 3, count(path)))),
 	concat("/", array.concat(area, ["**"])),
 ] if {
 	area := array.slice(path, 0, 2)
+	third := ["*" | some _ in array.slice(path, 2, 3)]
 }
 
 well_formed(request) if {

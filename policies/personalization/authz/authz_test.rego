@@ -77,3 +77,8 @@ test_only_operators_revoke_and_publish if {
 	allowed(call("POST", ["v1", "policy", "bundle"], "spiffe://ui-tools/operator/ann"))
 	not allowed(call("POST", ["v1", "policy", "bundle"], "spiffe://ui-tools/control-plane/main"))
 }
+
+test_a_missing_segment_is_denied if {
+	allowed(call("GET", ["v1", "consents", "a"], "spiffe://ui-tools/edge/a"))
+	not allowed(call("GET", ["v1", "consents"], "spiffe://ui-tools/edge/a"))
+}

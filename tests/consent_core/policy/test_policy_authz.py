@@ -76,7 +76,7 @@ def allowed(authz, request):
     return authz.evaluate("personalization.authz.allow", request)
 
 
-@pytest.mark.parametrize(("role", "route"), product((*ROLES, "root", "Edge", ""), ROUTES))
+@pytest.mark.parametrize(("role", "route"), list(product((*ROLES, "root", "Edge", ""), ROUTES)))
 def test_role_and_route(authz, role, route):
     """One cell of the table."""
     request = call(*route, peer=f"spiffe://ui-tools/{role}/tokyo-1")
