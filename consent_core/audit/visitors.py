@@ -1,0 +1,165 @@
+"""One key per visitor: what a record says about a person is sealed under it, and deleting it shreds all of that.
+
+Keys are random, one per visitor and month, and lie in `visitors.db` sealed under a store key that a key provider
+wraps. Records carry a key's random id; a visitor is found only by who already knows the revocation log's name for
+them (`subject`), through an HMAC.
+Trust in this store: whoever deletes from it can make person fields unreadable, never the chain invalid. Backups of it
+must not outlive the promise to shred.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from consent_core.audit.frames import FORMAT
+from consent_core.errors import Unavailable, Untrusted
+from consent_core.formats.token import decode_base64url, encode_base64url
+from consent_core.trust.files import PRIVATE, locked
+from consent_core.trust.providers import KeyProvider
+
+CACHED_VISITORS = 4_096
+CACHED_PERSONS = 4_096
+KEY_ID_BYTES = 9
+NONCE_BYTES = 12  # random: one visitor's month has far fewer than the 2^32 records SP 800-38D allows
+
+_SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA secure_delete = ON;
+CREATE TABLE IF NOT EXISTS store (one INTEGER PRIMARY KEY CHECK (one = 1), wrapped TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS visitor (
+  key_id BLOB PRIMARY KEY, handle BLOB NOT NULL, period TEXT NOT NULL, sealed BLOB NOT NULL,
+  UNIQUE (handle, period)
+) STRICT, WITHOUT ROWID;
+"""
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+class VisitorKeys:
+    """The visitor keys of one writer. Not for several threads at once: the writer's lock guards it.
+
+    `_ciphers` and `_sealed` are caches, owned by `seal`, and emptied when full or when somebody is shredded.
+    """
+
+    def __init__(self, directory: Path, writer: str, provider: KeyProvider) -> None:
+        self._context = f"{FORMAT}|{writer}|visitors"
+        self._path = directory / "visitors.db"
+        self._provider = provider
+        with locked(directory):
+            self._database = _connect(self._path)
+            store_key = self._store_key()
+        self._index_key = hmac.digest(store_key, b"index", "sha256")
+        self._wrapping = AESGCM(hmac.digest(store_key, b"wrap", "sha256"))
+        self._ciphers: dict[tuple[str, str], tuple[bytes, AESGCM]] = {}
+        self._sealed: dict[tuple[object, ...], str] = {}
+
+    def seal(self, subject: str, period: str, person: Mapping[str, Any]) -> str:
+        """`person` under this visitor's key of this month: base64url of key id, nonce and ciphertext.
+
+        The same person fields may give the same text again: records are sealed as a whole, nobody sees it.
+        """
+        known = (subject, period, *person.items())
+        sealed = self._sealed.get(known)
+        if sealed is None:
+            key_id, cipher = self._cipher(subject, period)
+            nonce = os.urandom(NONCE_BYTES)
+            sealed = encode_base64url(key_id + nonce + cipher.encrypt(nonce, _encode(dict(person)).encode(), key_id))
+            if len(self._sealed) >= CACHED_PERSONS:
+                self._sealed.clear()
+            self._sealed[known] = sealed
+        return sealed
+
+    def open(self, text: str) -> dict[str, Any] | None:
+        """The person fields, or None if their visitor was shredded. Raises: Untrusted("audit-record")."""
+        data = decode_base64url(text)
+        key_id, nonce = data[:KEY_ID_BYTES], data[KEY_ID_BYTES : KEY_ID_BYTES + NONCE_BYTES]
+        row = self._execute("SELECT sealed FROM visitor WHERE key_id = ?", key_id).fetchone()
+        if row is None:
+            return None
+        try:
+            plain = self._unseal(key_id, row[0]).decrypt(nonce, data[KEY_ID_BYTES + NONCE_BYTES :], key_id)
+        except InvalidTag as error:
+            raise Untrusted("audit-record", "person fields that their visitor's key does not open") from error
+        value: dict[str, Any] = json.loads(plain)
+        return value
+
+    def shred(self, subject: str) -> int:
+        """Delete every key of a visitor, for good. Returns how many there were."""
+        deleted = self._execute("DELETE FROM visitor WHERE handle = ?", self._handle(subject)).rowcount
+        self._forget()
+        self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # the deleted key leaves the journal too
+        return deleted
+
+    def expire(self, before_period: str) -> int:
+        """Delete the keys of months whose records are gone. Returns how many."""
+        deleted = self._execute("DELETE FROM visitor WHERE period < ?", before_period).rowcount
+        self._forget()
+        return deleted
+
+    def rewrap(self) -> None:
+        """Wrap the store key anew; the visitor keys below it stay as they are."""
+        (wrapped,) = self._execute("SELECT wrapped FROM store").fetchone()
+        self._execute("UPDATE store SET wrapped = ?", self._provider.rewrap(wrapped, self._context))
+
+    def close(self) -> None:
+        """Close the store."""
+        self._database.close()
+
+    def _cipher(self, subject: str, period: str) -> tuple[bytes, AESGCM]:
+        known = self._ciphers.get((subject, period))
+        if known is None:
+            if len(self._ciphers) >= CACHED_VISITORS:
+                self._ciphers.clear()
+            known = self._ciphers[subject, period] = self._find(self._handle(subject), period)
+        return known
+
+    def _find(self, handle: bytes, period: str) -> tuple[bytes, AESGCM]:
+        """The visitor's key, made if there is none. Another process may be making it: the first one counts."""
+        key_id, key, nonce = os.urandom(KEY_ID_BYTES), os.urandom(32), os.urandom(NONCE_BYTES)
+        sealed = nonce + self._wrapping.encrypt(nonce, key, key_id)
+        self._execute("INSERT OR IGNORE INTO visitor VALUES (?, ?, ?, ?)", key_id, handle, period, sealed)
+        row = self._execute("SELECT key_id, sealed FROM visitor WHERE handle = ? AND period = ?", handle, period)
+        found, sealed = row.fetchone()
+        return found, self._unseal(found, sealed)
+
+    def _unseal(self, key_id: bytes, sealed: bytes) -> AESGCM:
+        return AESGCM(self._wrapping.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], key_id))
+
+    def _handle(self, subject: str) -> bytes:
+        return hmac.digest(self._index_key, subject.encode(), hashlib.sha256)
+
+    def _forget(self) -> None:
+        self._ciphers.clear()
+        self._sealed.clear()
+
+    def _store_key(self) -> bytes:
+        row = self._execute("SELECT wrapped FROM store").fetchone()
+        if row is not None:
+            return self._provider.unwrap(row[0], self._context)
+        key = os.urandom(32)
+        self._execute("INSERT INTO store VALUES (1, ?)", self._provider.wrap(key, self._context))
+        return key
+
+    def _execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+        try:
+            return self._database.execute(statement, values)
+        except sqlite3.Error as error:
+            raise Unavailable("audit-unwritable", f"the visitor keys: {error}") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        path.touch(mode=PRIVATE)
+        database = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+        database.executescript(_SCHEMA)
+    except (OSError, sqlite3.Error) as error:
+        raise Unavailable("audit-unwritable", f"the visitor keys: {error}") from error
+    return database
