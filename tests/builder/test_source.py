@@ -65,11 +65,22 @@ def test_a_wrong_function_toml_is_refused(tmp_path: Path, toml: str, message: st
     assert message in refusal.value.message
 
 
-@pytest.mark.parametrize("name", ["", "..", "a/b", "Demo", "x" * 65, "demo\n", "nobody"])
+@pytest.mark.parametrize("name", ["", "..", "a/b", "Demo", "x" * 65, "demo\n", "demo/../demo"])
 def test_a_name_is_never_a_path(tmp_path: Path, name: str) -> None:
     """Only folders directly under functions/ are looked at."""
-    with pytest.raises(Rejected, match=r"name|no functions"):
+    write(tmp_path)
+
+    with pytest.raises(Rejected, match="a name is lower case, digits and underscores"):
         find_function(name, roots(tmp_path))
+
+
+def test_shared_modules_come_from_this_project_only(tmp_path: Path) -> None:
+    """An absolute path would take any file of the machine into a component."""
+    (tmp_path / "secret.py").write_text("key = 1\n")
+    write(tmp_path, TOML.replace("category", f'shared = ["{tmp_path}/secret.py"]\ncategory'))
+
+    with pytest.raises(Rejected, match="is no module of this project"):
+        demo(tmp_path)
 
 
 def test_a_function_needs_an_app(tmp_path: Path) -> None:

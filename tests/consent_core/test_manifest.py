@@ -141,6 +141,16 @@ def test_only_a_component_key_may_sign(keys: KeyStore, role: str) -> None:
         open_manifest(MANIFEST.to_bytes(), sign_manifest(MANIFEST, keys.current(role)), keys.trust_file())
 
 
+def test_what_is_not_signed_is_not_even_read(keys: KeyStore) -> None:
+    """Bytes that the signature is not about never reach the parser."""
+    envelope = sign_manifest(MANIFEST, keys.current("component"))
+
+    with pytest.raises(Untrusted) as refusal:
+        open_manifest(b"not a manifest", envelope, keys.trust_file())
+
+    assert refusal.value.code == "component-statement"
+
+
 def test_a_signature_over_other_files_is_refused(keys: KeyStore) -> None:
     """The statement names the manifest's digest but another component."""
     good = Statement.from_bytes(_payload(sign_manifest(MANIFEST, keys.current("component"))), PREDICATE_TYPE)
