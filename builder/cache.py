@@ -23,6 +23,7 @@ from consent_core.formats.canonical import canonical_json, sha256_digest
 from consent_core.trust.files import locked
 from runtime_host.wasm.engine import engine_fingerprint
 
+MAX_ENTRIES = 32  # of about 53 MB each; beyond it the least recently used go
 COMPONENT, COMPILED, ENTRY = "component.wasm", "component.cwasm", "entry.json"
 _BUILDING = ".building-"
 
@@ -74,6 +75,7 @@ class BuildCache:
         """The entry of that key, if it is there."""
         directory = self.directory / key
         try:
+            os.utime(directory)
             value = json.loads((directory / ENTRY).read_text(encoding="utf-8"))
             return Entry(
                 directory, value["component"], value["compiled"], tuple(value["imports"]), tuple(value["exports"])
@@ -113,7 +115,13 @@ class BuildCache:
         self.discard(key)
         staged.rename(entry.directory)
         crash_point("build-cached")
+        self._forget_old()
         return entry
+
+    def _forget_old(self) -> None:
+        entries = sorted(self.directory.glob(f"*/{ENTRY}"), key=lambda path: path.parent.stat().st_mtime)
+        for path in entries[:-MAX_ENTRIES]:
+            self.discard(path.parent.name)
 
     def _sweep(self) -> None:
         """Remove what builders that no longer run left behind."""

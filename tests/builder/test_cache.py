@@ -1,5 +1,6 @@
 """Cache entries: found for the same inputs, not for any other, whole or not at all."""
 
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -127,6 +128,19 @@ def test_what_a_killed_builder_left_is_removed_but_not_a_living_ones(tmp_path: P
 
         assert not dead.exists()
         assert work.is_dir()
+
+
+def test_the_least_recently_used_entries_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache does not grow without end, and what is in use stays."""
+    monkeypatch.setattr(cache, "MAX_ENTRIES", 2)
+    store = BuildCache(tmp_path)
+    for age, key in ((30, "k1"), (20, "k2")):
+        os.utime(stored(store, key).directory, (age, age))
+    store.find("k1")
+
+    stored(store, "k3")
+
+    assert [store.find(key) is not None for key in ("k1", "k2", "k3")] == [True, False, True]
 
 
 def test_two_builders_of_one_key_take_turns(tmp_path: Path) -> None:
