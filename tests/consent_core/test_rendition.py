@@ -132,6 +132,17 @@ def test_an_address_nobody_signed_is_refused(path: str) -> None:
     assert (refusal.value.code, refusal.value.status) == ("rendition-signature", 403)
 
 
+def test_a_path_too_long_is_refused_before_anything_else() -> None:
+    """Even one that a key signed: no recipe needs 2,048 bytes."""
+    unsigned = f"/v1/renditions/k1/{'a' * 2048}"
+    signature = encode_base64url(hmac.digest(KEY.secret, DOMAIN + unsigned.encode(), hashlib.sha256))
+
+    with pytest.raises(Rejected) as refusal:
+        open_path(f"{unsigned}/{signature}".encode(), [KEY])
+
+    assert refusal.value.code == "rendition-signature"
+
+
 def test_another_deployments_key_of_the_same_name_is_refused() -> None:
     """The key id finds the key, it does not replace it."""
     with pytest.raises(Rejected, match="not signed here"):

@@ -14,7 +14,8 @@ _M_ARENA_MAX = -8  # mallopt(3)
 
 
 def _narrow_loaders() -> None:
-    pyvips.block_untrusted_set(True)
+    """Only what is listed may open bytes: SVG, PDF, TIFF and the rest never reach their decoders."""
+    pyvips.block_untrusted_set(True)  # also covers operations that libvips may come to distrust
     pyvips.operation_block_set("VipsForeignLoad", True)
     for loader in LOADERS:
         pyvips.operation_block_set(loader, False)
