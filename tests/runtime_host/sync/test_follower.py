@@ -239,6 +239,17 @@ def test_a_retired_log_key_is_refused(known: World) -> None:
     poll(known)
 
 
+def test_a_clock_set_back_before_a_rotation_still_believes_the_new_key(known: World) -> None:
+    """What the log signs says when it was signed; a slow wall clock does not make its key one of the future."""
+    known.plane.keys.rotate("log", overlap_s=0)
+    known.restart()
+    known.sync._log._nonce = lambda: "n" * 22
+    replay(known, forge(known))
+    known.clock.wall -= 3600
+    poll(known)
+    assert known.sync.in_sync()
+
+
 def test_a_revoked_log_key_is_refused(known: World) -> None:
     """The log takes its own old key away; from then on only the new one speaks for it."""
     old = known.plane.keys.current("log")

@@ -3,6 +3,7 @@
 It is small on purpose: where it and the real control plane differ, `test_real_control_plane.py` tells.
 """
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,6 +155,7 @@ class Network(httpx.AsyncBaseTransport):
         if self.cut:
             raise httpx.ConnectError("cut")
         await request.aread()
+        await asyncio.sleep(0)  # a network always lets others run meanwhile
         if request.url.path in self.replay:
             return httpx.Response(200, content=self.replay[request.url.path])
         response = self.plane.serve(request)
