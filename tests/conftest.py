@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from builder import build
@@ -10,6 +11,9 @@ from consent_core.trust.keys import KeyStore
 from consent_core.trust.trust_file import TrustFile
 
 ROOT = Path(__file__).resolve().parent.parent
+
+hypothesis.settings.register_profile("shared-machine", deadline=None)  # times belong to benches
+hypothesis.settings.load_profile("shared-machine")
 
 
 @dataclass(frozen=True)
