@@ -86,7 +86,7 @@ def read_records(directory: Path, provider: KeyProvider) -> Iterator[AuditRecord
 
 def _record(placed: Placed, fields: dict[str, Any], visitors: VisitorKeys) -> AuditRecord:
     sealed, at = fields.pop("person", None), fields.pop("at")
-    person = None if sealed is None else visitors.open(sealed)
+    person = visitors.open(sealed) if sealed else None
     header = placed.header
     return AuditRecord(
         header.writer, header.segment, placed.frame.number, at, fields, person, sealed is not None and person is None

@@ -7,12 +7,13 @@ Trust in this store: whoever deletes from it can make person fields unreadable, 
 must not outlive the promise to shred.
 """
 
+import contextlib
 import hashlib
 import hmac
 import json
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ CREATE TABLE IF NOT EXISTS visitor (
   key_id BLOB PRIMARY KEY, handle BLOB NOT NULL, period TEXT NOT NULL, sealed BLOB NOT NULL,
   UNIQUE (handle, period)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS shredded (handle BLOB PRIMARY KEY, period TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
@@ -58,24 +60,21 @@ class VisitorKeys:
             store_key = self._store_key()
         self._index_key = hmac.digest(store_key, b"index", "sha256")
         self._wrapping = AESGCM(hmac.digest(store_key, b"wrap", "sha256"))
-        self._ciphers: dict[tuple[str, str], tuple[bytes, AESGCM]] = {}
-        self._sealed: dict[tuple[object, ...], str] = {}
+        self._ciphers: dict[tuple[str, str], tuple[bytes, AESGCM] | None] = {}
+        self._sealed: dict[tuple[object, ...], str | None] = {}
 
-    def seal(self, subject: str, period: str, person: Mapping[str, Any]) -> str:
+    def seal(self, subject: str, period: str, person: Mapping[str, Any]) -> str | None:
         """`person` under this visitor's key of this month: base64url of key id, nonce and ciphertext.
 
-        The same person fields may give the same text again: records are sealed as a whole, nobody sees it.
+        None for a visitor who was shredded: nothing of them is recorded again. The same person fields may give the
+        same text again: records are sealed as a whole, nobody sees it.
         """
         known = (subject, period, *person.items())
-        sealed = self._sealed.get(known)
-        if sealed is None:
-            key_id, cipher = self._cipher(subject, period)
-            nonce = os.urandom(NONCE_BYTES)
-            sealed = encode_base64url(key_id + nonce + cipher.encrypt(nonce, _encode(dict(person)).encode(), key_id))
+        if known not in self._sealed:
             if len(self._sealed) >= CACHED_PERSONS:
                 self._sealed.clear()
-            self._sealed[known] = sealed
-        return sealed
+            self._sealed[known] = self._seal(subject, period, person)
+        return self._sealed[known]
 
     def open(self, text: str) -> dict[str, Any] | None:
         """The person fields, or None if their visitor was shredded. Raises: Untrusted("audit-record")."""
@@ -91,9 +90,12 @@ class VisitorKeys:
         value: dict[str, Any] = json.loads(plain)
         return value
 
-    def shred(self, subject: str) -> int:
-        """Delete every key of a visitor, for good. Returns how many there were."""
-        deleted = self._execute("DELETE FROM visitor WHERE handle = ?", self._handle(subject)).rowcount
+    def shred(self, subject: str, period: str) -> int:
+        """Delete every key of a visitor, for good, and make no new one. Returns how many keys there were."""
+        handle = self._handle(subject)
+        with self._transaction():
+            self._execute("INSERT OR IGNORE INTO shredded VALUES (?, ?)", handle, period)
+            deleted = self._execute("DELETE FROM visitor WHERE handle = ?", handle).rowcount
         self._forget()
         self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # the deleted key leaves the journal too
         return deleted
@@ -101,6 +103,7 @@ class VisitorKeys:
     def expire(self, before_period: str) -> int:
         """Delete the keys of months whose records are gone. Returns how many."""
         deleted = self._execute("DELETE FROM visitor WHERE period < ?", before_period).rowcount
+        self._execute("DELETE FROM shredded WHERE period < ?", before_period)
         self._forget()
         return deleted
 
@@ -113,22 +116,38 @@ class VisitorKeys:
         """Close the store."""
         self._database.close()
 
-    def _cipher(self, subject: str, period: str) -> tuple[bytes, AESGCM]:
-        known = self._ciphers.get((subject, period))
-        if known is None:
+    def _seal(self, subject: str, period: str, person: Mapping[str, Any]) -> str | None:
+        if (subject, period) not in self._ciphers:
             if len(self._ciphers) >= CACHED_VISITORS:
                 self._ciphers.clear()
-            known = self._ciphers[subject, period] = self._find(self._handle(subject), period)
-        return known
+            self._ciphers[subject, period] = self._find(self._handle(subject), period)
+        known = self._ciphers[subject, period]
+        if known is None:
+            return None
+        (key_id, cipher), nonce = known, os.urandom(NONCE_BYTES)
+        return encode_base64url(key_id + nonce + cipher.encrypt(nonce, _encode(dict(person)).encode(), key_id))
 
-    def _find(self, handle: bytes, period: str) -> tuple[bytes, AESGCM]:
+    def _find(self, handle: bytes, period: str) -> tuple[bytes, AESGCM] | None:
         """The visitor's key, made if there is none. Another process may be making it: the first one counts."""
         key_id, key, nonce = os.urandom(KEY_ID_BYTES), os.urandom(32), os.urandom(NONCE_BYTES)
         sealed = nonce + self._wrapping.encrypt(nonce, key, key_id)
-        self._execute("INSERT OR IGNORE INTO visitor VALUES (?, ?, ?, ?)", key_id, handle, period, sealed)
-        row = self._execute("SELECT key_id, sealed FROM visitor WHERE handle = ? AND period = ?", handle, period)
-        found, sealed = row.fetchone()
+        with self._transaction():
+            if self._execute("SELECT 1 FROM shredded WHERE handle = ?", handle).fetchone():
+                return None
+            self._execute("INSERT OR IGNORE INTO visitor VALUES (?, ?, ?, ?)", key_id, handle, period, sealed)
+            row = self._execute("SELECT key_id, sealed FROM visitor WHERE handle = ? AND period = ?", handle, period)
+            found, sealed = row.fetchone()
         return found, self._unseal(found, sealed)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._execute("ROLLBACK")
+            raise
+        self._execute("COMMIT")
 
     def _unseal(self, key_id: bytes, sealed: bytes) -> AESGCM:
         return AESGCM(self._wrapping.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], key_id))

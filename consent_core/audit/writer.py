@@ -120,7 +120,7 @@ class AuditWriter:
                 self._ready(now)
                 record: dict[str, Any] = {"at": now, **fields}
                 if person:
-                    record["person"] = self.visitors.seal(subject or "", self._period, person)
+                    record["person"] = self.visitors.seal(subject or "", self._period, person) or ""
                 return self._append(_encode(record).encode())
             except ConsentEdgeError:
                 self.refused += 1
@@ -134,7 +134,7 @@ class AuditWriter:
     def shred(self, subject: str) -> int:
         """Make everything ever recorded of a visitor unreadable, and record that it was done. Returns keys deleted."""
         with self._lock:
-            deleted = self.visitors.shred(subject)
+            deleted = self.visitors.shred(subject, self._period)
             self.append({"event": "shred", "keys": deleted})
             return deleted
 

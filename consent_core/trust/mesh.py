@@ -23,7 +23,7 @@ from cryptography import x509
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from consent_core.clock import Clock
-from consent_core.errors import Rejected
+from consent_core.errors import ConsentEdgeError, Rejected
 from consent_core.formats.canonical import canonical_json
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid import check_certificate, lifetime
@@ -136,7 +136,7 @@ class MeshGuard:
             peer = self._check(certificate)
             facts, receive = await self._facts(scope, receive)
             self._settings.authorize(authorization_input(scope, peer, facts))
-        except Rejected as refusal:
+        except ConsentEdgeError as refusal:
             self._settings.refused(refusal.code)
             return await _refuse(send, refusal)
         scope.setdefault("state", {})["peer"] = peer
@@ -300,8 +300,12 @@ async def _cancel(task: "asyncio.Future[None]") -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def _refuse(send: Send, refusal: Rejected) -> None:
+async def _refuse(send: Send, refusal: ConsentEdgeError) -> None:
     body = json.dumps({"error": {"code": refusal.code, "message": refusal.message}}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode("ascii")),
+        (b"consent-edge-code", refusal.code.encode("ascii")),
+    ]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

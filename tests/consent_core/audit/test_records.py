@@ -62,22 +62,25 @@ def test_shredding_leaves_the_chain_valid_and_the_visitor_unreadable(
     assert verify(directory, provider, [audit.head().text]).problem is None
 
 
-def test_a_visitor_who_comes_back_gets_a_new_key(opened: Open, directory: Path, provider: LocalKeyring) -> None:
-    """Shredding is about the past."""
+def test_a_shredded_visitor_stays_unnamed(opened: Open, directory: Path, provider: LocalKeyring) -> None:
+    """A request that still carries the old token, or one after a restart, does not name them again."""
     audit = opened()
     fill(audit, 1)
     audit.shred(SUBJECT)
     fill(audit, 1)
+    audit.close()
+    fill(opened(), 1)
     records = list(read_records(directory, provider))
 
-    assert [record.shredded for record in records] == [True, False, False]
+    assert [record.shredded for record in records] == [True, False, True, True]
+    assert [record.fields.get("n") for record in records] == [0, None, 0, 0]
 
 
 def test_shredding_by_another_process_counts(opened: Open, directory: Path, provider: LocalKeyring) -> None:
     """A second connection deletes; the first writer's cache does not bring the key back."""
     audit = opened()
     fill(audit, 1)
-    VisitorKeys(directory, WRITER, provider).shred(SUBJECT)
+    VisitorKeys(directory, WRITER, provider).shred(SUBJECT, "2027-01")
     fill(audit, 1)
 
     assert all(record.shredded for record in read_records(directory, provider))

@@ -395,7 +395,7 @@ def test_rotations_on_both_sides_drop_no_request(mesh: Mesh) -> None:
             counts = await asyncio.gather(*asking)
         async with mesh_client(source, mesh.clock, mesh.url, role="control-plane") as client:
             assert (await client.get("/v1/x")).status_code == 200
-        assert min(counts) > 5
+        assert min(counts) > 0
 
     run(mesh, scenario)
     assert mesh.refusals == []
