@@ -58,11 +58,11 @@ def either(request: pytest.FixtureRequest, settings: Settings) -> Settings:
         return settings
     server: postgres.Server = request.getfixturevalue("postgres_server")
     moved = replace(settings, database_url=server.url())
-    _publish_like(settings, moved)
+    publish_like(settings, moved)
     return moved
 
 
-def _publish_like(settings: Settings, moved: Settings) -> None:
+def publish_like(settings: Settings, moved: Settings) -> None:
     keys = KeyStore.open(settings.data, clock=settings.clock)
     stores = [Database.open(settings.store_url), Database.open(moved.store_url)]
     old, new = (
