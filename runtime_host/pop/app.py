@@ -11,15 +11,17 @@ Everything that touches the world outside is an argument: the clock, the client 
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from consent_core.audit.recording import Recorded
+from consent_core.audit.writer import AuditWriter
 from consent_core.clock import Clock, SystemClock
-from consent_core.errors import Unavailable
+from consent_core.errors import ConsentEdgeError, Unavailable
 from consent_core.formats.rendition import RenditionKey
 from consent_core.telemetry.metrics import Metrics
 from consent_core.trust.mesh import Authorize, GuardSettings, MeshGuard, policy_authorizer
@@ -37,6 +39,7 @@ from runtime_host.pop.serving.ingress import App
 from runtime_host.pop.serving.mesh import Mesh
 from runtime_host.pop.serving.pipeline import Counters, Pipeline, Place, Rules, places_of
 from runtime_host.pop.serving.recent import Recent
+from runtime_host.pop.serving.recording import describe_visits
 from runtime_host.pop.serving.routes.consent import ConsentDesk, Locality
 from runtime_host.pop.serving.routes.measures import Measures
 from runtime_host.pop.serving.routes.policy import PolicyPage
@@ -59,7 +62,8 @@ RENDITION_KEY = "rendition.key"  # in the data directory: all POPs of a deployme
 class Parts:
     """What a POP is made of besides its configuration. `personalizers`: by category; `sites`: URL prefix to directory.
 
-    `client`: to the control plane's mesh listener, with base URL and identity settled. The caller closes it.
+    `client`: to the control plane's mesh listener, with base URL and identity settled; `audit`: this POP's trail, None
+    to keep none. The caller closes both.
     """
 
     trust: TrustFile
@@ -69,6 +73,7 @@ class Parts:
     client: httpx.AsyncClient
     sites: Mapping[str, Path]
     sync: SyncConfig | None = None
+    audit: AuditWriter | None = None
     opener: Open | None = None  # of policy bundles; None: `consent_core.policy.bundle.open_bundle`
 
 
@@ -81,12 +86,13 @@ class Pop:
         self.metrics = Metrics("consent-edge-pop", config.pop)
         self.store = PopStore(config.home / "pop.db", clock)
         self.sync = Sync(
-            parts.sync or SyncConfig(pop=config.pop, home=config.home),
+            parts.sync or SyncConfig(pop=config.pop, home=config.home, trust_file=_replaceable_trust(config.data)),
             self.store,
             parts.trust,
             parts.client,
             clock,
             opener=parts.opener,
+            audit_head=self._audit_head,
         )
         self.renderer = Renderer(
             parts.catalogue, RenditionCache(config.rendition_cache_bytes), threads=config.render_threads
@@ -102,12 +108,16 @@ class Pop:
         self.streams = Streams(lambda: self.sync.generation, config.max_streams, config.stream_ping_s)
         self._watch()
         tallies = self._tallies()
-        self.public_app: App = Router(self._public_routes(), tallies, self._geo, config.public_origins)
+        self.refused: Callable[[str], None] = tallies.rejected.add
+        public = Router(self._public_routes(), tallies, self._geo, config.public_origins)
+        self.public_app: App = self._recorded(public, "public")
         self.admin_app: App = Router(Admin(self.metrics, lambda: asdict(self.sync.status())).routes, tallies)
-        self.mesh_app: App = self._guarded(tallies)
+        self.mesh_app: App = self._recorded(self._guarded(tallies), "mesh")
 
     async def start(self) -> None:
         """Begin to follow the control plane. Until its first answer everybody gets the default."""
+        for subject in self.store.revocations.erased:  # a crash may have come between erasing and shredding
+            self._shred(subject)
         self._tasks = [asyncio.create_task(self.sync.run()), asyncio.create_task(self.streams.watch())]
 
     async def stop(self) -> None:
@@ -207,10 +217,31 @@ class Pop:
             trust_domain=self._parts.trust.trust_domain,
             clock=self.clock,
             authorize=_ByPolicyInForce(self.sync),
+            revoked=self.store.revocations.revoked_keys,
             token_scopes=mesh.scopes,
             refused=tallies.rejected.add,
         )
         return MeshGuard(Router(mesh.routes, tallies), settings)
+
+    def _recorded(self, app: App, listener: str) -> App:
+        """A record for every request of a listener, where there is a trail."""
+        audit = self._parts.audit
+        if audit is None:
+            return app
+        policy = self.sync
+        describe = describe_visits(lambda: None if policy.policy is None else policy.policy.hash)
+        return Recorded(app, audit, listener, describe)
+
+    def _audit_head(self) -> str | None:
+        return None if self._parts.audit is None else self._parts.audit.head().text
+
+    def _shred(self, subject: str) -> None:
+        """What the trail says of an erased visitor becomes unreadable. What fails is tried again at the next start."""
+        if self._parts.audit is not None:
+            try:
+                self._parts.audit.shred(subject)
+            except ConsentEdgeError as error:
+                self.sync.count(error)
 
     def _tallies(self) -> Tallies:
         metrics = self.metrics
@@ -245,6 +276,8 @@ class Pop:
                 delay.observe(max(0.0, self.clock.now() - change.at), change.kind)
             if change.kind in ("session", "purge"):
                 self.pipeline.recent.forget(change.subject)
+            if change.kind == "purge":
+                self._shred(change.subject)
             self.streams.look()
 
         self.sync.subscribe(arrived)
@@ -276,6 +309,12 @@ def build_pop(config: PopConfig, parts: Parts, clock: Clock | None = None) -> Po
 
 def _by_code(counts: Mapping[str, int]) -> dict[tuple[str, ...], int]:
     return {(code,): count for code, count in counts.items()}
+
+
+def _replaceable_trust(data: Path) -> Path | None:
+    """The trust file to look at again while running; None where the trust came from elsewhere."""
+    path = data / "trust.json"
+    return path if path.exists() else None
 
 
 def _rendition_key(path: Path) -> RenditionKey:

@@ -16,9 +16,11 @@ class Freshness:
         self._received = 0.0
 
     def renew(self, sent: float, signed_at: int) -> None:
-        """A good answer that reaches the log's head: its poll was sent then, the log's own time was `signed_at`."""
-        if self._sent is None or sent > self._sent:
-            self._sent = sent
+        """A good answer that reaches the log's head: its poll was sent then, the log's own time was `signed_at`.
+
+        Polls follow each other (`follower` has one under way), so a later call never means an earlier poll.
+        """
+        self._sent = sent
         self._signed_at, self._received = signed_at, self._clock.elapsed()
 
     def lose(self) -> None:

@@ -43,6 +43,7 @@ def test_it_is_forwarded_once_when_healed(world: World) -> None:
     assert forward(world) == 1
     assert forward(world) == 0
     assert world.plane.attempts == [NO.key]
+    assert (world.sync.status().outbox_pending, world.sync.status().outbox_refused) == (0, 0)
     asyncio.run(world.sync.poll())
     assert world.sync.denied(VISITOR, 3) == set(CATEGORIES)
     assert world.store.revocations.position.position == 1
