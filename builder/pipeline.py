@@ -137,7 +137,10 @@ class _Workshop:
         self._progress(function.name, "compile")
         compiled = work / f"{function.name}.cwasm"
         toolchain.compile_native(component, compiled)
-        return self._cache.store(key, component, compiled, surface.imports, surface.exports)
+        entry = self._cache.store(key, component, compiled, surface.imports, surface.exports)
+        if function.language == "zig":  # an ingredient: nothing is signed
+            self._progress(function.name, "done")
+        return entry
 
     def _make_zig(self, function: FunctionSource, wit: Path, component: Path) -> Surface:
         sources = _write(component.parent / "zig", function.files)

@@ -49,7 +49,7 @@ def personalizers(components: Components) -> Iterator[Personalizers]:
     pool.close()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(slot=words, signals=signals, candidates=candidates, entropy=st.integers(0, 17))
 def test_decisions_do_not_differ(
     personalizers: Personalizers, slot: str, signals: Signals, candidates: tuple[Candidate, ...], entropy: int
@@ -60,7 +60,7 @@ def test_decisions_do_not_differ(
     assert native == component
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     place=st.integers(0), character=st.sampled_from("Aa0_-.=e{ é\x00"), algorithm=st.sampled_from(("EdDSA", "ES256"))
 )
