@@ -10,7 +10,7 @@ from consent_core.formats.token import encode_base64url
 from runtime_host.wasm.debug import invoke
 from runtime_host.wasm.exports import VALIDATE
 from runtime_host.wasm.native import NativeFunction
-from runtime_host.wasm.sandbox import Limits, SandboxPool
+from runtime_host.wasm.sandbox import SandboxPool
 from tests.runtime_host.wasm import guests
 from tests.runtime_host.wasm.guests import ROOT, compiled
 
@@ -40,7 +40,7 @@ def test_a_decision_is_shown_with_what_it_took() -> None:
 
 def test_a_failure_is_shown_by_its_code() -> None:
     """A guest that fails while it is made ahead shows there; the request is not run."""
-    with SandboxPool(compiled(guests.deciding("unreachable")), Limits(deadline_s=0.03)) as pool:
+    with SandboxPool(compiled(guests.deciding("unreachable"))) as pool:
         shown = invoke(pool, REQUEST)
 
     assert (shown.value, shown.code, shown.call_ms) == (None, "sandbox-trap", 0.0)

@@ -81,7 +81,8 @@ def _listing(items: int) -> bytes:
 def test_each_misdeed_has_its_code_and_ends_only_its_own_instance(misdeed: str, polite: SandboxPool) -> None:
     """The same pool answers its next request with the same code, and another guest is served as before."""
     wasm, code = MISDEEDS[misdeed]
-    pool = SandboxPool(compiled(wasm), QUICK, export=BARE_DECIDE)
+    limits = QUICK if code == "sandbox-deadline" else Limits(deadline_s=5)
+    pool = SandboxPool(compiled(wasm), limits, export=BARE_DECIDE)
 
     for _ in range(2):
         with pytest.raises(Unavailable) as failure:

@@ -164,25 +164,42 @@ def test_signed_native_code_of_another_component_is_refused_by_its_digest(releas
     assert release.refusal().code == "component-digest"
 
 
-@pytest.mark.parametrize("allowed", [(), ("wasi:io",)])
-def test_an_import_that_nobody_allowed_is_refused(release: Release, allowed: tuple[str, ...]) -> None:
-    """Even a signed manifest cannot admit more than the trust file grants the world."""
-    release.publish(replace(release.manifest, imports=("wasi:sockets/tcp@0.2.9",)))
-    trust = replace(release.trust, allowed_imports={"edge-personalization": allowed})
+SOCKETS = "wasi:sockets/tcp@0.2.9"
 
-    refusal = release.refusal(trust)
+
+def _open_sockets(release: Release, admitted: tuple[str, ...]) -> None:
+    """Publish a component that imports sockets, under a manifest that admits these imports."""
+    wit = "package wasi:sockets@0.2.9; interface tcp { now: func() -> u32; } world open { import tcp; }"
+    release.wasm = guests.component(f"""(module (import "{SOCKETS}" "now" (func (result i32))))""", wit, "open")
+    release.compiled = compile_component(release.wasm)
+    release.publish(replace(_manifest(release.wasm, release.compiled), imports=admitted, exports=()))
+
+
+@pytest.mark.parametrize("allowed", [(), ("wasi:io",), ("wasi",), ("wasi:sock",)])
+def test_an_import_that_nobody_allowed_is_refused(release: Release, allowed: tuple[str, ...]) -> None:
+    """Even an honest, signed manifest cannot admit more than the trust file grants the world."""
+    _open_sockets(release, (SOCKETS,))
+
+    refusal = release.refusal(replace(release.trust, allowed_imports={"edge-personalization": allowed}))
 
     assert refusal.code == "component-imports"
-    assert "wasi:sockets/tcp" in refusal.message
+    assert SOCKETS in refusal.message
+
+
+def test_an_import_that_is_allowed_loads_but_gets_no_sandbox(release: Release) -> None:
+    """Loading is also for components that other hosts run; this host's sandboxes give no imports."""
+    _open_sockets(release, (SOCKETS,))
+    trust = replace(release.trust, allowed_imports={"edge-personalization": ("wasi:sockets",)})
+
+    loaded = load_component(release.directory, trust)
+
+    with pytest.raises(Untrusted, match="a sandbox gives no imports"):
+        SandboxPool(loaded)
 
 
 def test_an_import_the_manifest_conceals_is_refused(release: Release) -> None:
     """What counts is what the native code asks for, not what its manifest says."""
-    wit = "package wasi:sockets@0.2.9; interface tcp { now: func() -> u32; } world open { import tcp; }"
-    core = """(module (import "wasi:sockets/tcp@0.2.9" "now" (func (result i32))))"""
-    release.wasm = guests.component(core, wit, "open")
-    release.compiled = compile_component(release.wasm)
-    release.publish(replace(_manifest(release.wasm, release.compiled), exports=()))
+    _open_sockets(release, ())
 
     assert release.refusal().code == "component-imports"
 
@@ -243,6 +260,21 @@ def test_a_file_swapped_between_check_and_use_has_no_effect(release: Release, mo
     loaded = load_component(release.directory, release.trust)
 
     assert SandboxPool(loaded).call(*ARGUMENTS).value.propensity == 2
+
+
+def test_good_bytes_put_back_before_the_check_do_not_help(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bad bytes on disk while they are copied, the signed ones again when they are hashed: the copy is what counts."""
+    hash_copy = loading._digest
+
+    def restore_then_hash(descriptor: int) -> str:
+        release.write(CWASM, release.compiled)
+        return hash_copy(descriptor)
+
+    release.write(CWASM, compile_component(guests.remembering()))
+    monkeypatch.setattr(loading, "_check_digest", lambda *_: None)
+    monkeypatch.setattr(loading, "_digest", restore_then_hash)
+
+    assert release.refusal().code == "component-digest"
 
 
 def test_the_copy_is_sealed(release: Release) -> None:
