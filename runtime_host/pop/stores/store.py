@@ -35,6 +35,7 @@ class PopStore:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)  # SQLite gives its log the same mode
         self._clock = clock
         self.database = Database(path)
         self.history = History(self.database, clock)

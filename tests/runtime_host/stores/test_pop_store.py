@@ -317,3 +317,9 @@ def test_a_promise_cannot_hide_in_a_transaction_that_may_be_lost(store: PopStore
         store.database.transaction(),
     ):
         pass
+
+
+def test_only_this_user_reads_the_file(store: PopStore, tmp_path: Path) -> None:
+    """What a pseudonym did here is nobody else's business on a shared machine."""
+    store.withdraw(NO)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("pop.db*")} == {0o600}
