@@ -100,6 +100,11 @@ class VisitorKeys:
         self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # the deleted key leaves the journal too
         return deleted
 
+    def is_shredded(self, subject: str) -> bool:
+        """Whether this visitor's keys were deleted for good."""
+        row = self._execute("SELECT 1 FROM shredded WHERE handle = ?", self._handle(subject)).fetchone()
+        return row is not None
+
     def expire(self, before_period: str) -> int:
         """Delete the keys of months whose records are gone. Returns how many."""
         deleted = self._execute("DELETE FROM visitor WHERE period < ?", before_period).rowcount

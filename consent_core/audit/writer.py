@@ -45,6 +45,7 @@ class AuditLimits:
     segment_s: int = 3_600
     sync_every_s: float | None = 1.0  # a power cut loses at most this; None: no thread, for tests
     retry_after_s: float = 1.0
+    keep_days: int | None = None  # older days are deleted by the thread; None: by nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +133,13 @@ class AuditWriter:
             return Head(self.writer, self._seq, self._chain)
 
     def shred(self, subject: str) -> int:
-        """Make everything ever recorded of a visitor unreadable, and record that it was done. Returns keys deleted."""
+        """Make everything ever recorded of a visitor unreadable, and record that it was done. Returns keys deleted.
+
+        Doing it again does nothing.
+        """
         with self._lock:
+            if self.visitors.is_shredded(subject):
+                return 0
             deleted = self.visitors.shred(subject, self._period)
             self.append({"event": "shred", "keys": deleted})
             return deleted
@@ -309,6 +315,8 @@ class AuditWriter:
                 self.flush()
             with contextlib.suppress(ConsentEdgeError):
                 self._prepare_key()
+                if self._limits.keep_days is not None and self._period:
+                    self.expire(self._limits.keep_days)
 
 
 def _date(now: int) -> str:

@@ -44,6 +44,8 @@ class PopConfig:
     stream_ping_s: float = 15.0  # below the idle time-out of common proxies
     token_leeway_s: int = 5  # how far ahead an issuer's clock may be
     control_plane_timeout_s: float = 5.0
+    key_provider: str = "keyring"  # who wraps the audit trail's data keys: see consent_core.trust.providers.selection
+    audit_keep_days: int = 400  # a year, and time to answer for its end
 
     def __post_init__(self) -> None:
         _expect(REGION.fullmatch(self.pop), "pop: expected lower-case letters, digits and inner hyphens")

@@ -14,8 +14,8 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,15 @@ import httpx
 import uvicorn
 import uvloop
 
+from consent_core.audit.writer import AuditLimits, AuditWriter
 from consent_core.clock import Clock, SystemClock
 from consent_core.formats.token import CATEGORIES
 from consent_core.trust.mesh import PeerCertificateProtocol
+from consent_core.trust.mesh_client import mesh_client
+from consent_core.trust.providers.selection import open_provider
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid_source import SvidSource, open_source, rotate_forever
-from consent_core.trust.tls import client_context, server_context
+from consent_core.trust.tls import server_context
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.app import Parts, Pop, build_pop
 from runtime_host.pop.config import PopConfig
@@ -50,7 +53,7 @@ BACKLOG = 2_048
 class Places:
     """Where a POP finds what it is given, besides the data directory. `sites`: URL prefix to directory.
 
-    `endpoint_socket`: the SPIFFE Workload API, None for SVIDs of the data directory.
+    `endpoint_socket`: the SPIFFE Workload API, None for SVIDs of the data directory. `key_provider_token`: for OpenBao.
     """
 
     catalogue: Path
@@ -58,6 +61,7 @@ class Places:
     components: Path
     sites: Mapping[str, Path] = field(default_factory=dict)
     endpoint_socket: str | None = None
+    key_provider_token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,7 @@ class Identity:
 
     def client(self, base_url: str) -> httpx.AsyncClient:
         """A client that talks to the control plane and nobody else."""
-        context = client_context(self.source, self.clock, role="control-plane")
-        return httpx.AsyncClient(base_url=base_url, verify=context)
+        return mesh_client(self.source, self.clock, base_url, role="control-plane")
 
 
 def run(config: PopConfig, places: Places) -> None:
@@ -84,13 +87,23 @@ async def _run(config: PopConfig, places: Places, clock: Clock) -> None:
     name = SpiffeId(trust.trust_domain, ("edge", config.pop))
     identity = Identity(open_source(config.data, name, endpoint_socket=places.endpoint_socket, clock=clock), clock)
     client = identity.client(config.control_plane)
-    pop = build_pop(config, load_parts(places, trust, client), clock)
+    audit = open_audit(config, places, clock)
+    pop = build_pop(config, replace(load_parts(places, trust, client), audit=audit), clock)
     rotation = asyncio.create_task(rotate_forever(identity.source, clock, pop.sync.count))
     try:
         await serve(pop, identity)
     finally:
         rotation.cancel()
         await client.aclose()
+        audit.close()
+
+
+def open_audit(config: PopConfig, places: Places, clock: Clock) -> AuditWriter:
+    """This POP's audit trail. Raises: Unavailable: a POP that cannot record does not start."""
+    provider = open_provider(config.key_provider, config.data, places.key_provider_token)
+    limits = AuditLimits(keep_days=config.audit_keep_days)
+    directory = config.data / "audit" / "edge" / config.pop
+    return AuditWriter.open(directory, f"edge/{config.pop}", provider, clock, limits)
 
 
 def load_parts(places: Places, trust: TrustFile, client: httpx.AsyncClient) -> Parts:
@@ -113,7 +126,7 @@ async def serve(pop: Pop, identity: Identity | None = None) -> None:
     servers = [_server(pop.public_app, config.host, config.public_port)]
     servers.append(_server(pop.admin_app, "127.0.0.1", config.admin_port))
     if identity is not None:
-        servers.append(_mesh_server(pop.mesh_app, config, identity))
+        servers.append(_mesh_server(pop.mesh_app, config, identity, pop.refused))
     stop = asyncio.Event()
     with _stopping(stop):
         await pop.start()
@@ -168,13 +181,13 @@ def _server(app: App, host: str, port: int, **settings: Any) -> _Server:
     )
 
 
-def _mesh_server(app: App, config: PopConfig, identity: Identity) -> _Server:
+def _mesh_server(app: App, config: PopConfig, identity: Identity, refused: Callable[[str], None]) -> _Server:
     return _server(
         app,
         config.host,
         config.mesh_port,
         http=PeerCertificateProtocol,
-        ssl_context_factory=lambda *_: server_context(identity.source),
+        ssl_context_factory=lambda *_: server_context(identity.source, refused),
     )
 
 

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
+from consent_core.audit.recording import current_note
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
 from consent_core.formats import token
 from consent_core.formats.catalogue import Slot
@@ -167,6 +168,7 @@ class Pipeline:
         return set(self._grant_of(visit, known).categories) >= set(visit.grant.categories)
 
     async def _run(self, visit: Visit, stages: tuple[tuple[int, Stage], ...]) -> None:
+        current_note().visit = visit
         spent = visit.spent
         before = perf_counter()
         try:

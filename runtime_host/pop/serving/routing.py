@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from consent_core.audit.recording import current_note
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable, Untrusted
 from consent_core.telemetry.tally import Tally
 from runtime_host.pop.serving.answers import Answer, Streaming, empty_answer, error_answer, send_answer
@@ -83,6 +84,7 @@ class Router:
         if scope["type"] != "http":
             return
         route, tail = self._find(scope["path"])
+        current_note().route = None if route is None else route.name
         try:
             answer = await self._answer(route, tail, scope, receive)
         except ConsentEdgeError as error:

@@ -73,6 +73,15 @@ class Revocations:
         """Whether nothing signed by this key counts any more. A lookup for who raises."""
         return ("key", kid) in self._revoked
 
+    def revoked_keys(self) -> frozenset[str]:
+        """Every key id, SPIFFE id and certificate (`serial:<hex>`) the log took away."""
+        return frozenset(name for kind, name in self._revoked if kind == "key")
+
+    @property
+    def erased(self) -> frozenset[str]:
+        """The visitors with a tombstone."""
+        return frozenset(self._erased)
+
     def model_revoked(self, model: str) -> bool:
         """Whether this release is withdrawn."""
         return ("model", model) in self._revoked

@@ -15,6 +15,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from consent_core.audit.recording import current_note
 from consent_core.clock import Clock
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
 from consent_core.formats.consent import ConsentAnswer, ConsentRequest, RefreshRequest, read_answer, write_request
@@ -219,6 +220,7 @@ class ConsentDesk:
 
     def _adopt(self, answer: ConsentAnswer, session: str, replaces: str | None) -> list[Header]:
         """Remember whose session this is and what holds; the token cookie that goes with it."""
+        current_note().about(subject_of(answer.sub), {"sub": answer.sub, "ver": answer.ver})
         now = self._clock.now()
         kept = Session(session, subject_of(answer.sub), answer.ver, now + _session_life(answer))
         self._sessions.remember(kept, replaces)
