@@ -89,16 +89,19 @@ def build_bundle(
     return pack(contents)
 
 
-def open_bundle(data: bytes, trust: Trust, *, min_revision: int, current_hash: str | None = None) -> Bundle:
+def open_bundle(
+    data: bytes, trust: Trust, *, min_revision: int, current_hash: str | None = None, now: int | None = None
+) -> Bundle:
     """Verify a bundle completely. Steps in order; nothing is interpreted before its signature is checked.
 
     `min_revision`: the revision in force (0 if none); `current_hash`: its hash, so that one revision is never two
-    policies. Raises: Untrusted(bundle-…).
+    policies; with `now` (Unix seconds) the key must also be valid then, as for a bundle that just arrived: one kept
+    from before a rotation is opened without. Raises: Untrusted(bundle-…).
     """
     # 1. the archive: sizes, paths, kinds of entries, duplicates
     files = unpack(data)
     # 2. the signature over every file
-    verify_files(files, trust)
+    verify_files(files, trust, now)
     # 3. the manifest, what it governs, and that time does not run backwards
     revision, previous = _read_manifest(files)
     _check_roots(files)

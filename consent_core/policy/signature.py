@@ -40,8 +40,8 @@ def sign_compact(typ: str, payload: Mapping[str, Any], signer: Signer) -> str:
     return f"{message}.{encode_base64url(signer.sign(message.encode('ascii')))}"
 
 
-def open_compact(text: str, typ: str, trust: Trust) -> dict[str, Any]:
-    """The payload of a JWS of this type by a bundle key.
+def open_compact(text: str, typ: str, trust: Trust, now: int | None = None) -> dict[str, Any]:
+    """The payload of a JWS of this type by a bundle key; with `now` (Unix seconds) one valid at that time.
 
     Raises: Untrusted("bundle-signature" | "bundle-algorithm" | "bundle-key").
     """
@@ -51,9 +51,9 @@ def open_compact(text: str, typ: str, trust: Trust) -> dict[str, Any]:
     kid = _check_header(_object(parts[0]), typ)
     _check_key(kid, trust)
     try:
-        trust.verify(ROLE, kid, f"{parts[0]}.{parts[1]}".encode("ascii"), _bytes(parts[2]))
+        trust.verify(ROLE, kid, f"{parts[0]}.{parts[1]}".encode("ascii"), _bytes(parts[2]), now)
     except Untrusted as error:
-        raise Untrusted("bundle-signature", "not signed by the bundle key it names") from error
+        raise Untrusted("bundle-signature", f"not signed by a bundle key: {error.message}") from error
     return _object(parts[1])
 
 
@@ -71,12 +71,12 @@ def sign_files(files: Mapping[str, bytes], signer: Signer, at: int) -> bytes:
     return canonical_json({"signatures": [sign_compact("JWT", {"files": listed, "iat": at}, signer)]})
 
 
-def verify_files(files: Mapping[str, bytes], trust: Trust) -> None:
+def verify_files(files: Mapping[str, bytes], trust: Trust, now: int | None = None) -> None:
     """Return if a bundle key signed exactly these files.
 
     Raises: Untrusted("bundle-unsigned" | "bundle-signature" | "bundle-algorithm" | "bundle-key" | "bundle-digest").
     """
-    signed = _signed_digests(open_compact(_signature(files), "JWT", trust))
+    signed = _signed_digests(open_compact(_signature(files), "JWT", trust, now))
     present = file_digests(files)
     for path in sorted(signed.keys() | present.keys()):
         if path not in present:

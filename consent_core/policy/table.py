@@ -212,7 +212,7 @@ def _read(value: Any) -> PolicyTable:
     laws = {code: _law(code, law) for code, law in value["laws"].items()}
     rules = [_rule(rule) for rule in value["rules"]]
     wanted = {_place_name(place): place for place in places(laws)}
-    if UNKNOWN not in laws or value["rows"].keys() != wanted.keys():
+    if value["rows"].keys() != wanted.keys():
         raise ValueError("a place is missing")
     chosen, noticed = {}, {}
     for name, place in wanted.items():

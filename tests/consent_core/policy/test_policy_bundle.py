@@ -11,13 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consent_core.clock import ManualClock
 from consent_core.errors import Untrusted
 from consent_core.formats.canonical import canonical_json
 from consent_core.formats.token import encode_base64url
 from consent_core.policy.approval import APPROVAL, Approval, sign_approval
 from consent_core.policy.archive import pack, unpack
 from consent_core.policy.bundle import open_bundle, policy_hash, subject_digest
-from consent_core.policy.signature import SIGNATURES, sign_compact, sign_files
+from consent_core.policy.signature import SIGNATURES, file_digests, sign_compact, sign_files
 from consent_core.trust.keys import KeyStore
 
 NOW = 1_800_000_000
@@ -171,10 +172,43 @@ def test_a_damaged_signature_is_refused(files, trust, text):
 
 
 def test_an_unknown_header_field_is_refused(files, trust, signer):
-    """`crit` and friends change what a signature means."""
+    """`crit` and friends change what a signature means, even one that verifies."""
     header = encode_base64url(canonical_json({"alg": "ES256", "kid": signer.kid, "crit": ["x"]}))
+    message = f"{header}.{json.loads(files[SIGNATURES])['signatures'][0].split('.')[1]}"
+    signature = encode_base64url(signer.sign(message.encode()))
 
-    assert refused(with_signature(files, f"{header}.e30.AAAA"), trust) == "bundle-signature"
+    assert refused(with_signature(files, f"{message}.{signature}"), trust) == "bundle-signature"
+
+
+def listing(files, signer, change):
+    """The bundle under a listing of its files that was changed before it was signed."""
+    entries = [{"algorithm": "SHA-256", "hash": digest, "name": path} for path, digest in file_digests(files).items()]
+    return with_signature(files, sign_compact("JWT", {"files": change(entries)}, signer))
+
+
+def test_a_listing_out_of_form_is_refused(files, trust, signer):
+    """A file listed twice, under another hash function, without a name, or no list at all."""
+    assert open_bundle(listing(files, signer, lambda entries: entries), trust, min_revision=0).revision == 7
+    assert refused(listing(files, signer, lambda entries: entries + entries[:1]), trust) == "bundle-signature"
+    for field, value in (("algorithm", "SHA-512"), ("name", 7), ("hash", None)):
+        odd = listing(files, signer, lambda entries, change={field: value}: [{**entries[0], **change}, *entries[1:]])
+
+        assert refused(odd, trust) == "bundle-signature"
+    assert refused(listing(files, signer, lambda _: {}), trust) == "bundle-digest"
+
+
+def test_a_new_bundle_by_a_key_out_of_force_is_refused(tmp_path, build):
+    """After a rotation the old key opens what was kept, and signs nothing new."""
+    clock = ManualClock(NOW)
+    store = KeyStore.open(tmp_path, create=True, clock=clock)
+    data = build(key=store.current("bundle"))
+    store.rotate("bundle", overlap_s=60)
+
+    assert open_bundle(data, store.trust_file(), min_revision=0, now=NOW + 59).revision == 7
+    assert open_bundle(data, store.trust_file(), min_revision=0).revision == 7
+    with pytest.raises(Untrusted) as refusal:
+        open_bundle(data, store.trust_file(), min_revision=0, now=NOW + 61)
+    assert refusal.value.code == "bundle-signature"
 
 
 def test_an_approval_is_no_bundle_signature(files, trust, signer):
@@ -324,11 +358,14 @@ def test_a_table_that_is_damaged_or_incomplete_is_refused(files, trust, signer, 
 def test_a_table_where_the_signal_widens_is_refused(files, trust, signer):
     """Global Privacy Control takes away; it never gives."""
 
-    def swap(content):
+    def widen_by_signal(content):
         rows = content["table"]["rows"]
-        rows["US-CA/-/adult"], rows["US-CA/gpc/adult"] = rows["US-CA/gpc/adult"], rows["US-CA/-/adult"]
+        rows["SG/-/13-15"] = rows["SG/-/under-13"]
 
-    assert refused(resigned(files, signer, **change_data(files, swap)), trust) == "bundle-table"
+    data = resigned(files, signer, **change_data(files, widen_by_signal))
+    with pytest.raises(Untrusted, match="the signal widens") as refusal:
+        open_bundle(data, trust, min_revision=0)
+    assert refusal.value.code == "bundle-table"
 
 
 def test_a_table_where_the_unknown_place_exceeds_a_known_one_is_refused(files, trust, signer):
