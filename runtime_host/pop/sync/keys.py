@@ -51,13 +51,12 @@ class KeyFollower:
         lingering = (key for key, until in self._lingering.items() if now < until)
         return tuple(key for key in (*self._listed, *lingering) if not self._revoked(key.kid))
 
-    def wanted(self, kid: str | None = None) -> bool:
+    def wanted(self, kid: str) -> bool:
         """Note that an unknown key id was seen; whether it is worth a fetch now."""
         now = self._clock.elapsed()
-        if now - self._wanted_at < self._wanted_s or (kid is not None and now < self._unknown.get(kid, now)):
+        if now - self._wanted_at < self._wanted_s or now < self._unknown.get(kid, now):
             return False
-        if kid is not None:
-            self._remember_unknown(kid, now + UNKNOWN_S)
+        self._remember_unknown(kid, now + UNKNOWN_S)
         self._wanted_at = now
         return True
 

@@ -139,10 +139,8 @@ class Sync:
     # What requests cause.
 
     def request_sync(self) -> None:
-        """A token names something unknown: fetch soon, one at a time, not more often than `wanted_s`."""
+        """A token names an unknown policy: fetch soon, one at a time, not more often than `wanted_s`."""
         now = self._clock.elapsed()
-        if self._keys.wanted():
-            self._keys_errand.wake()
         if now - self._policy_wanted_at >= self.config.wanted_s:
             self._policy_wanted_at = now
             self._policy_errand.wake()
