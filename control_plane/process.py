@@ -22,6 +22,7 @@ from typing import Any
 import uvicorn
 import uvloop
 
+from consent_core.audit.writer import AuditWriter
 from consent_core.errors import ConsentEdgeError
 from consent_core.trust.mesh import GuardSettings, MeshGuard, PeerCertificateProtocol
 from consent_core.trust.spiffe import SpiffeId
@@ -29,6 +30,7 @@ from consent_core.trust.svid import DevelopmentCa
 from consent_core.trust.svid_source import SvidSource, open_source, rotate_forever
 from consent_core.trust.tls import server_context
 from control_plane.app import ControlPlane, create_app
+from control_plane.audit import Shredding, open_audit, recorded
 from control_plane.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -64,11 +66,12 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     with _listening(settings, settings.public_port) as public, _listening(settings, settings.mesh_port) as mesh:
         plane = await asyncio.to_thread(create_app, settings)
         source = await asyncio.to_thread(_identity, plane) if settings.mutual_tls else None
-        servers = [_Server(_public_config(plane)), _Server(_mesh_config(plane, source))]
+        audit = await asyncio.to_thread(open_audit, settings)
+        servers = [_Server(_public_config(plane, audit)), _Server(_mesh_config(plane, source, audit))]
         listeners = [
             asyncio.create_task(server.serve([sock])) for server, sock in zip(servers, (public, mesh), strict=True)
         ]
-        others = [asyncio.create_task(_maintain(plane))]
+        others = [asyncio.create_task(_maintain(plane, Shredding(plane.log, audit)))]
         if source is not None:
             others.append(asyncio.create_task(rotate_forever(source, settings.clock)))
         try:
@@ -82,6 +85,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
                 task.cancel()
             await asyncio.gather(*listeners, *others, return_exceptions=True)
             plane.close()
+            await asyncio.to_thread(audit.close)
 
 
 async def _until_signalled(settings: Settings) -> None:
@@ -109,11 +113,12 @@ async def _started(servers: list[_Server], listeners: list[asyncio.Task[None]]) 
         await asyncio.sleep(0.002)
 
 
-async def _maintain(plane: ControlPlane) -> None:
+async def _maintain(plane: ControlPlane, shred: Shredding) -> None:
     """Delete what ran out, for ever. A store that does not answer is asked again next time."""
     while True:
         try:
             await asyncio.to_thread(plane.sweep)
+            await asyncio.to_thread(shred)
         except ConsentEdgeError as error:
             logger.warning("maintenance: %s", error)
         await asyncio.sleep(plane.settings.maintain_every_s)
@@ -128,14 +133,14 @@ def _identity(plane: ControlPlane) -> SvidSource:
     return open_source(settings.data, name, endpoint_socket=settings.spiffe_endpoint_socket, clock=settings.clock)
 
 
-def _public_config(plane: ControlPlane) -> uvicorn.Config:
-    return uvicorn.Config(plane.public_app, **_common(plane.settings))
+def _public_config(plane: ControlPlane, audit: AuditWriter) -> uvicorn.Config:
+    return uvicorn.Config(recorded(plane.public_app, audit, "public"), **_common(plane.settings))
 
 
-def _mesh_config(plane: ControlPlane, source: SvidSource | None) -> uvicorn.Config:
+def _mesh_config(plane: ControlPlane, source: SvidSource | None, audit: AuditWriter) -> uvicorn.Config:
     """Mutual TLS, and the guard in front of every route."""
     if source is None:
-        return uvicorn.Config(plane.mesh_app, **_common(plane.settings))
+        return uvicorn.Config(recorded(plane.mesh_app, audit, "mesh"), **_common(plane.settings))
     identity = source
 
     def refused(code: str) -> None:
@@ -151,7 +156,7 @@ def _mesh_config(plane: ControlPlane, source: SvidSource | None) -> uvicorn.Conf
         revoked=plane.log.revoked_keys,
         refused=refused,
     )
-    app = MeshGuard(plane.mesh_app, guard)
+    app = recorded(MeshGuard(plane.mesh_app, guard), audit, "mesh")
     return uvicorn.Config(app, http=PeerCertificateProtocol, ssl_context_factory=context, **_common(plane.settings))
 
 

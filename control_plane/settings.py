@@ -32,6 +32,9 @@ class Settings:
     name: str = "main"  # of this control plane in its SPIFFE id
     spiffe_endpoint_socket: str | None = None  # SPIRE's Workload API; None: the development CA under `data`
     mutual_tls: bool = True  # off only where the caller is this very process, as in tests and benchmarks
+    key_provider: str = "keyring"  # who wraps the audit trail's data keys: consent_core.trust.providers.selection
+    key_provider_token: str | None = None  # for OpenBao
+    audit_keep_days: int = 400  # a year, and time to answer for its end
     grace_s: int = 3  # open requests may end after a stop is asked for
     clock: Clock = field(default_factory=SystemClock)
 

@@ -20,7 +20,7 @@ _HTTP_CODES = {404: "route-unknown", 405: "method-not-allowed"}
 def error_response(error: ConsentEdgeError) -> Response:
     """The JSON answer for one of our errors."""
     body = canonical_json({"error": {"code": error.code, "message": error.message}})
-    return Response(body, error.status, media_type="application/json")
+    return Response(body, error.status, {"consent-edge-code": error.code}, media_type="application/json")
 
 
 def install(app: FastAPI, count: Count) -> None:

@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Request
 from starlette.responses import Response
 
+from consent_core.audit.recording import current_note
+from consent_core.errors import Untrusted
 from consent_core.formats.canonical import canonical_json
 from consent_core.formats.consent import REGION
 from consent_core.formats.status import PopStatus, read_status
@@ -34,7 +36,10 @@ def policy_routes(policies: Policies, pops: Pops, max_body_bytes: int, max_bundl
     @router.post("/v1/policy/bundle")
     def publish(body: BundleBody) -> Response:
         """Put a signed bundle in force. Publishing the one in force again changes nothing."""
-        stored = policies.publish(body)
+        try:
+            stored = policies.publish(body)
+        except Untrusted as error:  # here it is the caller who must act
+            raise Untrusted(error.code, error.message, status=422) from error
         return json_answer(canonical_json({"hash": stored.hash, "revision": stored.revision, "at": stored.at}))
 
     @router.get("/v1/pops")
@@ -51,7 +56,9 @@ def policy_routes(policies: Policies, pops: Pops, max_body_bytes: int, max_bundl
     def report(request: Request, pop: Pop, body: Body) -> Response:
         """A POP reports itself."""
         require_pop(request, pop)
-        pops.report(pop, read_status(body))
+        reported = read_status(body)
+        current_note().fields.update(pop=pop, audit_head=reported.audit_head)
+        pops.report(pop, reported)
         return Response(None, 204)
 
     return router

@@ -137,6 +137,14 @@ class RevocationLog:
             raise Rejected("entry-unknown", "no such entry, or it is pruned", status=404)
         return _entry(row)
 
+    def purged(self, after: int) -> list[tuple[int, str]]:
+        """Sequence and subject of every purge after `after`, in order."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(log.c.seq, log.c.subject).where(log.c.kind == "purge", log.c.seq > after).order_by(log.c.seq)
+            )
+            return [(row.seq, row.subject) for row in rows]
+
     def revoked_keys(self) -> frozenset[str]:
         """Every revoked key id, SPIFFE id and certificate; at most `KEYS_AGE_S` behind another process's word."""
         known, now = self._revoked_keys, self._clock.elapsed()

@@ -1,0 +1,51 @@
+"""The control plane's own audit trail: a record per request of either listener, refusals included.
+
+Reports of POPs carry the heads of their trails; recorded here, they show later what a POP's trail must contain.
+"""
+
+from dataclasses import dataclass
+
+from consent_core.audit.recording import App, Note, Recorded, Scope
+from consent_core.audit.writer import AuditLimits, AuditWriter
+from consent_core.formats.revocation import subject_of
+from consent_core.trust.providers.selection import open_provider
+from control_plane.revocations.log import RevocationLog
+from control_plane.settings import Settings
+
+WRITER = "control-plane"
+
+
+def open_audit(settings: Settings) -> AuditWriter:
+    """The trail. Raises: Unavailable: a control plane that cannot record does not start."""
+    provider = open_provider(settings.key_provider, settings.data, settings.key_provider_token)
+    directory = settings.data / "audit" / "edge" / WRITER
+    limits = AuditLimits(keep_days=settings.audit_keep_days)
+    return AuditWriter.open(directory, WRITER, provider, settings.clock, limits)
+
+
+def recorded(app: App, audit: AuditWriter, listener: str) -> App:
+    """`app` with a record per request."""
+    return Recorded(app, audit, listener, _complete)
+
+
+@dataclass
+class Shredding:
+    """Makes visitors whom the log purged unreadable in the trail. `_seq`: the last purge that was looked at."""
+
+    log: RevocationLog
+    audit: AuditWriter
+    _seq: int = 0
+
+    def __call__(self) -> None:
+        """Shred whoever was purged since the last time; at the first time, all of them again."""
+        for seq, subject in self.log.purged(self._seq):
+            self.audit.shred(subject)
+            self._seq = seq
+
+
+def _complete(note: Note, scope: Scope) -> None:
+    """The route's pattern; a path may hold a visitor's id, which goes under that visitor's key."""
+    note.route = getattr(scope.get("route"), "path", None)
+    sub = scope.get("path_params", {}).get("sub", "-")
+    if sub != "-" and note.person is None:
+        note.about(subject_of(sub), {"sub": sub})
