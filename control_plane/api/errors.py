@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from consent_core.errors import ConsentEdgeError, Rejected
+from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
 from consent_core.formats.canonical import canonical_json
 
 Count = Callable[[str, str], None]  # family ("rejected", "untrusted", "unavailable"), code
@@ -43,7 +43,7 @@ def install(app: FastAPI, count: Count) -> None:
 
     def unforeseen(_: Request, error: Exception) -> Response:
         _LOG.error("unforeseen failure", exc_info=error)
-        return ours(_, ConsentEdgeError("internal", "an unforeseen failure; the control plane's log has it"))
+        return ours(_, Unavailable("internal", "an unforeseen failure; the control plane's log has it", status=500))
 
     app.add_exception_handler(ConsentEdgeError, ours)
     app.add_exception_handler(RequestValidationError, invalid)

@@ -130,7 +130,7 @@ class Policies:
     def publish(self, body: bytes) -> Stored:
         """Put a signed bundle in force; the one that already is may be published again without effect.
 
-        Raises: Untrusted (bundle-…, for a bundle that does not verify), Rejected("bundle-revision", 409).
+        Raises: Untrusted (bundle-…, for a bundle that does not verify), Rejected("policy-revision", 409).
         """
         bundle = open_bundle(body, self._trust(), min_revision=0)
         stored = Stored(bundle.hash, bundle.revision, body, sha256_digest(body), self._clock.now())
@@ -147,12 +147,12 @@ class Policies:
         head = connection.scalars(select(log_head.c.policy_hash).with_for_update()).one()
         newest = connection.scalar(select(bundles.c.revision).where(bundles.c.hash == head))
         if head != bundle.hash and newest is not None and bundle.revision <= newest:
-            raise Rejected("bundle-revision", f"revision {newest} is in force; a later one is needed", status=409)
+            raise Rejected("policy-revision", f"revision {newest} is in force; a later one is needed", status=409)
         return bool(head == bundle.hash)
 
     def _store(self, connection: Connection, stored: Stored) -> None:
         if connection.scalar(select(bundles.c.hash).where(bundles.c.hash == stored.hash)) is not None:
-            raise Rejected("bundle-revision", "these very files were in force before; raise the revision", status=409)
+            raise Rejected("policy-revision", "these very files were in force before; raise the revision", status=409)
         values = {"hash": stored.hash, "revision": stored.revision, "body": stored.body}
         connection.execute(insert(bundles).values({**values, "etag": stored.etag, "at": stored.at}))
         connection.execute(update(log_head).values(policy_hash=stored.hash))

@@ -41,5 +41,5 @@ def publish_first(policies: Policies, database: Database, keys: KeyStore, source
     try:
         publish_sources(policies, database, keys, read_sources(*sources), FIRST_APPROVER, at)
     except Rejected as error:
-        if error.code != "bundle-revision":
+        if error.code != "policy-revision":
             raise

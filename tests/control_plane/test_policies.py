@@ -68,7 +68,7 @@ def test_a_policy_never_goes_back(plane, sources, refused):
     first = plane.policies.bundle()
     publish_next(plane, sources)
 
-    refused("bundle-revision", 409, plane.policies.publish, first.body)
+    refused("policy-revision", 409, plane.policies.publish, first.body)
     assert poll(plane).head == 2
 
 
