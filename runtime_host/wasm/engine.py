@@ -58,8 +58,34 @@ def compile_component(wasm: bytes) -> bytes:
         raise ValueError(f"not a component: {error}") from error
 
 
+class Meter:
+    """How many ticks have passed: time in which this process had a processor, and a quarter of the rest.
+
+    A guest cannot wait for anything, so while one runs on a machine with enough processors this is wall time. On an
+    overloaded one, a process that was not scheduled did not use up its guests' deadlines; the quarter bounds by how
+    much they grow. A pause of the whole machine counts as one look at the clock.
+    """
+
+    STARVED = 0.25
+
+    def __init__(self, tick_s: float, wall: float, cpu: float) -> None:
+        self.tick_s = tick_s
+        self.wall = wall
+        self._cpu = cpu
+        self._credit = 0.0
+
+    def ticks(self, wall: float, cpu: float) -> int:
+        """Whole ticks since the last look, at these readings of the wall and the process's own clock (seconds)."""
+        used = min(wall - self.wall, cpu - self._cpu)
+        self._credit += max(used, min(wall - self.wall, self.tick_s) * self.STARVED)
+        self.wall, self._cpu = wall, cpu
+        ticks = int(self._credit / self.tick_s)
+        self._credit -= ticks * self.tick_s
+        return ticks
+
+
 class Ticker:
-    """Moves an engine's epoch on while calls are in flight, so that a deadline can stop a guest.
+    """Moves an engine's epoch on while calls are in flight, as `Meter` counts, so that a deadline can stop a guest.
 
     Call `started` before a guest runs and `finished` after it. The thread parks when nothing has run for `GRACE_S`.
     Every field is written under the interpreter lock alone; `_running` counts calls, `_parked` belongs to the thread.
@@ -104,18 +130,22 @@ class Ticker:
             self._thread.start()
 
     def _run(self) -> None:
-        quiet_since = time.monotonic()
         while True:
-            time.sleep(self.tick_s)
-            self._engine.increment_epoch()
-            now = time.monotonic()
-            if self._running:
-                quiet_since = now
-            elif now - quiet_since > self._grace_s:
-                self._park()
-                quiet_since = time.monotonic()
+            self._tick_until_quiet()
+            self._rest()
 
-    def _park(self) -> None:
+    def _tick_until_quiet(self) -> None:
+        """What passed while resting is not counted: the meter is new."""
+        meter = Meter(self.tick_s, time.monotonic(), time.process_time())
+        quiet_since = meter.wall
+        while self._running or meter.wall - quiet_since <= self._grace_s:
+            time.sleep(self.tick_s)
+            for _ in range(meter.ticks(time.monotonic(), time.process_time())):
+                self._engine.increment_epoch()
+            if self._running:
+                quiet_since = meter.wall
+
+    def _rest(self) -> None:
         with self._lock:
             if self._running:
                 return

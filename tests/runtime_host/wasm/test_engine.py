@@ -8,7 +8,7 @@ import pytest
 from wasmtime import Engine, WasmtimeError
 from wasmtime.component import Component
 
-from runtime_host.wasm.engine import Ticker, compile_component, engine_config, engine_fingerprint, shared_engine
+from runtime_host.wasm.engine import Meter, Ticker, compile_component, engine_config, engine_fingerprint, shared_engine
 from tests.runtime_host.wasm import guests
 
 # In the header of native code: a flag's name, its kind (2: Boolean), its value.
@@ -55,6 +55,25 @@ def test_a_deadline_never_comes_early() -> None:
     assert [ticker.ticks(seconds) for seconds in (0.001, 0.01, 0.25)] == [2, 3, 27]
 
 
+@pytest.mark.parametrize(
+    ("wall", "cpu", "ticks"),
+    [
+        pytest.param(0.01, 0.01, 100, id="a guest loops: every tick counts"),
+        pytest.param(0.01, 0.03, 100, id="other threads work too: still wall time"),
+        pytest.param(0.01, 0.0, 25, id="the process gets no processor: one in four"),
+        pytest.param(0.02, 0.01, 100, id="half a processor: what it got"),
+        pytest.param(2.0, 0.001, 25, id="the machine is suspended again and again: one look each"),
+    ],
+)
+def test_a_deadline_counts_the_time_a_guest_could_run(wall: float, cpu: float, ticks: int) -> None:
+    """An overloaded machine stretches deadlines, by no more than four; it does not spend them."""
+    meter = Meter(0.01, 0.0, 0.0)
+
+    counted = sum(meter.ticks(step * wall, step * cpu) for step in range(1, 101))
+
+    assert counted in range(ticks - 1, ticks + 1)
+
+
 class CountingEngine:
     """Counts epochs in place of an engine."""
 
@@ -83,6 +102,25 @@ def test_the_ticker_rests_when_nothing_runs_and_wakes_for_the_next_call() -> Non
     assert engine.moved.wait(5)
     assert engine.epochs > rested
     assert not ticker.resting
+    ticker.finished()
+
+
+def test_work_done_while_the_ticker_rests_is_not_charged_to_the_next_call() -> None:
+    """Otherwise the first request after a quiet time would find its deadline spent."""
+    engine = CountingEngine()
+    ticker = Ticker(engine, tick_s=0.001, grace_s=0.002)  # type: ignore[arg-type]
+    ticker.started()
+    ticker.finished()
+    _until(lambda: ticker.resting)
+    engine.moved.clear()
+    rested, busy_until = engine.epochs, time.process_time() + 0.2
+    while time.process_time() < busy_until:
+        pass
+
+    ticker.started()
+
+    assert engine.moved.wait(5)
+    assert engine.epochs - rested < 100
     ticker.finished()
 
 
