@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from consent_core.audit.reader import Opener
+from consent_core.audit.reader import Opener, read_records
 from consent_core.audit.recovery import log_files
 from consent_core.audit.trail import BrokenTrail, Placed, Walk
 from consent_core.errors import Rejected
@@ -59,6 +59,16 @@ def verify_all(root: Path, provider: KeyProvider | None, heads: dict[str, list[s
     """Check every trail below `audit/edge/`; `heads` by directory name."""
     directories = sorted({path.parent for path in root.glob("*/*.log")})
     return [verify(directory, provider, heads.get(directory.name, ())) for directory in directories]
+
+
+def reported_heads(control_plane: Path, provider: KeyProvider) -> dict[str, list[str]]:
+    """What POPs reported of their trails, by POP, as the control plane's own trail recorded it."""
+    heads: dict[str, list[str]] = {}
+    for record in read_records(control_plane, provider):
+        head, pop = record.fields.get("audit_head"), record.fields.get("pop")
+        if isinstance(head, str) and isinstance(pop, str):
+            heads.setdefault(pop, []).append(head)
+    return heads
 
 
 class _Check:
