@@ -196,3 +196,13 @@ def test_many_requests_with_one_new_token_all_get_their_own_answer(slow, run):
     assert len({reply.fixed for reply in replies[0::2]}) == 1
     assert len({reply.fixed for reply in replies[1::2]}) == 1
     assert replies[0].fixed != replies[1].fixed
+
+
+def test_an_event_of_a_pop_that_is_not_in_sync_is_not_kept(slow, run):
+    """The token is known and good; whether its visitor still agrees is not."""
+    token = slow.token("behavioral")
+    event = {"kind": "click", "item": "tent"}
+    kept = run(slow.send("POST", "/v1/events", event, token)).json()
+    fall_out_of_sync(slow)
+
+    assert (kept, run(slow.send("POST", "/v1/events", event, token)).json()) == ({"kept": 1}, {"kept": 0})

@@ -1,0 +1,123 @@
+"""A function sees its category's own signal and what is below it, nothing else."""
+
+import hashlib
+import hmac
+from collections import Counter
+
+import pytest
+from edge import visitor
+
+from consent_core.errors import Rejected
+from consent_core.formats.catalogue import Experiment
+from consent_core.formats.token import CATEGORIES
+from runtime_host.pop.serving.decisions import Decider, Offer
+from runtime_host.pop.serving.signals import arm_of, choose_signals, entropy_of, page_context
+from runtime_host.wasm.contract import Adjustment, Candidate, Decision, ExperimentArm, Interaction, PageContext
+
+PAGE = PageContext("/", "camping", (), "en")
+HISTORY = (Interaction("click", "tent", (), 0),)
+ARM = ExperimentArm("tile", "a")
+
+
+@pytest.mark.parametrize(
+    ("category", "effective", "seen"),
+    [
+        ("contextual", CATEGORIES, (PAGE, None, None)),
+        ("behavioral", CATEGORIES, (PAGE, HISTORY, None)),
+        ("behavioral", ("behavioral",), (None, HISTORY, None)),
+        ("experimental", CATEGORIES, (PAGE, None, ARM)),
+        ("experimental", ("experimental",), (None, None, ARM)),
+        ("experimental", ("behavioral", "experimental"), (None, None, ARM)),
+    ],
+)
+def test_signals_by_category(category, effective, seen):
+    """Whatever is at hand, only this much is passed on."""
+    signals = choose_signals(category, effective, PAGE, HISTORY, ARM)
+
+    assert (signals.page, signals.history, signals.experiment) == seen
+
+
+def test_the_arm_is_the_same_everywhere_and_shared_out_by_weight():
+    """A function of the visitor alone; three to one comes out as three to one."""
+    experiment = Experiment("tile", (("a", 3), ("b", 1)))
+    arms = [arm_of(experiment, visitor(number)).arm for number in range(4_000)]
+
+    assert arms == [arm_of(experiment, visitor(number)).arm for number in range(4_000)]
+    assert 0.72 < Counter(arms)["a"] / 4_000 < 0.78
+    assert arms != [arm_of(Experiment("hero", experiment.arms), visitor(number)).arm for number in range(4_000)]
+
+
+def test_entropy_is_the_documented_function():
+    """First byte of HMAC-SHA256(POP key, sub ‖ slot ‖ day), mod 16."""
+    message = b"A" * 22 + b"home-hero" + b"2027-01-15"
+    expected = hmac.new(b"k" * 32, message, hashlib.sha256).digest()[0] % 16
+
+    assert entropy_of(b"k" * 32, "A" * 22, "home-hero", 1_800_000_000) == expected
+
+
+def test_entropy_is_even():
+    """Each of the sixteen values comes up about as often."""
+    counts = Counter(entropy_of(b"k" * 32, visitor(n), "home-hero", 1_800_000_000) for n in range(16_000))
+
+    assert set(counts) == set(range(16))
+    assert all(850 < count < 1_150 for count in counts.values())
+
+
+@pytest.mark.parametrize("query", [b"path=x", b"path=/%0a", b"section=A", b"tags=a,B", b"language=english!"])
+def test_a_page_context_no_site_would_send_is_refused(query):
+    """Before a guest sees it."""
+    with pytest.raises(Rejected) as refusal:
+        page_context(query)
+
+    assert refusal.value.code == "bad-context"
+
+
+def test_tags_are_a_set():
+    """Order and repetition make no second memory entry."""
+    assert page_context(b"tags=b,a,b") == page_context(b"tags=a,b")
+
+
+class Counting:
+    """A personaliser that counts. `digest` may be changed, as by a new release."""
+
+    def __init__(self):
+        self.digest, self.calls = "sha256:1", 0
+
+    async def adecide(self, slot, signals, candidates, entropy):
+        self.calls += 1
+        return Decision(candidates[0].asset, "c", Adjustment(), 16, False)
+
+
+@pytest.mark.parametrize("change", ["digest", "slot", "signals", "candidates", "entropy"])
+def test_a_decision_is_remembered_for_exactly_its_inputs(run, change):
+    """One different input is another decision."""
+    function = Counting()
+    decider = Decider(dict.fromkeys(CATEGORIES, function), 100)
+    offer = Offer("home-hero", (Candidate("tents", (), ("c",)),))
+    signals = choose_signals("contextual", CATEGORIES, PAGE, None, None)
+    made = run(decider.decide("contextual", offer, signals, 3))
+    assert decider.recall("contextual", offer, signals, 3) is made
+    entropy = 3
+    if change == "digest":
+        function.digest = "sha256:2"
+    elif change == "slot":
+        offer = Offer("other", offer.candidates)
+    elif change == "signals":
+        signals = choose_signals("contextual", CATEGORIES, PageContext("/", "water", (), "en"), None, None)
+    elif change == "candidates":
+        offer = Offer("home-hero", (Candidate("tents", ("camping",), ("c",)),))
+    else:
+        entropy = 4
+
+    assert decider.recall("contextual", offer, signals, entropy) is None
+
+
+def test_the_memory_is_bounded(run):
+    """However many different pages are asked for."""
+    decider = Decider(dict.fromkeys(CATEGORIES, Counting()), 10)
+    offer = Offer("home-hero", (Candidate("tents", (), ("c",)),))
+    for number in range(200):
+        page = PageContext(f"/{number}", "", (), "")
+        run(decider.decide("contextual", offer, choose_signals("contextual", CATEGORIES, page, None, None), 3))
+
+    assert len(decider) <= 10
