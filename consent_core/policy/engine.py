@@ -47,12 +47,9 @@ class Engine:
         if not self._plan.ok():
             raise EngineFailure("the modules do not compile")
 
-    def ask(self, entrypoint: str, value: Any) -> Any:
-        """The entry point's value for this input; None if it is undefined.
-
-        Raises: ValueError if `value` has no JSON form.
-        """
-        self._interpreter.set_input_term(_json_text(value))
+    def ask(self, entrypoint: str, text: str) -> Any:
+        """The entry point's value for this input, which is JSON text; None if it is undefined."""
+        self._interpreter.set_input_term(text)
         output = self._interpreter.query_bundle_entrypoint(self._plan, entrypoint)
         if not output.ok():
             raise EngineFailure(f"{entrypoint} failed")
@@ -67,8 +64,9 @@ class Engine:
             return json.loads(Path(folder, "plan", "plan.json").read_text("utf-8"))
 
 
-def _json_text(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+def json_text(value: Any) -> str:
+    """The one spelling of an input. Raises: ValueError or TypeError if it has no JSON form."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True)
     text.encode("utf-8")  # a lone surrogate has no JSON form
     return text
 
@@ -92,7 +90,7 @@ def examine(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield from _refusals(engine, allowed)
     for entrypoint, value in request["queries"]:
         yield {"doing": f"evaluating {entrypoint}"}
-        yield {"answer": engine.ask(entrypoint, value)}
+        yield {"answer": engine.ask(entrypoint, json_text(value))}
     for name, source in sorted(request["tests"].items()):
         yield {"doing": f"compiling {name}"}
         yield from _run_tests(name, {**modules, name: source}, data, allowed)
@@ -124,7 +122,7 @@ def _run_tests(
 
 def _passes(engine: Engine, test: str) -> bool:
     try:
-        return engine.ask(test, {}) is True
+        return engine.ask(test, "{}") is True
     except Exception:  # whatever the engine could not do, the test did not pass
         return False
 

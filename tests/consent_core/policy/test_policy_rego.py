@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent_core.errors import Rejected, Untrusted
-from consent_core.policy.rego import ENTRYPOINTS, MAX_INPUT_BYTES, Rego
+from consent_core.policy.rego import ENTRYPOINTS, MAX_INPUT_CHARACTERS, MAX_VERDICTS, Rego
 
 MODULE = b"""package consent_edge.probe
 
@@ -71,7 +71,7 @@ def test_deep_and_large_inputs_are_rejected(probe):
     deep = []
     for _ in range(100_000):
         deep = [deep]
-    for value in ({"text": deep}, {"text": "x" * MAX_INPUT_BYTES}):
+    for value in ({"text": deep}, {"text": "x" * MAX_INPUT_CHARACTERS}):
         with pytest.raises(Rejected) as refusal:
             probe.evaluate("consent_edge.probe.echo", value)
 
@@ -113,3 +113,13 @@ def test_every_entry_point_of_the_shipped_policy_answers(published):
     rego = published.bundle.rego()
 
     assert {rule for rule in ENTRYPOINTS if rego.evaluate(rule, {}) is None} == set()
+
+
+def test_a_remembered_verdict_is_for_that_input_alone(probe):
+    """Asked again, asked otherwise, asked often: the same answers, and a bounded memory."""
+    for number in range(MAX_VERDICTS + 10):
+        assert probe.evaluate("consent_edge.probe.is_edge", {"text": "edge", "n": number}) is True
+    for text, verdict in (("edge", True), ("edge ", None), ("edge", True)):
+        assert probe.evaluate("consent_edge.probe.is_edge", {"text": text}) is verdict
+    assert probe.evaluate("consent_edge.probe.same", {"text": 1, "other": True}) is None
+    assert probe.evaluate("consent_edge.probe.same", {"text": 1, "other": 1}) is True
