@@ -2,6 +2,7 @@
 
 import sys
 
+import stamina.instrumentation
 import typer
 
 from consent_core.errors import ConsentEdgeError
@@ -21,6 +22,7 @@ for room in (serve, build, measure, doctor):
 
 def main() -> None:
     """Run a command. Exit code 0: ok; 1: refused, failed or over budget; 2: usage."""
+    stamina.instrumentation.set_on_retry_hooks([])  # a retry that succeeds is nobody's news
     try:
         app()
     except ConsentEdgeError as error:

@@ -51,7 +51,7 @@ def take_sample(browser: Browser, arm: Arm, profile: Profile, tamper: str = "") 
     tamper: JavaScript installed before the page's own, for the self-test.
     """
     sample = Sample(arm.name)
-    context = browser.new_context(viewport=VIEWPORT, device_scale_factor=DEVICE_SCALE, is_mobile=False)
+    context = browser.new_context(viewport=VIEWPORT, device_scale_factor=DEVICE_SCALE, bypass_csp=True)
     try:
         arm.prepare(context)
         _measure(context, arm, profile, sample, tamper)

@@ -1,7 +1,8 @@
 import { ConsentError } from "./errors.js";
 import { request } from "./http.js";
-import { applyDecision, findSlots, slotUrl, swapSlot } from "./slots.js";
+import { applyDecision, findSlots, markDefault, slotUrl, swapSlot } from "./slots.js";
 import { listen } from "./stream.js";
+import { tabs } from "./tabs.js";
 
 export const CATEGORIES = Object.freeze(["contextual", "behavioral", "experimental"]);
 
@@ -27,6 +28,8 @@ export class Consent extends EventTarget {
   #fetch;
   #timer = null;
   #stop = [];
+  #stream = null;
+  #tabs = null;
 
   constructor({ root = globalThis.document, fetcher = (...args) => fetch(...args) } = {}) {
     super();
@@ -84,8 +87,11 @@ export class Consent extends EventTarget {
     };
     view.addEventListener?.("pageshow", onShow);
     this.#stop.push(() => view.removeEventListener?.("pageshow", onShow));
-    this.#stop.push(listen("/v1/consent/stream", () => this.#resync(), view));
-    if (cameBack(view)) this.#resync();
+    this.#stream = listen("/v1/consent/stream", () => this.#resync(), view);
+    this.#tabs = tabs(() => this.#changedElsewhere(), view);
+    this.#stop.push(() => this.#stream.stop(), () => this.#tabs.stop());
+    if (cameBack(view)) this.#resync(); // the pictures may be an older visit's, out of the browser's cache
+    else if (!this.categories.length) findSlots(this.#root).forEach(markDefault);
   }
 
   /** Stop listening. */
@@ -97,6 +103,8 @@ export class Consent extends EventTarget {
   async #change(method, body) {
     const data = await this.#withRotation(method, body);
     const state = this.#adopt(data);
+    this.#tabs?.tell();
+    this.#stream?.reopen();
     await this.#showDecisions(data?.slots);
     return state;
   }
@@ -132,6 +140,11 @@ export class Consent extends EventTarget {
 
   #refreshQuietly() {
     return this.refresh().then(() => this.swapAll()).catch((error) => this.#fail(error));
+  }
+
+  #changedElsewhere() {
+    this.#stream.reopen();
+    return this.#resync();
   }
 
   async #resync() {

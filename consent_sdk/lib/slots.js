@@ -47,8 +47,7 @@ function isCurrent(image, turn) {
 
 async function showDecision(image, decision, turn) {
   const { url, srcset } = decision.rendition;
-  const shown = image.getAttribute("src") === url;
-  if (!shown) {
+  if (!isShown(image, decision)) {
     await load(image, url, srcset);
     if (!isCurrent(image, turn)) return;
     if (srcset) image.srcset = srcset;
@@ -60,6 +59,17 @@ async function showDecision(image, decision, turn) {
   image.alt = decision.copy; // the copy is drawn into the picture: this is the same text for who cannot see it
   for (const target of copyTargets(image)) target.textContent = decision.copy;
   image.dispatchEvent(new CustomEvent("consent-swap", { bubbles: true, detail: decision }));
+}
+
+/** The default of a slot is one picture for everybody: showing it again by another address would only cost bytes. */
+function isShown(image, decision) {
+  const stillDefault = decision.category === "default" && image.dataset.consentCategory === "default";
+  return stillDefault || image.getAttribute("src") === decision.rendition.url;
+}
+
+/** Say that what the page loaded with is the default. */
+export function markDefault(image) {
+  image.dataset.consentCategory ??= "default";
 }
 
 /** Fetch and decode off screen, at the size the page would choose. */

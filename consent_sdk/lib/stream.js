@@ -3,11 +3,13 @@
  * missed: the stream reconnected, a hidden page is shown again. A hidden page hangs up, so that idle tabs hold no
  * connection and the back/forward cache may keep them.
  *
- * @returns {() => void} stop listening
+ * Whose changes a stream tells is settled when it opens: after a grant, `reopen`.
+ *
+ * @returns {{ stop: () => void, reopen: () => void }}
  */
 export function listen(url, onChange, view = globalThis) {
   const Source = view.EventSource;
-  if (!Source || !view.document) return () => {};
+  if (!Source || !view.document) return { stop() {}, reopen() {} };
   let source = null;
   const open = () => {
     if (source) return;
@@ -35,8 +37,15 @@ export function listen(url, onChange, view = globalThis) {
   ];
   for (const [target, type, handler] of subscriptions) target.addEventListener(type, handler);
   if (!view.document.hidden) open();
-  return () => {
-    close();
-    for (const [target, type, handler] of subscriptions) target.removeEventListener(type, handler);
+  return {
+    stop() {
+      close();
+      for (const [target, type, handler] of subscriptions) target.removeEventListener(type, handler);
+    },
+    reopen() {
+      if (!source) return;
+      close();
+      open();
+    },
   };
 }

@@ -70,11 +70,23 @@ test("a page entering the back/forward cache holds no connection and reopens onc
 
 test("after stop nothing is listened to", () => {
   const view = page();
-  const stop = listen("/v1/consent/stream", () => assert.fail("not after stop"), view);
+  const { stop } = listen("/v1/consent/stream", () => assert.fail("not after stop"), view);
   const [source] = FakeSource.open;
   stop();
   say(source, "open");
   say(view, "pageshow");
+
+  assert.equal(FakeSource.open.length, 0);
+});
+
+test("a reopened stream is a new one, and a closed one stays closed", () => {
+  const view = page();
+  const stream = listen("/v1/consent/stream", () => {}, view);
+  const [first] = FakeSource.open;
+  stream.reopen();
+  assert.notEqual(FakeSource.open[0], first);
+  say(view, "pagehide");
+  stream.reopen();
 
   assert.equal(FakeSource.open.length, 0);
 });

@@ -21,7 +21,7 @@ function buildPanel() {
   section.className = "consent";
   section.setAttribute("aria-label", "Your consent");
   section.innerHTML = `<h2>What may this shop use?</h2>${Object.entries(CATEGORIES)
-    .map(([name, text]) => `<label>${name}<input type="checkbox" role="switch" name="${name}"><small>${text}</small></label>`)
+    .map(([name, text]) => `<label><input type="checkbox" role="switch" name="${name}"><span>${name}</span><small>${text}</small></label>`)
     .join("")}<output></output>`;
   section.addEventListener("change", (event) => toggle(event.target));
   return section;

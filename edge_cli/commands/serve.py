@@ -44,14 +44,14 @@ def up(pops: Pops = 2, data: DataOption = DEFAULT_DATA, site: Site = SHOP / "sit
     from simulator.fleet import Fleet, fleet_of
     from simulator.stage import prepare
 
-    out.print(results_table(prepare(data, COMPONENTS, err).built))
+    err.print(results_table(prepare(data, COMPONENTS, err).built))
     specs = fleet_of(pops)
     with err.status("starting …") as status:
         fleet = Fleet(data, specs, site=site, public_port=7000, mesh_port=7443, database=database,
                       on_progress=lambda name: status.update(f"starting {name} …"))  # fmt: skip
         fleet.__enter__()
     try:
-        out.print(welcome(fleet, specs))
+        out.print(welcome(fleet, specs), soft_wrap=True)
         fleet.watch()
     finally:
         fleet.stop()

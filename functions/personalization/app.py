@@ -47,13 +47,15 @@ def _decide_by_arm(arm: str, candidates: list[Candidate]) -> Decision:
 
 
 def _model_and_tokens(signals: Signals) -> tuple[LinearModel, Tokens]:
-    """Who decides. An empty history says nothing, so the page may speak in its place."""
+    """Who decides. An empty history says nothing, so the page may speak in its place; without a page nobody knows."""
     if signals.history:
         happened = ((event.kind.name.lower(), event.tags, event.days_ago) for event in signals.history)
         return MODELS["behavioral"], history_tokens(happened)
     if signals.page is not None:
         page = signals.page
         return MODELS["contextual"], page_tokens(page.path, page.section, page.tags, page.language)
+    if signals.history is not None:
+        return MODELS["behavioral"], {}
     raise Err(DecisionError.NO_SIGNAL)
 
 
@@ -74,7 +76,12 @@ def _decide_by_model(
 
 
 def _shown(slot: str, tokens: Tokens, ranked: list[Candidate], entropy: int) -> Candidate:
-    """What one value of entropy shows. Which alternatives are explored depends on the situation, so all get a turn."""
+    """What one value of entropy shows. Which alternatives are explored depends on the situation, so all get a turn.
+
+    Of a visitor nothing is known of, everything is still to be learned: each candidate gets an equal share.
+    """
+    if not tokens:
+        return ranked[entropy % len(ranked)]
     explorer = entropy - (ENTROPY_VALUES - EXPLORING)
     others = ranked[1:]
     if explorer < 0 or not others:

@@ -70,11 +70,20 @@ def test_history_speaks_before_the_page(personalizer: Personalizer) -> None:
 
 
 def test_an_empty_history_leaves_the_word_to_the_page(personalizer: Personalizer) -> None:
-    """Nothing has happened yet, so the page decides; without a page nobody does."""
+    """Nothing has happened yet, so the page decides."""
     nothing_yet = replace(page("winter"), history=())
 
     assert personalizer.decide("home-hero", nothing_yet, CANDIDATES, 0).asset == "hero-winter"
-    assert _refusal(personalizer, Signals(history=()), CANDIDATES) == "no-signal"
+
+
+def test_of_an_unknown_visitor_everything_is_still_to_be_learned(personalizer: Personalizer) -> None:
+    """An empty history and no page: each candidate gets an equal share of entropy, and the propensity says so."""
+    shown = [personalizer.decide("member-banner", Signals(history=()), CANDIDATES, value) for value in range(16)]
+    shares = Counter(decision.asset for decision in shown)
+
+    assert shares.keys() == {candidate.asset for candidate in CANDIDATES}
+    assert max(shares.values()) - min(shares.values()) <= 1
+    assert [decision.propensity for decision in shown] == [shares[decision.asset] for decision in shown]
 
 
 def test_what_happened_lately_counts_more(personalizer: Personalizer) -> None:
