@@ -7,7 +7,7 @@ raise Rejected("unknown-slot", …)              # becomes error_answer
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from consent_core.errors import ConsentEdgeError
 from runtime_host.pop.serving.ingress import Receive, Send
@@ -36,8 +36,7 @@ IMMUTABLE: Header = (b"cache-control", b"public, max-age=31536000, immutable")
 JSON: Header = (b"content-type", b"application/json")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One complete response."""
 
     status: int

@@ -72,7 +72,7 @@ class Delivery:
         self._keys = keys
         self._defaults = {name: Shown(None, DEFAULT) for name in places}
         self._paths: Remembered[bytes, Recipe] = Remembered(MAX_REMEMBERED)
-        self._headers: Remembered[str, tuple[Header, ...]] = Remembered(MAX_REMEMBERED)
+        self._images: Remembered[str, tuple[Header, ...]] = Remembered(MAX_REMEMBERED)
 
     async def image(self, slot: str, query: bytes, headers: Headers) -> Answer:
         """The bytes for this request: decided, rendered and checked once more.
@@ -84,8 +84,10 @@ class Delivery:
         size = (_pixels(query, headers.get(b"dpr"), place.slot.width), kind)
         visit = Visit(headers, place, page_context(query))
         await self._pipeline.decide(visit)
-        rendition = await self._rendition(visit, slot, size)
-        fixed = self._fixed_headers(rendition, _IMAGE_HEADERS)
+        rendition = self._at_hand(visit, slot, size) or await self._rendition(visit, slot, size)
+        fixed = self._images.get(rendition.etag) or self._images.put(
+            rendition.etag, (*_describe_body(rendition), *_IMAGE_HEADERS)
+        )
         answer = Answer(200, [*fixed, *_own_headers(visit)], rendition.body)
         return _unless_known(answer, rendition, headers)
 
@@ -110,7 +112,7 @@ class Delivery:
         if recipe.format == "auto":
             recipe = recipe.in_format(negotiate(headers.get(b"accept", b"").decode("latin-1")))
         rendition = self._renderer.cached(recipe) or await self._renderer.render(recipe)
-        answer = Answer(200, self._fixed_headers(rendition, _RENDITION_HEADERS), rendition.body)
+        answer = Answer(200, (*_describe_body(rendition), *_RENDITION_HEADERS), rendition.body)
         return _unless_known(answer, rendition, headers)
 
     def _place(self, slot: str) -> Place:
@@ -118,6 +120,14 @@ class Delivery:
         if place is None:
             raise Rejected("unknown-slot", "the catalogue has no such slot", status=404)
         return place
+
+    def _at_hand(self, visit: Visit, slot: str, size: Size) -> Rendition | None:
+        """What was decided, if it is rendered already and may leave now."""
+        started = perf_counter()
+        recipe = (visit.shown or self._defaults[slot]).recipes.get(size)
+        rendition = None if recipe is None else self._renderer.cached(recipe)
+        visit.spent[4] = perf_counter() - started
+        return rendition if self._pipeline.still_holds(visit) else None
 
     async def _rendition(self, visit: Visit, slot: str, size: Size) -> Rendition:
         """Render what was decided; whatever fails or no longer holds becomes the default's rendition."""
@@ -181,18 +191,13 @@ class Delivery:
             "reason": reason,
         }
 
-    def _fixed_headers(self, rendition: Rendition, rest: tuple[Header, ...]) -> tuple[Header, ...]:
-        """Everything that is the same for all who get these bytes on this route."""
-        name = rest[0][1].decode() + rendition.etag
-        return self._headers.get(name) or self._headers.put(
-            name,
-            (
-                (b"content-type", rendition.content_type.encode("ascii")),
-                (b"content-length", str(len(rendition.body)).encode("ascii")),
-                (b"etag", rendition.etag.encode("ascii")),
-                *rest,
-            ),
-        )
+
+def _describe_body(rendition: Rendition) -> tuple[Header, ...]:
+    return (
+        (b"content-type", rendition.content_type.encode("ascii")),
+        (b"content-length", str(len(rendition.body)).encode("ascii")),
+        (b"etag", rendition.etag.encode("ascii")),
+    )
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
