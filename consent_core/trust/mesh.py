@@ -41,7 +41,7 @@ Evaluate = Callable[[str, Mapping[str, Any]], Any]
 # token_scopes(scope) returns the effective categories of a verified consent token in the request, or none.
 TokenScopes = Callable[[Scope], Awaitable[tuple[str, ...]]]
 
-AUTHZ_RULE = "data.personalization.authz.allow"
+AUTHZ_RULE = "personalization.authz.allow"
 RENDER = ("POST", "/v1/render")
 MAX_RENDER_BYTES = 65_536
 TLS_1_3 = 0x0304

@@ -35,6 +35,7 @@ routes := {
 		"v1/pops/*/status": {"roles": ["operator"], "condition": "none"},
 		"v1/releases/**": {"roles": ["edge", "device", "operator"], "condition": "none"},
 		"v1/revocations": {"roles": ["edge", "operator"], "condition": "none"},
+		"v1/revocations/*/receipts": {"roles": ["operator"], "condition": "none"},
 		"v1/revocations/stream": {"roles": ["edge", "operator"], "condition": "none"},
 	},
 	"POST": {
@@ -43,6 +44,7 @@ routes := {
 		"v1/consents": {"roles": ["edge"], "condition": "own-region"},
 		"v1/consents/*/refresh": {"roles": ["edge"], "condition": "own-region"},
 		"v1/dsar/**": {"roles": ["operator"], "condition": "none"},
+		"v1/keys/*/rotate": {"roles": ["operator"], "condition": "none"},
 		"v1/policy/bundle": {"roles": ["operator"], "condition": "none"},
 		"v1/pops/*/status": {"roles": ["edge"], "condition": "own-path"},
 		"v1/purge": {"roles": ["control-plane"], "condition": "none"},
