@@ -17,7 +17,7 @@ def _try(fleet: Fleet, spec: PopSpec) -> list[str]:
     change = "curl -s -c jar -b jar -H 'Content-Type: application/json' -H 'Sec-Fetch-Site: same-origin'"
     steps = (
         ("the shop: toggle consent in the panel, bottom right", f"xdg-open {url}/"),
-        ("the default decision, as everybody without consent gets it", f"curl '{url}/v1/slots/home-hero?section=water'"),
+        ("the default, as everybody without consent gets it", f"curl '{url}/v1/slots/home-hero?section=water'"),
         ("say yes, and ask again", f"{change} -d '{{\"choices\":[\"contextual\"]}}' {url}/v1/consent"),
         ("", f"curl -b jar '{url}/v1/slots/home-hero?section=water'"),
         ("the picture, with what each step took", f"curl -s -b jar -D - -o hero.avif -H 'Accept: image/avif' "

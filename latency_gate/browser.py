@@ -74,7 +74,7 @@ def _measure(context: BrowserContext, arm: Arm, profile: Profile, sample: Sample
     if tamper:
         page.add_init_script(tamper)
     responses: list[Response] = []
-    page.on("response", responses.append)
+    page.on("response", lambda response: responses.append(response))  # playwright marks the function it is given
     _throttle(context.new_cdp_session(page), profile)
     page.goto(arm.url, wait_until="load")
     _read_lcp(page, arm, sample, responses)

@@ -133,7 +133,7 @@ def _pages(options: Options, out: Console) -> Iterator[list[Arm]]:
 def _decision(origin: str) -> tuple[dict[str, Any], str]:
     """What a consenting visitor of the home page is shown, and the URL that says so."""
     with chromium() as browser:
-        context = browser.new_context()
+        context = browser.new_context(bypass_csp=True)
         grant(context, origin, ["contextual"])
         page = context.new_page()
         page.goto(f"{origin}/")
