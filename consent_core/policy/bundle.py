@@ -10,7 +10,7 @@ is the caller's decision (keep the last good one).
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from consent_core.errors import Untrusted
@@ -40,11 +40,11 @@ class Bundle:
     hash: str
     revision: int
     previous: tuple[str, ...]
-    table: PolicyTable
-    clauses: Mapping[str, Clause]
-    settings: Mapping[str, Any]
+    table: PolicyTable = field(repr=False)
+    clauses: Mapping[str, Clause] = field(repr=False)
+    settings: Mapping[str, Any] = field(repr=False)
     approval: Approval
-    files: Mapping[str, bytes]
+    files: Mapping[str, bytes] = field(repr=False)
 
     def rego(self) -> Rego:
         """The bundle's rules, compiled."""

@@ -6,7 +6,7 @@ Publishing is pure but for the engine's process: storing the bundle, and numberi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from consent_core.errors import Rejected
 from consent_core.formats.dsse import Signer
@@ -33,9 +33,9 @@ class PolicyRelease:
 class Published:
     """A bundle ready to serve, as bytes and as every POP will read it, with how it was checked."""
 
-    data: bytes
+    data: bytes = field(repr=False)
     bundle: Bundle
-    evaluation: Evaluation
+    evaluation: Evaluation = field(repr=False)
 
 
 def publish(sources: Sources, signer: Signer, trust: Trust, release: PolicyRelease) -> Published:

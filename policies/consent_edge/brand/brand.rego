@@ -67,10 +67,12 @@ luminance(colour) := ((0.2126 * linear(colour, 1)) + (0.7152 * linear(colour, 3)
 	regex.match(`^#[0-9a-fA-F]{6}$`, colour)
 }
 
-# The sRGB curve as a cubic (Rego has no power function): within 0.004 of the exact value.
-linear(colour, offset) := level * ((level * ((level * 0.305306011) + 0.682171111)) + 0.012522878) if {
-	level := byte_at(colour, offset) / 255
-}
+linear(colour, offset) := srgb(byte_at(colour, offset) / 255)
+
+# The sRGB curve. Rego has no power function: the quartic is within 0.2 % of ((level + 0.055) / 1.055) ^ 2.4.
+srgb(level) := level / 12.92 if {
+	level <= 0.04045
+} else := 0.001207 + (level * (0.025548 + (level * (0.572873 + (level * (0.508438 - (level * 0.108797)))))))
 
 byte_at(colour, offset) := (16 * nibble(colour, offset)) + nibble(colour, offset + 1)
 
