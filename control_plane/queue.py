@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from control_plane.store.schema import queue
 
 RETRAIN = "retrain"
+
+_FIND = select(queue.c.id).where(queue.c.topic == bindparam("topic"), queue.c.key == bindparam("key"))
+_ADD = insert(queue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,8 @@ class Job:
 
 def put(connection: Connection, topic: str, key: str, body: Mapping[str, Any], at: int) -> None:
     """Queue work; the same `key` again changes nothing. Whoever calls holds the lock that makes the key its own."""
-    if connection.scalar(select(queue.c.id).where(queue.c.topic == topic, queue.c.key == key)) is None:
-        values = {"topic": topic, "key": key, "body": json.dumps(body), "at": at}
-        connection.execute(queue.insert().values(values))
+    if connection.scalar(_FIND, {"topic": topic, "key": key}) is None:
+        connection.execute(_ADD, {"topic": topic, "key": key, "body": json.dumps(body), "at": at})
 
 
 def waiting(connection: Connection, topic: str, limit: int = 100) -> tuple[Job, ...]:

@@ -8,13 +8,16 @@ the control plane never sees the secret. Bodies read from a caller raise `Reject
 POP raise `Untrusted("consent-answer")`.
 """
 
+import dataclasses
+import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from consent_core.errors import Rejected, Untrusted
-from consent_core.formats.canonical import canonical_json, read_json_object
-from consent_core.formats.fields import MAX_TEXT, Fields
+from consent_core.formats.canonical import read_json_object
+from consent_core.formats.fields import JURISDICTION, MAX_TEXT, Fields
 
 MAX_BODY_BYTES = 65_536
 
@@ -28,7 +31,6 @@ RETENTION_S: Mapping[str, int] = {"contextual": 0, "behavioral": 7 * 86_400, "ex
 SESSION = re.compile(r"[0-9a-f]{64}")
 SUBJECT = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")
 REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-JURISDICTION = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?")
 AGE_BAND = re.compile(r"[a-z0-9][a-z0-9-]{0,15}")
 CLAUSE_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -119,13 +121,12 @@ class ConsentAnswer:
 def write_request(request: ConsentRequest | RefreshRequest | WithdrawalRequest) -> bytes:
     """The JSON of a request; optional members that are None are left out."""
     optional = {*_REQUEST_OPTIONAL, "categories"}
-    value = asdict(request)
-    return canonical_json({name: item for name, item in value.items() if item is not None or name not in optional})
+    return _json({name: item for name, item in _members(request) if item is not None or name not in optional})
 
 
 def write_answer(answer: ConsentAnswer) -> bytes:
     """The JSON of an answer; `read_answer` gives the same value back."""
-    return canonical_json(asdict(answer))
+    return _json(dict(_members(answer)))
 
 
 def read_consent_request(data: bytes) -> ConsentRequest:
@@ -187,6 +188,15 @@ def read_answer(data: bytes) -> ConsentAnswer:
         receipt=fields.text("receipt", 2 * MAX_TEXT),
         retention=retention,
     )
+
+
+def _members(value: ConsentRequest | RefreshRequest | WithdrawalRequest | ConsentAnswer) -> Iterator[tuple[str, Any]]:
+    return ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    """JSON that nobody signs: compact, in one order."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode("ascii")
 
 
 def _body(data: bytes, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> Fields:

@@ -11,7 +11,7 @@ in the same transaction, so that a token of a lower `ver` cannot outlive it anyw
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from consent_core.clock import Clock
@@ -36,6 +36,9 @@ from control_plane.queue import RETRAIN, put
 from control_plane.revocations.log import RevocationLog, Writing
 from control_plane.store.database import Database
 from control_plane.store.schema import withdrawals
+
+_SEEN = select(withdrawals.c.request).where(withdrawals.c.idempotency_key == bindparam("key"))
+_REMEMBER = insert(withdrawals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,8 +318,7 @@ def _taken_by_signal(policy: Policy, record: Record, request: RefreshRequest) ->
 
 def _seen(connection: Connection, request: WithdrawalRequest) -> bool:
     """Whether this withdrawal has been counted. Raises: Rejected("idempotency-conflict", 409)."""
-    mine = select(withdrawals.c.request).where(withdrawals.c.idempotency_key == request.idempotency_key)
-    seen = connection.scalar(mine)
+    seen = connection.scalar(_SEEN, {"key": request.idempotency_key})
     if seen is not None and seen != _fingerprint(request):
         raise _conflict()
     return seen is not None
@@ -328,7 +330,7 @@ def _conflict() -> Rejected:
 
 def _remember(connection: Connection, request: WithdrawalRequest, record: Record, now: int) -> None:
     values = {"idempotency_key": request.idempotency_key, "sub": record.sub, "request": _fingerprint(request)}
-    connection.execute(insert(withdrawals).values({**values, "ver": record.ver, "at": now}))
+    connection.execute(_REMEMBER, {**values, "ver": record.ver, "at": now})
 
 
 def _fingerprint(request: WithdrawalRequest) -> str:

@@ -2,16 +2,30 @@
 
 import json
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import encode_base64url
 from control_plane.store.schema import records, visitors
 
 _LISTS = ("choices", "categories", "reasons")
+
+# Statements are built once: building one costs more than running it.
+_BY_SUB = select(visitors).where(visitors.c.sub == bindparam("sub")).with_for_update()
+_BY_SUBJECT = select(visitors).where(visitors.c.subject == bindparam("subject")).with_for_update()
+_VERSIONS = select(records).where(records.c.sub == bindparam("sub"))
+_NEWEST = _VERSIONS.order_by(records.c.ver.desc()).limit(1)
+_ALL = _VERSIONS.order_by(records.c.ver)
+_ADD_VISITOR = insert(visitors)
+_RAISE_VERSION = (
+    update(visitors)
+    .where(visitors.c.sub == bindparam("known"))
+    .values(ver=bindparam("ver"), retain_until=bindparam("retain_until"))
+)
+_ADD_RECORD = insert(records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +73,19 @@ def new_visitor(retain_until: int) -> Visitor:
 
 def find_visitor(connection: Connection, *, sub: str | None = None, subject: str | None = None) -> Visitor | None:
     """The visitor of that `sub` or `subject`, locked until this transaction ends."""
-    mine = visitors.c.sub == sub if sub is not None else visitors.c.subject == subject
-    row = connection.execute(select(visitors).where(mine).with_for_update()).one_or_none()
+    query, value = (_BY_SUB, {"sub": sub}) if sub is not None else (_BY_SUBJECT, {"subject": subject})
+    row = connection.execute(query, value).one_or_none()
     return None if row is None else Visitor(*row)
 
 
 def newest(connection: Connection, sub: str) -> Record:
     """The version in force."""
-    query = select(records).where(records.c.sub == sub).order_by(records.c.ver.desc()).limit(1)
-    return _record(connection.execute(query).one())
+    return _record(connection.execute(_NEWEST, {"sub": sub}).one())
 
 
 def history(connection: Connection, sub: str) -> tuple[Record, ...]:
     """Every version, oldest first."""
-    query = select(records).where(records.c.sub == sub).order_by(records.c.ver)
-    return tuple(_record(row) for row in connection.execute(query))
+    return tuple(_record(row) for row in connection.execute(_ALL, {"sub": sub}))
 
 
 def store(connection: Connection, visitor: Visitor, record: Record) -> None:
@@ -81,15 +93,15 @@ def store(connection: Connection, visitor: Visitor, record: Record) -> None:
     if record.ver != visitor.ver + 1:
         raise ValueError(f"version {record.ver} does not follow {visitor.ver}")
     if visitor.ver == 0:
-        connection.execute(insert(visitors).values(**{**asdict(visitor), "ver": record.ver}))
+        connection.execute(_ADD_VISITOR, {**asdict(visitor), "ver": record.ver})
     else:
-        values = {"ver": record.ver, "retain_until": visitor.retain_until}
-        connection.execute(update(visitors).where(visitors.c.sub == visitor.sub).values(values))
-    connection.execute(insert(records).values(_row(record)))
+        values = {"known": visitor.sub, "ver": record.ver, "retain_until": visitor.retain_until}
+        connection.execute(_RAISE_VERSION, values)
+    connection.execute(_ADD_RECORD, _row(record))
 
 
 def _row(record: Record) -> dict[str, Any]:
-    values = asdict(record)
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
     return {**values, **{name: json.dumps(values[name]) for name in _LISTS}}
 
 

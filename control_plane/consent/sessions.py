@@ -6,10 +6,20 @@ refresh. Who still holds the old one is told `session-rotated`; it may still wit
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from consent_core.errors import Rejected
 from control_plane.store.schema import sessions, visitors
+
+# Statements are built once: building one costs more than running it.
+_FIND = (
+    select(sessions.c.session, sessions.c.sub, sessions.c.predecessor, sessions.c.successor)
+    .join(visitors, visitors.c.sub == sessions.c.sub)
+    .where(sessions.c.session == bindparam("session"), visitors.c.retain_until > bindparam("now"))
+)
+_FIND_AND_LOCK = _FIND.with_for_update()
+_ROTATE = update(sessions).where(sessions.c.session == bindparam("old")).values(successor=bindparam("new"))
+_ADD = insert(sessions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +37,8 @@ def find(connection: Connection, session: str, now: int, *, lock: bool) -> Sessi
 
     With `lock` nobody else can rotate it, or change its visitor, before this transaction ends.
     """
-    query = (
-        select(sessions.c.session, sessions.c.sub, sessions.c.predecessor, sessions.c.successor)
-        .join(visitors, visitors.c.sub == sessions.c.sub)
-        .where(sessions.c.session == session, visitors.c.retain_until > now)
-    )
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    query = _FIND_AND_LOCK if lock else _FIND
+    row = connection.execute(query, {"session": session, "now": now}).one_or_none()
     return None if row is None else Session(*row)
 
 
@@ -62,5 +68,5 @@ def require_owner(session: Session | None, sub: str | None = None) -> Session:
 def rotate(connection: Connection, old: str | None, new: str, sub: str, now: int) -> None:
     """Make `new` the visitor's current session in place of `old`."""
     if old is not None:
-        connection.execute(update(sessions).where(sessions.c.session == old).values(successor=new))
-    connection.execute(insert(sessions).values(session=new, sub=sub, predecessor=old, at=now))
+        connection.execute(_ROTATE, {"old": old, "new": new})
+    connection.execute(_ADD, {"session": new, "sub": sub, "predecessor": old, "at": now})

@@ -3,6 +3,7 @@
 issued = TokenIssuer(keys, issuer, clock).issue(sub, ver, scopes, region, policy_hash)
 """
 
+import json
 import secrets
 from typing import Any, NamedTuple
 
@@ -10,7 +11,6 @@ from jwt.algorithms import Algorithm
 from jwt.api_jws import PyJWS
 
 from consent_core.clock import Clock
-from consent_core.formats.canonical import canonical_json
 from consent_core.formats.token import AUDIENCE, MAX_LIFETIME_S, TYP, encode_base64url
 from consent_core.trust.keys import KeyStore, SigningKey
 
@@ -80,4 +80,7 @@ class TokenIssuer:
             "region": region,
             "hash": policy_hash,
         }
-        return Issued(sign_jws(canonical_json(claims), TYP, self._keys.current("token")), now + self._lifetime_s)
+        return Issued(
+            sign_jws(json.dumps(claims, separators=(",", ":")).encode("ascii"), TYP, self._keys.current("token")),
+            now + self._lifetime_s,
+        )

@@ -22,6 +22,8 @@ from consent_core.trust.trust_file import TrustFile
 from control_plane.revocations.log import RevocationLog
 from control_plane.store.schema import bundles, log_head
 
+_IN_FORCE = select(log_head.c.policy_hash)
+
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
@@ -102,7 +104,7 @@ class Policies:
 
     def current(self, connection: Connection) -> Policy:
         """The policy in force in this transaction. Raises: Unavailable("policy-missing") before the first."""
-        in_force = connection.scalar(select(log_head.c.policy_hash))
+        in_force = connection.scalar(_IN_FORCE)
         known = self._current
         if in_force is None:
             raise Unavailable("policy-missing", "no policy has been published")

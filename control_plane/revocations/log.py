@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from consent_core.clock import Clock
 from consent_core.crash import crash_point
@@ -32,6 +32,13 @@ TOKENS_GONE_S = 2 * MAX_LIFETIME_S
 ROWS_GONE_S = max(RETENTION_S.values()) + TOKENS_GONE_S
 
 KEYS_AGE_S = 1.0
+
+# Statements are built once: building one costs more than running it.
+_RAISE_HEAD = update(log_head).values(head=log_head.c.head + 1).returning(log_head.c.head)
+_ADD = insert(log)
+_STATE = select(log_head)
+_FOLLOWING = select(log).where(log.c.seq > bindparam("after")).order_by(log.c.seq).limit(bindparam("most"))
+_SURVIVING = select(log).where(log.c.seq <= bindparam("through")).order_by(log.c.seq)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +63,10 @@ class Writing:
 
     def append(self, kind: str, subject: str, categories: tuple[str, ...] = (), ver: int = 0) -> Entry:
         """Add one entry. Everybody else who appends waits until this transaction ends."""
-        raised = update(log_head).values(head=log_head.c.head + 1).returning(log_head.c.head)
-        seq = self.connection.execute(raised).scalar_one()
+        seq = self.connection.execute(_RAISE_HEAD).scalar_one()
         crash_point("log.after-number")
         entry = Entry(seq, kind, subject, categories, ver, self._clock.now(), EFFECTS[kind])
-        self.connection.execute(insert(log).values(_row(entry)))
+        self.connection.execute(_ADD, _row(entry))
         self.appended = seq
         crash_point("log.after-entry")
         return entry
@@ -107,7 +113,7 @@ class RevocationLog:
         Raises: Rejected("log-beyond-head", 409) if the poller has seen numbers that this log never gave.
         """
         with self._database.read() as connection:
-            state = connection.execute(select(log_head)).one()
+            state = connection.execute(_STATE).one()
             entries = _entries(connection, after, state, limit)
         if after > state.head:
             raise Rejected("log-beyond-head", f"the head is {state.head}", status=409)
@@ -164,12 +170,11 @@ def last_entry(connection: Connection, kind: str, subject: str) -> Entry | None:
 
 def _entries(connection: Connection, after: int, state: Row[tuple[int, ...]], limit: int) -> list[Entry]:
     """What follows `after`; for who asks below `through`, everything up to there that is still in force."""
-    wanted = (
-        select(log).where(log.c.seq <= state.through)
-        if after < state.through
-        else select(log).where(log.c.seq > after).limit(limit)
-    )
-    return [_entry(row) for row in connection.execute(wanted.order_by(log.c.seq))]
+    if after < state.through:
+        rows = connection.execute(_SURVIVING, {"through": state.through})
+    else:
+        rows = connection.execute(_FOLLOWING, {"after": after, "most": limit})
+    return [_entry(row) for row in rows]
 
 
 def _row(entry: Entry) -> dict[str, object]:

@@ -231,3 +231,20 @@ def test_entries_round_trip(entry):
     entry = replace(entry, effect=EFFECTS[entry.kind])
 
     assert read_entry(entry_value(entry)) == entry
+
+
+@given(st.lists(st.one_of(people, things), max_size=5), st.text(max_size=20))
+def test_what_is_signed_is_canonical_json(keys, entries, origin):
+    """The fast spelling is RFC 8785's, whatever texts and numbers are in it."""
+    entries = [replace(entry, effect=EFFECTS[entry.kind]) for entry in entries]
+    data = sign_answer(entries, 2**53 - 1, origin, NONCE, 0, keys.current("log"))
+
+    assert canonical_json(json.loads(data)) == data
+
+
+def test_half_a_surrogate_pair_is_refused(trust):
+    """It has no UTF-8, so nobody can have signed it."""
+    value = {name: "\\ud800" for name in ("entries", "head", "origin", "nonce", "at", "kid", "signature")}
+    data = json.dumps({**value, "signature": "AA"}).replace("\\\\", "\\").encode()
+
+    refused("log-malformed", lambda: open_answer(data, trust, NONCE))

@@ -1,0 +1,136 @@
+"""The consent API as a POP meets it: mutual TLS, real store on the disk, 100 requests/s that do not wait for answers.
+
+Latency counts from the moment a request was due, so that a slow answer cannot hide the ones behind it.
+"""
+
+import asyncio
+import multiprocessing
+import secrets
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import uvloop
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from consent_core.clock import ManualClock, SystemClock
+from consent_core.formats.consent import ConsentRequest, RefreshRequest, WithdrawalRequest, write_request
+from consent_core.formats.revocation import Entry, sign_answer
+from consent_core.formats.token import CATEGORIES
+from consent_core.trust.keys import KeyStore
+from consent_core.trust.mesh_client import mesh_client
+from consent_core.trust.spiffe import SpiffeId
+from consent_core.trust.svid_source import open_source
+from control_plane.process import serving
+from control_plane.settings import Settings
+
+POP = "tokyo-1"
+PER_SECOND = 100
+WARM_UP_S, SECONDS = 2, 20
+
+
+def serve(data: Path, ready: Any) -> None:
+    """A control plane in a process of its own."""
+
+    async def run() -> None:
+        async with serving(Settings(data=data, public_port=0, mesh_port=0)) as running:
+            ready.send(running.mesh_port)
+            await asyncio.Event().wait()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+
+
+@pytest.fixture(scope="module")
+def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
+    """The data directory and the mesh port."""
+    data = tmp_path_factory.mktemp("control-plane")
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(data, theirs), daemon=True)
+    process.start()
+    yield data, ours.recv()
+    process.terminate()
+    process.join()
+
+
+class Visitor:
+    """Five calls of one visitor, in their order: grant, refresh, refresh, narrower grant, withdrawal."""
+
+    def __init__(self) -> None:
+        self.sessions = [secrets.token_hex(32) for _ in range(2)]
+        self._done = asyncio.Lock()
+        self._step = 0
+
+    async def next(self, client: httpx.AsyncClient) -> None:
+        """The next call; its answer must be a success."""
+        async with self._done:
+            method, path, body = self._calls()[self._step]
+            answer = await client.request(method, path, content=body)
+            assert answer.status_code == 200, answer.text
+            self._step += 1
+
+    def _calls(self) -> list[tuple[str, str, bytes]]:
+        first, second = self.sessions
+        refresh = write_request(RefreshRequest(first, "US-CA", False, POP))
+        narrower = ConsentRequest(first, second, ("contextual",), "US-CA", False, "adult", POP)
+        return [
+            (
+                "POST",
+                "/v1/consents",
+                write_request(ConsentRequest(None, first, CATEGORIES, "US-CA", False, "adult", POP)),
+            ),
+            ("POST", "/v1/consents/-/refresh", refresh),
+            ("POST", "/v1/consents/-/refresh", refresh),
+            ("POST", "/v1/consents", write_request(narrower)),
+            (
+                "DELETE",
+                "/v1/consents/-",
+                write_request(WithdrawalRequest(second, secrets.token_urlsafe(16), POP)),
+            ),
+        ]
+
+
+async def load(data: Path, port: int) -> list[float]:
+    """Seconds from due to answered, of every request after the warm-up."""
+    clock = SystemClock()
+    source = open_source(data, SpiffeId.of("ui-tools", "edge", POP), clock=clock)
+    waits: list[float] = []
+    # Twenty visitors at a time take turns, so that the calls of one are 200 ms apart.
+    visitors = [visitor for _ in range(PER_SECOND) for visitor in [Visitor() for _ in range(20)] * 5]
+    async with mesh_client(source, clock, f"https://127.0.0.1:{port}", role="control-plane") as client:
+        start = time.perf_counter() + 0.1
+
+        async def one(number: int) -> None:
+            due = start + number / PER_SECOND
+            await asyncio.sleep(due - time.perf_counter())
+            await visitors[number].next(client)
+            if number >= WARM_UP_S * PER_SECOND:
+                waits.append(time.perf_counter() - due)
+
+        await asyncio.gather(*(one(number) for number in range((WARM_UP_S + SECONDS) * PER_SECOND)))
+    return waits
+
+
+def test_consent_api_at_100_requests_per_second(benchmark: BenchmarkFixture, listening: tuple[Path, int]) -> None:
+    """`extra_info.p99`: seconds."""
+    waits: list[float] = benchmark.pedantic(lambda: asyncio.run(load(*listening)), rounds=1)
+    benchmark.extra_info["p99"] = float(np.quantile(waits, 0.99))
+    benchmark.extra_info["p50"] = statistics.median(waits)
+    benchmark.extra_info["max"] = max(waits)
+    benchmark.extra_info["requests"] = len(waits)
+
+
+def test_signing_a_full_answer(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    """A poll that gets 1,000 entries: the most work one answer can be."""
+    signer = KeyStore.open(tmp_path, create=True, clock=ManualClock()).current("log")
+    entries = [
+        Entry(seq, "session", f"{seq:064x}", ("behavioral",), 2, 1_800_000_000, "stop") for seq in range(1, 1001)
+    ]
+
+    assert len(benchmark(sign_answer, entries, 1000, "A" * 22, "n" * 22, 1_800_000_000, signer)) > 1000
