@@ -17,7 +17,8 @@ from typing import Any
 
 from consent_core.errors import Rejected, Untrusted
 from consent_core.formats.canonical import read_json_object
-from consent_core.formats.fields import JURISDICTION, MAX_TEXT, Fields
+from consent_core.formats.fields import JURISDICTION as JURISDICTION
+from consent_core.formats.fields import MAX_TEXT, Fields
 
 MAX_BODY_BYTES = 65_536
 

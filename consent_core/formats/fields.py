@@ -16,6 +16,7 @@ from consent_core.formats.token import CATEGORIES
 
 Refuse = Callable[[str], ConsentEdgeError]
 
+JURISDICTION = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?")
 MAX_TEXT = 4096  # characters of one member; receipts and tokens are the longest
 MAX_NUMBER = 2**53 - 1  # the largest whole number every JSON reader keeps exactly
 

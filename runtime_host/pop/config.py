@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consent_core.formats.consent import JURISDICTION, REGION
+from runtime_host.pop.jurisdictions import UNKNOWN_JURISDICTION
 
 _HEADER = re.compile(r"[a-z0-9-]{1,64}")
 _PORTS = range(65_536)
-
-UNKNOWN_JURISDICTION = "ZZ"  # the strictest rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +57,6 @@ class PopConfig:
     def home(self) -> Path:
         """The directory of this POP's own stores."""
         return self.data / "pops" / self.pop
-
-
-def is_jurisdiction(text: str) -> bool:
-    """Whether `text` has the form of a jurisdiction code. What is not becomes `ZZ`; nothing is decided here."""
-    return JURISDICTION.fullmatch(text) is not None
 
 
 def load_secret(path: Path) -> bytes:

@@ -16,7 +16,6 @@ from consent_core.formats.rendition import (
     output_width,
     read_dpr,
     read_width,
-    sign_path,
 )
 from runtime_host.pop.images.cache import Rendition
 from runtime_host.pop.images.loading import LoadedCatalogue
@@ -25,30 +24,25 @@ from runtime_host.pop.images.renderer import Renderer
 from runtime_host.pop.serving.answers import (
     IMMUTABLE,
     INERT,
-    JSON,
-    PRIVATE,
     PRIVATE_REVALIDATE,
     Answer,
     Header,
     not_modified,
-    to_json,
 )
 from runtime_host.pop.serving.decisions import Shown
 from runtime_host.pop.serving.ingress import Headers, read_query
 from runtime_host.pop.serving.memory import Remembered
 from runtime_host.pop.serving.pipeline import DEFAULT, TIMINGS, Pipeline, Place, Visit
 from runtime_host.pop.serving.signals import page_context
+from runtime_host.pop.serving.slot_json import REFRESH, SLOT_HEADERS, slot_body
 from runtime_host.wasm.contract import Decision
 
 VARY: Header = (b"vary", b"Accept, Cookie, Authorization, Sec-GPC, DPR")
-VARY_SLOT: Header = (b"vary", b"Cookie, Authorization, Sec-GPC")
 VARY_RENDITION: Header = (b"vary", b"Accept")
-REFRESH: Header = (b"consent-refresh", b"1")
 MAX_REMEMBERED = 4_096  # recipes, slot bodies, signed paths and header lists, each
 
 _IMAGE_HEADERS = (PRIVATE_REVALIDATE, VARY, *INERT)
 _RENDITION_HEADERS = (IMMUTABLE, VARY_RENDITION, *INERT)
-_SLOT_HEADERS = (JSON, PRIVATE, VARY_SLOT, *INERT)
 
 Size = tuple[int, str]  # device pixels, format
 _SERVER_TIMING = b", ".join(name.encode() + b";dur=%.3f" for name in TIMINGS)
@@ -99,7 +93,7 @@ class Delivery:
             visit.settle_for_default("revoked")
         body = self._slot_body(slot, visit.shown or self._defaults[slot])
         length = (b"content-length", str(len(body)).encode("ascii"))
-        return Answer(200, [*_SLOT_HEADERS, length, *_own_headers(visit)], body)
+        return Answer(200, [*SLOT_HEADERS, length, *_own_headers(visit)], body)
 
     async def rendition(self, path: bytes, query: bytes, headers: Headers) -> Answer:
         """The bytes of a signed recipe. Reads no cookie: who asks does not matter.
@@ -161,35 +155,8 @@ class Delivery:
 
     def _slot_body(self, slot: str, shown: Shown) -> bytes:
         if shown.body is None:
-            shown.body = to_json(self._describe(slot, shown.category, shown.decision))
+            shown.body = slot_body(self._catalogue, self._keys[0], slot, shown.category, shown.decision)
         return shown.body
-
-    def _describe(self, slot: str, category: str, decision: Decision | None) -> dict[str, object]:
-        if decision is None:
-            shown = self._catalogue.default(slot)
-            asset, copy, look, reason = shown.id, shown.copies[0], None, "default"
-        else:
-            asset, copy, look = decision.asset, decision.copy, decision.adjustment
-            reason = "explored" if decision.explored else "decided"
-        key = self._keys[0]
-        recipes = self._catalogue.srcset(slot, asset, adjustment=look, copy=copy)
-        widest = self._catalogue.recipe(slot, asset, adjustment=look, copy=copy)
-        return {
-            "slot": slot,
-            "asset": asset,
-            "rendition": {
-                "url": sign_path(widest, key),
-                "srcset": ", ".join(f"{sign_path(recipe, key)} {recipe.width}w" for recipe in recipes),
-            },
-            "copy": copy,
-            "adjustment": {
-                "brightness": 0 if look is None else look.brightness,
-                "saturation": 0 if look is None else look.saturation,
-                "warmth": 0 if look is None else look.warmth,
-            },
-            "category": category,
-            "reason": reason,
-        }
 
 
 def _describe_body(rendition: Rendition) -> tuple[Header, ...]:

@@ -6,10 +6,10 @@ force at this generation, so it is kept with the token until the generation move
 """
 
 from consent_core.formats.token import CATEGORIES
-from runtime_host.pop.config import UNKNOWN_JURISDICTION, is_jurisdiction
+from runtime_host.pop.jurisdictions import UNKNOWN_JURISDICTION, is_jurisdiction
+from runtime_host.pop.serving.grants import Grant, KnownToken
 from runtime_host.pop.serving.ingress import Headers
 from runtime_host.pop.serving.seams import Standing
-from runtime_host.pop.serving.token_cache import Grant, KnownToken
 
 STALE_OFF = frozenset({"behavioral", "experimental"})  # what an older policy may no longer allow
 

@@ -16,8 +16,8 @@ from functools import lru_cache
 
 from consent_core.errors import Rejected
 from consent_core.formats.catalogue import Experiment
+from runtime_host.pop.days import day_of
 from runtime_host.pop.serving.ingress import read_query
-from runtime_host.pop.stores.history import day_of
 from runtime_host.wasm.contract import ENTROPY_VALUES, ExperimentArm, Interaction, PageContext, Signals
 
 ARM_DOMAIN = b"consent-edge/arm/v1"

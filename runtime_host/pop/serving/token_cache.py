@@ -9,38 +9,14 @@ Trust: holds claims of visitors in memory only, for at most a token's life after
 """
 
 import hashlib
-from dataclasses import dataclass, field
 
 from consent_core.errors import Rejected
-from consent_core.formats.revocation import subject_of
+from consent_core.formats.subject import subject_of
 from consent_core.formats.token import Claims
+from runtime_host.pop.serving.grants import Grant as Grant
+from runtime_host.pop.serving.grants import KnownToken as KnownToken
 from runtime_host.pop.serving.memory import Remembered
 from runtime_host.pop.serving.seams import Standing
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What a token is worth for one jurisdiction and signal while the generation lasts.
-
-    `code` is None or says why categories are missing; `refresh`: the visitor's browser should fetch a new token.
-    """
-
-    categories: tuple[str, ...]
-    code: str | None
-    refresh: bool
-
-
-@dataclass(slots=True)
-class KnownToken:
-    """One validated token. `grants` and `arms` belong to the pipeline and hold nothing the claims do not imply."""
-
-    claims: Claims
-    kid: str
-    subject: str
-    validator: str
-    checked_at: int  # the generation at which the key was last found good
-    grants: dict[tuple[str, bool], Grant] = field(default_factory=dict)
-    entropy: dict[tuple[str, int], int] = field(default_factory=dict)
 
 
 class TokenCache:

@@ -13,11 +13,11 @@ nothing is left.
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from consent_core.clock import Clock
 from consent_core.errors import Rejected
 from consent_core.formats.consent import RETENTION_S
+from runtime_host.pop.days import day_of
 from runtime_host.pop.stores.database import Database
 
 DAY_S = 86_400
@@ -142,11 +142,6 @@ class History:
             "INSERT INTO totals VALUES (?,?,?,?,1) ON CONFLICT DO UPDATE SET n=n+1",
             (day_of(now), interaction.kind, interaction.item, json.dumps(interaction.tags)),
         )
-
-
-def day_of(at: int) -> str:
-    """The UTC date of a Unix time, as YYYY-MM-DD."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
 
 
 def _bound(below: int | None) -> int:

@@ -1,0 +1,8 @@
+"""UTC days, in which histories are counted and entropy changes."""
+
+from datetime import UTC, datetime
+
+
+def day_of(at: int) -> str:
+    """The UTC date of a Unix time, as YYYY-MM-DD."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
