@@ -1,6 +1,6 @@
 """One POP as a process: three listeners in one event loop, ended in an orderly way by SIGTERM.
 
-    run(config, Places(catalogue, art, components, sites))       # returns when the process was asked to stop
+    run(config, Places(catalogue, art, components))       # returns when the process was asked to stop
 
 The public listener speaks HTTP on `public_port`; the mesh listener TLS with SPIFFE identities on `mesh_port`; the
 admin listener HTTP on `admin_port`, of this machine only. A stopping POP takes no new connection, lets answers that
@@ -14,7 +14,7 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import httpx
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from consent_core.audit.writer import AuditLimits, AuditWriter
 from consent_core.clock import Clock, SystemClock
@@ -47,18 +48,23 @@ ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}  # for whoever starts this process: it i
 GRACE_S = 5  # for answers that have begun
 KEEP_ALIVE_S = 75  # longer than common proxies keep a connection, so that they close first
 BACKLOG = 2_048
+MAX_HEAD_BYTES = 2 * 2**20  # of one request; what is above a token's own cap still gets the default and a code
+
+Started = Callable[[list[int]], None]  # the ports: public, admin, and mesh if there is one
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where a POP finds what it is given, besides the data directory. `sites`: URL prefix to directory.
 
+    `functions` decide for the categories that their manifests name; `personalization` for the rest.
     `endpoint_socket`: the SPIFFE Workload API, None for SVIDs of the data directory. `key_provider_token`: for OpenBao.
     """
 
     catalogue: Path
     art: Path
     components: Path
+    functions: tuple[str, ...] = ()
     sites: Mapping[str, Path] = field(default_factory=dict)
     endpoint_socket: str | None = None
     key_provider_token: str | None = None
@@ -109,19 +115,33 @@ def open_audit(config: PopConfig, places: Places, clock: Clock) -> AuditWriter:
 def load_parts(places: Places, trust: TrustFile, client: httpx.AsyncClient) -> Parts:
     """The verified components, the checked catalogue and the client. Raises: Untrusted, Rejected."""
     validator = ConsentValidator(SandboxPool(load_component(places.components / "consent_validation", trust)))
-    personalizer = Personalizer(SandboxPool(load_component(places.components / "personalization", trust)))
     return Parts(
         trust=trust,
         catalogue=load_catalogue(places.catalogue, places.art),
         validator=validator,
-        personalizers=dict.fromkeys(CATEGORIES, personalizer),
+        personalizers=load_personalizers(places, trust),
         client=client,
         sites=places.sites,
     )
 
 
-async def serve(pop: Pop, identity: Identity | None = None) -> None:
-    """Listen until SIGTERM or SIGINT. Without an identity there is no mesh listener."""
+def load_personalizers(places: Places, trust: TrustFile) -> dict[str, Personalizer]:
+    """Who decides for each category: the last function named that is for it. Raises: Untrusted."""
+    deciding: dict[str, Personalizer] = {}
+    for name in places.functions:
+        loaded = load_component(places.components / name, trust)
+        deciding |= dict.fromkeys(loaded.category, Personalizer(SandboxPool(loaded)))
+    if len(deciding) < len(CATEGORIES):
+        shipped = Personalizer(SandboxPool(load_component(places.components / "personalization", trust)))
+        deciding = dict.fromkeys(CATEGORIES, shipped) | deciding
+    return deciding
+
+
+async def serve(pop: Pop, identity: Identity | None = None, started: Started = lambda _: None) -> None:
+    """Listen until SIGTERM or SIGINT. Without an identity there is no mesh listener.
+
+    `started` is called once all listeners take connections.
+    """
     config = pop.config
     servers = [_server(pop.public_app, config.host, config.public_port)]
     servers.append(_server(pop.admin_app, "127.0.0.1", config.admin_port))
@@ -134,6 +154,7 @@ async def serve(pop: Pop, identity: Identity | None = None) -> None:
         gc.freeze()  # what is loaded now stays: looking through it again and again would stall requests
         serving = [asyncio.create_task(server.serve()) for server in servers]
         ended = asyncio.create_task(stop.wait())
+        announced = asyncio.create_task(_announce(servers, started))
         try:
             await asyncio.wait((ended, *serving), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -142,10 +163,42 @@ async def serve(pop: Pop, identity: Identity | None = None) -> None:
                 server.should_exit = True
             failures = await asyncio.gather(*serving, return_exceptions=True)
             ended.cancel()
+            announced.cancel()
             await pop.stop()
     for failure in failures:
         if isinstance(failure, BaseException):
             raise failure
+
+
+async def _announce(servers: Sequence[uvicorn.Server], started: Started) -> None:
+    while not all(server.started for server in servers):  # noqa: ASYNC110 - uvicorn offers nothing to wait for
+        await asyncio.sleep(0.02)
+    started([server.servers[0].sockets[0].getsockname()[1] for server in servers])
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 protocol with an end to what a client may send before its request is complete."""
+
+    _head = 0  # bytes of the request line and headers that have come
+    _in_head = True
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._in_head = True
+
+    def on_headers_complete(self) -> None:
+        """What follows is body, which handlers bound."""
+        super().on_headers_complete()
+        self._head, self._in_head = 0, False
+
+    def data_received(self, data: bytes) -> None:
+        """Count until the headers are complete. Too much: 400, and the connection ends."""
+        if self._in_head:
+            self._head += len(data)
+            if self._head > MAX_HEAD_BYTES:
+                return self.send_400_response("Request header too large.")
+        return super().data_received(data)
 
 
 class _Server(uvicorn.Server):
@@ -164,7 +217,7 @@ def _server(app: App, host: str, port: int, **settings: Any) -> _Server:
                 "host": host,
                 "port": port,
                 "loop": "none",
-                "http": "httptools",
+                "http": BoundedProtocol,
                 "ws": "none",
                 "lifespan": "off",
                 "interface": "asgi3",

@@ -93,8 +93,10 @@ class Router:
             LOG.exception("a handler of %s failed", "nothing" if route is None else route.name)
             answer = error_answer(_INTERNAL)
         # Nothing is awaited between a handler's last look at the revocations and this first byte.
-        if isinstance(answer, Streaming):
+        if isinstance(answer, Streaming) and scope["method"] != "HEAD":
             await answer.run(receive, send)
+        elif isinstance(answer, Streaming):
+            await send_answer(send, empty_answer(answer.status), head=True)
         else:
             await send_answer(send, answer, scope["method"] == "HEAD")
         self._tallies.requests.add("unknown" if route is None else route.name, _STATUS[answer.status // 100])
