@@ -5,7 +5,7 @@ from pathlib import Path
 
 from consent_core.clock import Clock, SystemClock
 from consent_core.formats.token import MAX_LIFETIME_S
-from consent_core.resources import resource
+from consent_core.resources import ROOT
 from control_plane.revocations.log import ROWS_GONE_S
 
 DAY_S = 86_400
@@ -17,8 +17,8 @@ class Settings:
 
     data: Path  # the data directory: trust.json, keys/, control-plane/
     database_url: str | None = None  # None: SQLite under `data`; else postgresql://…
-    policies: Path = resource("policies")  # published at the first start
-    legal: Path = resource("legal")  # its clauses go into the bundle
+    policies: Path = ROOT / "policies"  # published at the first start
+    legal: Path = ROOT / "legal"  # its clauses go into the bundle
     token_lifetime_s: int = MAX_LIFETIME_S  # CONTRACTS section 1: at most 300
     consent_retention_s: int = 180 * DAY_S  # a choice is asked again after it: the CNIL recommends six months
     session_entry_retention_s: int = ROWS_GONE_S  # until the longest retention at a POP has run out

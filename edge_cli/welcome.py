@@ -1,15 +1,23 @@
 """What `edge up` says when everything runs."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from simulator.fleet import Fleet, PopSpec
 
 
+def places(fleet: Fleet, specs: Sequence[PopSpec]) -> dict[str, Any]:
+    """Where everything listens, as `--json` prints it."""
+    pops = [{"pop": s.pop, "jurisdiction": s.jurisdiction, "url": fleet.url(s.pop), "admin": fleet.admin_url(s.pop)}
+            for s in specs]  # fmt: skip
+    return {"pops": pops, "control_plane": fleet.control_plane_url, "mesh": fleet.mesh_url}
+
+
 def welcome(fleet: Fleet, specs: Sequence[PopSpec]) -> str:
     """URLs first (POP 1's before anything else), then each thing to try as a line for the shell."""
-    places = [f"[bold]{fleet.url(spec.pop)}[/]   {spec.pop}, jurisdiction {spec.jurisdiction}" for spec in specs]
-    places.append(f"[bold]{fleet.control_plane_url}/docs[/]   control plane")
-    return "\n".join([*places, "", *_try(fleet, specs[0]), "", "Ctrl-C ends everything."])
+    lines = [f"[bold]{fleet.url(spec.pop)}[/]   {spec.pop}, jurisdiction {spec.jurisdiction}" for spec in specs]
+    lines.append(f"[bold]{fleet.control_plane_url}/docs[/]   control plane")
+    return "\n".join([*lines, "", *_try(fleet, specs[0]), "", "Ctrl-C ends everything."])
 
 
 def _try(fleet: Fleet, spec: PopSpec) -> list[str]:

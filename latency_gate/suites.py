@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from consent_core.errors import Rejected
+from consent_core.resources import resource
 from latency_gate import report, selftest
 from latency_gate.arms import Arm, foreign_arm, grant, shop_arms, write_pages
 from latency_gate.browser import chromium
@@ -29,7 +30,7 @@ from latency_gate.profiles import PROFILES, Profile
 from latency_gate.run import Overloaded, Result, measure
 from latency_gate.run import Progress as OnProgress
 
-BENCHES = Path(__file__).resolve().parents[1] / "benches"
+BENCHES = resource("benches")
 GATE = Path("build/gate")
 SUITES = ("micro", "vitals", "soak")
 

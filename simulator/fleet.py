@@ -47,13 +47,16 @@ class PopSpec:
     options: tuple[str, ...] = ()
 
 
-def fleet_of(n: int, first_port: int = FIRST_POP_PORT) -> list[PopSpec]:
-    """n POPs over the world's places; POP k listens on first_port + k, or anywhere if first_port is 0."""
+def fleet_of(n: int, first_port: int = FIRST_POP_PORT, options: tuple[str, ...] = ()) -> list[PopSpec]:
+    """n POPs over the world's places; POP k listens on first_port + k, or anywhere if first_port is 0.
+
+    `options` are passed on to each `edge pop`.
+    """
     specs = []
     for i in range(n):
         name, jurisdiction = PLACES[i % len(PLACES)]
         pop = name if i < len(PLACES) else f"{name.rsplit('-', 1)[0]}-{i // len(PLACES) + 1}"
-        specs.append(PopSpec(pop, jurisdiction, first_port + i if first_port else 0))
+        specs.append(PopSpec(pop, jurisdiction, first_port + i if first_port else 0, options))
     return specs
 
 
@@ -81,7 +84,7 @@ class Member:
         environment = {**os.environ, "MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "edge_cli.edge", *self.arguments], stdout=log, stderr=log, env=environment
+                [sys.executable, "-P", "-m", "edge_cli.edge", *self.arguments], stdout=log, stderr=log, env=environment
             )
 
     def wait_ready(self, patience_s: float = START_WAIT_S) -> None:
@@ -166,6 +169,11 @@ class Fleet:
     def control_plane_url(self) -> str:
         """The control plane's public listener."""
         return f"http://{LOOPBACK}:{self._public_port}"
+
+    @property
+    def mesh_url(self) -> str:
+        """The control plane's mesh listener."""
+        return f"https://{LOOPBACK}:{self._mesh_port}"
 
     def start(self) -> None:
         """Control plane first (it makes keys and identities), then every POP at once."""

@@ -5,11 +5,9 @@ from typing import Annotated
 
 import typer
 
-from edge_cli.console import DEFAULT_DATA, DataOption, err, out
+from edge_cli.console import DEFAULT_DATA, DataOption, JsonOption, err, out, show
 
-SHOP = Path(__file__).resolve().parents[2] / "demo"
-SDK = Path(__file__).resolve().parents[2] / "consent_sdk"
-ART = Path("build/art")
+HERE = Path()
 COMPONENTS = Path("build/components")
 
 Pops = Annotated[int, typer.Option("--pops", min=1, max=50, help="How many POPs; POP n listens on 808n.")]
@@ -18,9 +16,12 @@ Name = Annotated[str, typer.Argument(help="The POP's id, which is also its regio
 Jurisdiction = Annotated[str, typer.Option("--jurisdiction", help="The law that applies here: EU, UK, US-CA, …")]
 GeoHeader = Annotated[str | None, typer.Option("--geo-header", help="A header only a trusted front end can set.")]
 ControlPlaneUrl = Annotated[str, typer.Option("--control-plane", help="The control plane's mesh listener.")]
-Catalogue = Annotated[Path, typer.Option("--catalogue", help="Slots and assets.")]
-Art = Annotated[Path, typer.Option("--art", help="The folder of the catalogue's pictures.")]
-Site = Annotated[Path, typer.Option("--site", help="The static site to serve.")]
+Catalogue = Annotated[
+    Path | None, typer.Option("--catalogue", help="Slots and assets; else catalogue.toml here, else the demo's.")
+]
+Art = Annotated[Path | None, typer.Option("--art", help="The folder of the catalogue's pictures.")]
+Site = Annotated[Path | None, typer.Option("--site", help="The static site to serve.")]
+Function = Annotated[list[str] | None, typer.Option("--function", help="Decides for its categories; may be repeated.")]
 Components = Annotated[Path, typer.Option("--components", help="Built and signed components.")]
 PublicPort = Annotated[int, typer.Option("--port", help="The public listener.")]
 MeshPort = Annotated[int, typer.Option("--mesh-port", help="The mesh listener (mTLS).")]
@@ -34,24 +35,34 @@ def register(app: typer.Typer) -> None:
     app.command("control-plane")(control_plane)
 
 
-def up(pops: Pops = 2, data: DataOption = DEFAULT_DATA, site: Site = SHOP / "site", database: Database = None) -> None:
-    """Build everything, run a control plane and POPs with the demo shop, and say how to try it.
+def up(
+    pops: Pops = 2,
+    data: DataOption = DEFAULT_DATA,
+    catalogue: Catalogue = None,
+    art: Art = None,
+    site: Site = None,
+    functions: Function = None,
+    database: Database = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build everything, run a control plane and POPs, and say how to try it. Without a catalogue: the demo shop.
 
     Example: [bold]edge up --pops 3[/bold]
     """
     from builder.report import results_table
-    from edge_cli.welcome import welcome
+    from edge_cli.welcome import places, welcome
     from simulator.fleet import Fleet, fleet_of
-    from simulator.stage import prepare
+    from simulator.stage import prepare, project_of
 
-    err.print(results_table(prepare(data, COMPONENTS, err).built))
-    specs = fleet_of(pops)
+    project = project_of(HERE).but(catalogue, art, site, functions)
+    err.print(results_table(prepare(data, COMPONENTS, err, HERE, project).built))
+    specs = fleet_of(pops, options=project.options())
     with err.status("starting …") as status:
-        fleet = Fleet(data, specs, site=site, public_port=7000, mesh_port=7443, database=database,
+        fleet = Fleet(data, specs, site=project.site, public_port=7000, mesh_port=7443, database=database,
                       on_progress=lambda name: status.update(f"starting {name} …"))  # fmt: skip
         fleet.__enter__()
     try:
-        out.print(welcome(fleet, specs), soft_wrap=True)
+        show(places(fleet, specs), as_json=as_json, text=lambda: out.print(welcome(fleet, specs), soft_wrap=True))
         fleet.watch()
     finally:
         fleet.stop()
@@ -63,13 +74,15 @@ def pop(
     jurisdiction: Jurisdiction = "ZZ",
     geo_header: GeoHeader = None,
     control_plane: ControlPlaneUrl = "https://127.0.0.1:7443",
-    catalogue: Catalogue = SHOP / "catalogue.toml",
-    art: Art = ART,
-    site: Site = SHOP / "site",
+    catalogue: Catalogue = None,
+    art: Art = None,
+    site: Site = None,
+    functions: Function = None,
     components: Components = COMPONENTS,
     port: PublicPort = 8081,
     mesh_port: MeshPort = 8481,
     admin_port: AdminPort = 8881,
+    as_json: JsonOption = False,
 ) -> None:
     """Run one POP.
 
@@ -79,12 +92,19 @@ def pop(
 
     from runtime_host.pop.config import PopConfig
     from runtime_host.pop.process import Places, run
+    from simulator.stage import SDK, project_of
 
     config = PopConfig(
         pop=name, data=data, jurisdiction=jurisdiction, geo_header=geo_header, control_plane=control_plane,
         public_port=port, mesh_port=mesh_port, admin_port=admin_port,
     )  # fmt: skip
-    run(config, Places(catalogue, art, components, {"/": site, "/sdk/": SDK}, os.environ.get("SPIFFE_ENDPOINT_SOCKET")))
+    project = project_of(HERE).but(catalogue, art, site, functions)
+    show({"pop": name, "port": port, "mesh_port": mesh_port, "admin_port": admin_port},
+         as_json=as_json, text=lambda: None)  # fmt: skip
+    run(config, Places(
+        project.catalogue, project.art, components, project.functions,
+        {"/": project.site, "/sdk/": SDK}, os.environ.get("SPIFFE_ENDPOINT_SOCKET"),
+    ))  # fmt: skip
 
 
 def control_plane(
@@ -92,6 +112,7 @@ def control_plane(
     public_port: Annotated[int, typer.Option(help="Documentation, ledger, dashboard.")] = 7000,
     mesh_port: Annotated[int, typer.Option(help="POPs, devices, operators (mTLS).")] = 7443,
     database: Database = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Run the control plane.
 
@@ -100,4 +121,5 @@ def control_plane(
     from control_plane.process import run
     from control_plane.settings import Settings
 
+    show({"public_port": public_port, "mesh_port": mesh_port}, as_json=as_json, text=lambda: None)
     run(Settings(data=data, database_url=database, public_port=public_port, mesh_port=mesh_port))
