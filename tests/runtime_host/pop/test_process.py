@@ -1,0 +1,133 @@
+"""A POP as a process: real sockets, an orderly end, and no client that can fill its memory."""
+
+import asyncio
+import contextlib
+import os
+import signal
+
+import pytest
+from edge import TOKEN_COOKIE
+
+from runtime_host.pop.process import MAX_HEAD_BYTES, serve
+
+
+@pytest.fixture
+def served(edge):
+    """Settings with free ports, and a way to run a client against the public listener until it is done."""
+    object.__setattr__(edge.pop.config, "public_port", 0)
+    object.__setattr__(edge.pop.config, "admin_port", 0)
+    edge.pop.start = lambda: asyncio.sleep(0)  # in sync already, by the fixture
+    closed = edge.pop.stop
+
+    async def stop():
+        edge.pop.stop = lambda: asyncio.sleep(0)
+        await closed()
+
+    edge.pop.stop = stop
+
+    def against(client):
+        async def both():
+            ports = asyncio.get_running_loop().create_future()
+            serving = asyncio.create_task(serve(edge.pop, started=ports.set_result))
+            public, _ = await ports
+            try:
+                return await client(public)
+            finally:
+                os.kill(os.getpid(), signal.SIGTERM)
+                await asyncio.wait_for(serving, 10)
+
+        return both()
+
+    return against
+
+
+async def talk(port, data, until=b"\r\n\r\n"):
+    """Send bytes, read until `until` or the end."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    read = b""
+    try:
+        writer.write(data)
+        while until not in read:
+            chunk = await reader.read(65_536)
+            if not chunk:
+                break
+            read += chunk
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+    return read
+
+
+def test_a_request_over_a_socket(served, run):
+    """The listener answers, with a date and without naming its software."""
+    reply = run(served(lambda port: talk(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"true}")))
+
+    assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\ndate: " in reply
+    assert b"\r\nserver: " not in reply
+
+
+def test_sigterm_ends_streams_and_the_process(served, edge, run):
+    """An open stream does not hold the process back: it is ended, complete."""
+
+    async def client(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /v1/consent/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"retry: 1000\n\n")
+        return asyncio.create_task(to_the_end(reader, writer))
+
+    async def to_the_end(reader, writer):
+        rest = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return rest
+
+    rest = run(served(client))
+
+    assert run(within(rest)).endswith(b"0\r\n\r\n")
+
+
+async def within(task):
+    return await asyncio.wait_for(task, 5)
+
+
+def test_a_megabyte_of_token_gets_the_default_over_a_socket(served, run):
+    """Its own code, and the next request on the same listener is fine."""
+    huge = b"GET /v1/slots/home-hero HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + b"a" * 1_000_000 + b"\r\n\r\n"
+
+    async def client(port):
+        cookie = f"GET /v1/slots/home-hero HTTP/1.1\r\nHost: x\r\nCookie: {TOKEN_COOKIE}=".encode()
+        return (
+            await talk(port, huge, b'"default"}'),
+            await talk(port, cookie + b"a" * 1_000_000 + b"\r\n\r\n", b'"default"}'),
+            await talk(port, b"GET /v1/slots/home-hero HTTP/1.1\r\nHost: x\r\n\r\n", b'"default"}'),
+        )
+
+    replies = run(served(client))
+
+    assert [reply.split(b" ")[1] for reply in replies] == [b"200"] * 3
+    assert [b"consent-edge-code: token-too-long" in reply for reply in replies] == [True, True, False]
+
+
+@pytest.mark.parametrize("what", ["one header", "many headers", "the address"])
+def test_a_request_head_without_end_is_cut_off(served, run, what):
+    """400 and a closed connection once it is longer than any browser's."""
+    begin = b"GET /%s HTTP/1.1\r\nHost: x\r\n"
+    filler = {
+        "one header": begin % b"" + b"X: " + b"a" * (MAX_HEAD_BYTES + 100_000),
+        "many headers": begin % b"" + b"x-header: value\r\n" * (MAX_HEAD_BYTES // 16),
+        "the address": begin % (b"a" * (MAX_HEAD_BYTES + 100_000)),
+    }[what]
+
+    async def client(port):
+        cut = await talk(port, filler)
+        fine = await talk(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        return cut, fine
+
+    cut, fine = run(served(client))
+
+    assert cut == b"" or cut.startswith(b"HTTP/1.1 400")  # the reset may overtake the answer
+    assert fine.startswith(b"HTTP/1.1 200")
