@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from consent_core.trust.keys import KeyStore
 from control_plane.api import documents, errors
 from control_plane.api.consents import consent_routes
+from control_plane.api.edge_state import EdgeStates, edge_state_routes
 from control_plane.api.keys import key_routes
 from control_plane.api.policies import policy_routes
 from control_plane.api.revocations import revocation_routes
@@ -82,6 +83,9 @@ def create_app(settings: Settings) -> ControlPlane:
     mesh.include_router(policy_routes(policies, pops, settings.max_body_bytes, settings.max_bundle_bytes))
     mesh.include_router(key_routes(keys, log, clock))
     public = _application(failures)
+    edge_states = EdgeStates(log, policies, keys, clock)
+    for application in (mesh, public):
+        application.include_router(edge_state_routes(edge_states))
     documents.install(public, mesh)
     return ControlPlane(settings, keys, database, log, policies, pops, consents, revoking, public, mesh, failures)
 

@@ -15,14 +15,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from consent_core.errors import Rejected
-from consent_core.formats import token
 from runtime_host.wasm import contract
+from runtime_host.wasm.cases import (
+    Algorithm,
+    InteractionKind,
+    SignatureError,
+    consent_module,
+    made_module,
+    personalization_module,
+)
 
 SignatureCheck = Callable[[str, bytes, bytes, bytes], None]  # consent_core.formats.token.Verify
 
@@ -36,30 +42,6 @@ class Err(Exception):
     value: Any
 
 
-def _cases(name: str, cases: tuple[str, ...]) -> type[Enum]:
-    """A WIT enum as componentize-py spells it: `token-expired` is `TOKEN_EXPIRED`, numbered in WIT order."""
-    return Enum(name, {case.upper().replace("-", "_"): number for number, case in enumerate(cases)})  # type: ignore[return-value]
-
-
-Algorithm = _cases("Algorithm", tuple(token.ALGORITHMS.values()))
-SignatureError = _cases("SignatureError", ("bad-key", "bad-signature"))
-KeyAlgorithm = _cases("KeyAlgorithm", tuple(token.ALGORITHMS.values()))
-Category = _cases("Category", token.CATEGORIES)
-Rejection = _cases("Rejection", contract.REJECTIONS)
-InteractionKind = _cases("InteractionKind", ("impression", "click", "purchase"))
-DecisionError = _cases("DecisionError", contract.DECISION_ERRORS)
-
-
-def case_name(case: Enum) -> str:
-    """The WIT spelling of an enum case."""
-    return case.name.lower().replace("_", "-")
-
-
-def guest_key(key: token.Key) -> token.Key:
-    """A verification key as a guest sees it: the algorithm is an enum case."""
-    return key._replace(algorithm=KeyAlgorithm[key.algorithm.upper()])  # type: ignore[arg-type]
-
-
 def guest_signals(signals: contract.Signals) -> contract.Signals:
     """Signals as a guest sees them: each interaction's kind is an enum case."""
     if signals.history is None:
@@ -71,11 +53,6 @@ def guest_signals(signals: contract.Signals) -> contract.Signals:
     return replace(signals, history=history)
 
 
-def host_claims(claims: token.Claims) -> token.Claims:
-    """Claims as the host sees them: categories are strings."""
-    return claims._replace(scopes=tuple(case_name(scope) for scope in claims.scopes))  # type: ignore[arg-type]
-
-
 def load_guest(directory: Path, verify: SignatureCheck) -> ModuleType:
     """Run `directory/app.py` and return its module. `verify` stands in for the composed verifier."""
     with _LOADING, _visible(directory, _wit_modules(verify)):
@@ -83,35 +60,14 @@ def load_guest(directory: Path, verify: SignatureCheck) -> ModuleType:
 
 
 def _wit_modules(verify: SignatureCheck) -> Mapping[str, ModuleType]:
-    signature = _module("wit_world.imports.signature", Algorithm=Algorithm, SignatureError=SignatureError)
+    signature = made_module("wit_world.imports.signature", Algorithm=Algorithm, SignatureError=SignatureError)
     signature.verify = _raising_err(verify)  # type: ignore[attr-defined]
-    consent = _module(
-        "wit_world.exports.consent",
-        KeyAlgorithm=KeyAlgorithm,
-        Category=Category,
-        Rejection=Rejection,
-        VerificationKey=token.Key,
-        Expectation=token.Expectation,
-        Claims=token.Claims,
-    )
-    records = ("PageContext", "Interaction", "ExperimentArm", "Signals", "Candidate", "Adjustment", "Decision")
-    personalization = _module(
-        "wit_world.exports.personalization",
-        InteractionKind=InteractionKind,
-        DecisionError=DecisionError,
-        **{name: getattr(contract, name) for name in records},
-    )
-    exports = _module("wit_world.exports", consent=consent, personalization=personalization)
-    imports = _module("wit_world.imports", signature=signature)
-    world = _module("wit_world", exports=exports, imports=imports)
-    types = _module("componentize_py_types", Err=Err)
+    consent, personalization = consent_module(), personalization_module()
+    exports = made_module("wit_world.exports", consent=consent, personalization=personalization)
+    imports = made_module("wit_world.imports", signature=signature)
+    world = made_module("wit_world", exports=exports, imports=imports)
+    types = made_module("componentize_py_types", Err=Err)
     return {module.__name__: module for module in (world, exports, imports, signature, consent, personalization, types)}
-
-
-def _module(name: str, **members: Any) -> ModuleType:
-    module = ModuleType(name)
-    module.__dict__.update(members)
-    return module
 
 
 def _raising_err(verify: SignatureCheck) -> Callable[[Enum, bytes, bytes, bytes], None]:
