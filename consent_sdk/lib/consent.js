@@ -1,11 +1,12 @@
 import { ConsentError } from "./errors.js";
 import { request } from "./http.js";
-import { applyDecision, findSlots, markDefault, slotUrl, swapSlot } from "./slots.js";
+import { applyDecision, findSlots, markDefault, pixelsNeeded, slotUrl, swapSlot } from "./slots.js";
 import { listen } from "./stream.js";
 import { tabs } from "./tabs.js";
 
 export const CATEGORIES = Object.freeze(["contextual", "behavioral", "experimental"]);
 
+const PICTURE_TYPES = "image/avif,image/webp"; // every browser that runs ES modules of this age shows both
 const REFRESH_MARGIN_S = 30; // refresh this long before the token runs out
 const ROTATED_RETRIES = 3; // another tab rotated the session cookie: its answer brings the new one
 const ROTATED_WAIT_MS = 150;
@@ -57,13 +58,14 @@ export class Consent extends EventTarget {
   /** Say yes to these categories, keeping earlier choices. */
   grant(...categories) {
     const choices = known([...this.choices, ...categories]);
-    return this.#change("POST", () => ({ choices, slots: this.#slotRequests() }));
+    return this.#change("POST", () => ({ choices, ...this.#wishes() }));
   }
 
   /** Say no to these categories; without an argument, to all. Works even while the control plane is away. */
   withdraw(...categories) {
-    const body = categories.length ? { categories: known(categories) } : {};
-    return this.#change("DELETE", () => body);
+    const partial = categories.length && this.choices.some((choice) => !categories.includes(choice));
+    const body = partial ? { categories: known(categories) } : {};
+    return this.#change("DELETE", () => ({ ...body, ...this.#wishes() }));
   }
 
   /** A fresh token for the same choices. */
@@ -156,15 +158,22 @@ export class Consent extends EventTarget {
     }
   }
 
-  #slotRequests() {
-    return findSlots(this.#root).map((image) => slotUrl(image).slice("/v1/slots/".length));
+  /** What should come along with the answer: every slot's decision, and the pictures that are on screen. */
+  #wishes() {
+    const slots = new Map();
+    for (const image of findSlots(this.#root)) {
+      const request = slotRequest(image);
+      slots.set(request, Math.max(slots.get(request) ?? 0, pixelsNeeded(image)));
+    }
+    if (!slots.size) return {};
+    return { slots: [...slots].map(([request, pixels]) => ({ request, pixels })), accept: PICTURE_TYPES };
   }
 
   /** Decisions that came along save a round trip; a slot without one is asked for. */
   async #showDecisions(decisions) {
     const bySlot = new Map((decisions ?? []).map((entry) => [entry.request, entry.decision]));
     const shows = findSlots(this.#root).map((image) => {
-      const decision = bySlot.get(slotUrl(image).slice("/v1/slots/".length));
+      const decision = bySlot.get(slotRequest(image));
       return decision ? applyDecision(image, decision) : swapSlot(image, this.#fetch);
     });
     for (const show of await Promise.allSettled(shows)) if (show.status === "rejected") this.#fail(show.reason);
@@ -173,6 +182,10 @@ export class Consent extends EventTarget {
   #fail(error) {
     this.dispatchEvent(new CustomEvent("error", { detail: error }));
   }
+}
+
+function slotRequest(image) {
+  return slotUrl(image).slice("/v1/slots/".length);
 }
 
 function known(categories) {

@@ -46,13 +46,13 @@ function isCurrent(image, turn) {
 }
 
 async function showDecision(image, decision, turn) {
-  const { url, srcset } = decision.rendition;
   if (!isShown(image, decision)) {
-    await load(image, url, srcset);
+    const picture = await load(image, decision.rendition);
     if (!isCurrent(image, turn)) return;
-    if (srcset) image.srcset = srcset;
+    if (picture.srcset) image.srcset = picture.srcset;
     else image.removeAttribute("srcset");
-    image.src = url;
+    image.src = picture.src;
+    image.dataset.consentUrl = decision.rendition.url;
   }
   image.dataset.consentCategory = decision.category;
   image.dataset.consentAsset = decision.asset;
@@ -64,7 +64,7 @@ async function showDecision(image, decision, turn) {
 /** The default of a slot is one picture for everybody: showing it again by another address would only cost bytes. */
 function isShown(image, decision) {
   const stillDefault = decision.category === "default" && image.dataset.consentCategory === "default";
-  return stillDefault || image.getAttribute("src") === decision.rendition.url;
+  return stillDefault || image.dataset.consentUrl === decision.rendition.url;
 }
 
 /** Say that what the page loaded with is the default. */
@@ -72,13 +72,44 @@ export function markDefault(image) {
   image.dataset.consentCategory ??= "default";
 }
 
-/** Fetch and decode off screen, at the size the page would choose. */
-async function load(image, url, srcset) {
+/** How many device pixels wide the picture is shown; 0 while it is off screen, where it can wait. */
+export function pixelsNeeded(image) {
+  const box = image.getBoundingClientRect();
+  const view = image.ownerDocument.defaultView;
+  const visible = box.width > 0 && box.bottom > 0 && box.top < view.innerHeight;
+  return visible ? Math.ceil(box.width * view.devicePixelRatio) : 0;
+}
+
+/**
+ * Decode off screen. A picture that came along with the answer saves a round trip; where the page's own content
+ * policy forbids `blob:`, or none came along, it is fetched by its address, at the size the page would choose.
+ */
+async function load(image, { url, srcset, inline }) {
+  if (inline) {
+    const src = objectUrl(inline);
+    try {
+      await decode({ src });
+      return { src };
+    } catch {
+      URL.revokeObjectURL(src);
+    }
+  }
+  const picture = { src: url, srcset, sizes: image.sizes };
+  await decode(picture);
+  return picture;
+}
+
+function objectUrl({ type, base64 }) {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  return URL.createObjectURL(new Blob([bytes], { type }));
+}
+
+function decode({ src, srcset, sizes }) {
   const next = new Image();
-  if (image.sizes) next.sizes = image.sizes;
+  if (sizes) next.sizes = sizes;
   if (srcset) next.srcset = srcset;
-  next.src = url;
-  await next.decode();
+  next.src = src;
+  return next.decode();
 }
 
 function copyTargets(image) {

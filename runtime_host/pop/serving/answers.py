@@ -24,7 +24,7 @@ PAGE: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (
         b"content-security-policy",
-        b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'self';"
+        b"default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; script-src 'self';"
         b" object-src 'none'; base-uri 'none'; frame-ancestors 'self'",
     ),
     (b"cross-origin-resource-policy", b"same-origin"),

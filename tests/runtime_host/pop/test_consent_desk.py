@@ -1,6 +1,7 @@
 """A visitor's own consent, from the browser through the POP to the real control plane and back."""
 
 import asyncio
+import base64
 import hashlib
 
 import pytest
@@ -32,11 +33,53 @@ def test_granting_sets_both_cookies_and_changes_the_slot(shop, run):
 def test_decisions_come_along_with_the_grant(shop, run):
     """A page that says which slots it shows saves a round trip; what it gets is what it would have got."""
     visitor = shop.browser()
-    reply = run(visitor.grant("contextual", slots=["home-hero?section=camping", "gone?x=1", "member-banner"]))
+    wanted = [{"request": name} for name in ("home-hero?section=camping", "gone?x=1", "member-banner")]
+    reply = run(visitor.grant("contextual", slots=wanted))
     along = {entry["request"]: entry["decision"] for entry in reply.json()["slots"]}
 
     assert list(along) == ["home-hero?section=camping", "member-banner"]
     assert along["home-hero?section=camping"] == run(visitor.ask("GET", HERO)).json()
+
+
+def test_pictures_on_screen_come_along_as_their_own_address_gives_them(shop, run):
+    """The bytes are those of the narrowest rendition that fills the space, in a format the page accepts."""
+    visitor = shop.browser()
+    wanted = [{"request": "home-hero?section=camping", "pixels": 100}, {"request": "member-banner", "pixels": 0}]
+    reply = run(visitor.grant("contextual", slots=wanted, accept="image/webp"))
+    hero, banner = (entry["decision"]["rendition"] for entry in reply.json()["slots"])
+    sizes = {int(part.split()[1][:-1]): part.split()[0] for part in hero["srcset"].split(", ")}
+    address = sizes[min(width for width in sizes if width >= 100)]
+    alone = run(visitor.ask("GET", address, accept="image/webp"))
+    assert base64.b64decode(hero["inline"]["base64"]) == alone.body
+
+
+def test_the_default_comes_along_with_a_withdrawal(shop, run):
+    """After a "no" the page has the default at hand without asking again."""
+    visitor = shop.browser()
+    default = run(visitor.ask("GET", HERO)).json()
+    run(visitor.grant("contextual"))
+    reply = run(visitor.ask("DELETE", "/v1/consent", {"slots": [{"request": "home-hero?section=camping"}]}))
+
+    assert reply.status == 202
+    assert [entry["decision"] for entry in reply.json()["slots"]] == [default]
+
+
+@pytest.mark.parametrize(
+    "company",
+    [
+        {"slots": ["home-hero"]},
+        {"slots": [{"request": "../etc"}]},
+        {"slots": [{"request": "home-hero", "pixels": -1}]},
+        {"slots": [{"request": "home-hero", "pixels": 10**6}]},
+        {"slots": [{"request": "home-hero"}] * 9},
+        {"slots": [{"request": "home-hero"}], "accept": "\n"},
+    ],
+)
+def test_absurd_company_is_refused(shop, run, company):
+    """What should come along is as strictly read as the choice itself."""
+    reply = run(shop.browser().grant("contextual", **company))
+
+    assert (reply.status, reply.json()["error"]["code"]) == (400, "bad-request")
 
 
 def test_the_secret_is_stored_and_sent_only_as_its_hash(shop, run):

@@ -11,6 +11,7 @@ into a body, and a cookie is never replaced by a token of a lower version.
 
 import asyncio
 import json
+import re
 import secrets
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -28,8 +29,9 @@ from runtime_host.pop.serving.effective import jurisdiction_of
 from runtime_host.pop.serving.ingress import Headers, honours_gpc, is_speculative, read_json
 from runtime_host.pop.serving.memory import Remembered
 from runtime_host.pop.serving.pipeline import Pipeline, Visit
+from runtime_host.pop.serving.routes.company import Company, decide_company
 from runtime_host.pop.serving.routes.stream import Listener, Streams
-from runtime_host.pop.serving.routes.wishes import read_grant, read_withdrawal
+from runtime_host.pop.serving.routes.wishes import read_grant, read_refusal
 from runtime_host.pop.serving.routing import Call
 from runtime_host.pop.stores import Session, Withdrawal
 from runtime_host.pop.stores.sessions import Sessions
@@ -41,7 +43,10 @@ MAX_STATES = 10_000  # visitors whose last answer is remembered for GET
 FORWARD_WITHIN_S = 1.0  # how long a partial "no" waits for the token of what is left
 SESSION_LIFE_S = 180 * 86_400  # if the control plane does not say how long a record is kept
 
+_CODE = re.compile(r"[a-z0-9-]{1,64}")
+
 State = dict[str, Any]
+Told = tuple[State, list[Header]]  # a state and the cookies that go with it
 
 
 class Outgoing(Protocol):
@@ -97,7 +102,7 @@ class ConsentDesk:
         visit, session = await self._identify(call), self._session(call.headers)
         if session is not None and not is_speculative(call.headers) and self._is_due(visit, session):
             try:
-                return await self._refresh(call, visit, session)
+                return _told(await self._refresh(call, visit, session))
             except Rejected as error:
                 return self._forgotten(call, visit, error)
             except ConsentEdgeError as error:
@@ -108,7 +113,7 @@ class ConsentDesk:
         """A fresh token. Raises: Rejected("session-missing", 401) and what the control plane says of the session."""
         await read_json(call.receive, self._here.max_body)
         visit = await self._identify(call)
-        return await self._refresh(call, visit, self._require_session(call.headers))
+        return _told(await self._refresh(call, visit, self._require_session(call.headers)))
 
     async def grant(self, call: Call) -> Answer:
         """Record a choice. Raises: Rejected (of the body, or the control plane's), Unavailable."""
@@ -131,8 +136,7 @@ class ConsentDesk:
         cookies = self._adopt(answer, request.next_session, session)
         cookies.append(self._session_cookie(secret, answer))
         state = self._public(answer, call)
-        if wish.slots:
-            state["slots"] = await self._decisions(call, answer, wish.slots)
+        await self._accompany(state, call, wish.company, answer.token)
         self._streams.tell(subject_of(answer.sub), "consent")
         return json_answer(state, *cookies)
 
@@ -141,7 +145,8 @@ class ConsentDesk:
 
         Raises: Rejected("session-missing", 401), Rejected("session-foreign", 403), Unavailable("store-io").
         """
-        categories = read_withdrawal(await read_json(call.receive, self._here.max_body))
+        refusal = read_refusal(await read_json(call.receive, self._here.max_body))
+        categories = refusal.categories
         session, visit = self._require_session(call.headers), await self._identify(call, always=True)
         owner = self._sessions.find(session)
         if owner is not None and visit.known is not None and visit.known.subject != owner.subject:
@@ -151,13 +156,17 @@ class ConsentDesk:
         self._outgoing.withdraw(Withdrawal(secrets.token_urlsafe(24), session, subject, below, categories))
         if subject is not None:
             self._pipeline.recent.forget(subject)
-            self._streams.tell(subject, "revoked")
         self._note_withdrawal(session, below, categories)
         if categories is not None:
-            renewed = await self._renewed(call, visit, session)
+            renewed = await self._renewed(call, session)
             if renewed is not None:
-                return renewed
-        return json_answer(self._withdrawn(call, session, below), self._clear_token(), status=202)
+                state, cookies = renewed
+                answered = self._states.get(session)
+                await self._accompany(state, call, refusal.company, None if answered is None else answered.token)
+                return json_answer(state, *cookies)
+        state = self._withdrawn(call, session, below)
+        await self._accompany(state, call, refusal.company, None)
+        return json_answer(state, self._clear_token(), status=202)
 
     async def stream(self, call: Call) -> Streaming:
         """Tell this page of changes. Anybody may listen; without a visitor only policy changes are news."""
@@ -198,19 +207,19 @@ class ConsentDesk:
             return True
         return visit.known is None and state.token is not None
 
-    async def _refresh(self, call: Call, visit: Visit, session: str) -> Answer:
+    async def _refresh(self, call: Call, visit: Visit, session: str) -> Told:
         request = RefreshRequest(session, self._jurisdiction(call.headers), honours_gpc(call.headers), self._here.pop)
         answer = _opened(await self._control_plane.send("POST", REFRESH, write_request(request)))
         if visit.known is not None and visit.known.claims.sub == answer.sub and visit.known.claims.ver > answer.ver:
-            return json_answer(self._state(call, visit, session))
+            return self._state(call, visit, session), []
         newest = self._sessions.find(session)
         if newest is not None and newest.ver > answer.ver:  # this POP knows of a later "no" or a later choice
-            return json_answer(self._withdrawn(call, session, newest.ver), self._clear_token())
+            return self._withdrawn(call, session, newest.ver), [self._clear_token()]
         cookies = self._adopt(answer, session, None)
-        return json_answer(self._public(answer, call), *cookies)
+        return self._public(answer, call), cookies
 
-    async def _renewed(self, call: Call, visit: Visit, session: str) -> Answer | None:
-        """After a partial "no": the token for what is left, None if that has to wait."""
+    async def _renewed(self, call: Call, session: str) -> Told | None:
+        """After a partial "no": what is left and the token for it, None if that has to wait."""
         try:
             async with asyncio.timeout(FORWARD_WITHIN_S):
                 await self._outgoing.forward()
@@ -220,7 +229,7 @@ class ConsentDesk:
 
     def _adopt(self, answer: ConsentAnswer, session: str, replaces: str | None) -> list[Header]:
         """Remember whose session this is and what holds; the token cookie that goes with it."""
-        current_note().about(subject_of(answer.sub), {"sub": answer.sub, "ver": answer.ver})
+        current_note().about(subject_of(answer.sub), (("sub", answer.sub), ("ver", answer.ver)))
         now = self._clock.now()
         kept = Session(session, subject_of(answer.sub), answer.ver, now + _session_life(answer))
         self._sessions.remember(kept, replaces)
@@ -295,23 +304,11 @@ class ConsentDesk:
         token = answer.token if left else None
         self._states.put(session, replace(answer, choices=left, categories=(), token=token, ver=ver, revoked=True))
 
-    async def _decisions(self, call: Call, answer: ConsentAnswer, slots: tuple[str, ...]) -> list[State]:
-        """The decisions that the new token leads to, so that the page need not ask again."""
-        headers = {**call.headers}
-        headers.pop(b"authorization", None)
-        if answer.token is not None:
-            headers[b"cookie"] = self._here.cookies.token + b"=" + answer.token.encode("ascii")
-        else:
-            headers.pop(b"cookie", None)
-        decided = []
-        for request in slots:
-            name, _, query = request.partition("?")
-            try:
-                reply = await self._delivery.slot(name, query.encode("ascii"), headers)
-            except Rejected:  # a page may name a slot that is no longer there; asking for it alone says why
-                continue
-            decided.append({"request": request, "decision": json.loads(reply.body)})
-        return decided
+    async def _accompany(self, state: State, call: Call, company: Company, token: str | None) -> None:
+        """Add what the page would otherwise ask for next: its slots' decisions, as this token leads to them."""
+        if company.slots:
+            cookie = None if token is None else self._here.cookies.token + b"=" + token.encode("ascii")
+            state["slots"] = await decide_company(self._delivery, company, call.headers, cookie)
 
     def _worth(self, visit: Visit, owner: Session | None) -> object:
         """What an open page depends on: changes in it are news."""
@@ -320,6 +317,11 @@ class ConsentDesk:
         if visit.known is not None:
             return policy, standing.denied(visit.known.subject, visit.known.claims.ver)
         return policy, None if owner is None else standing.denied(owner.subject, owner.ver)
+
+
+def _told(told: Told) -> Answer:
+    state, headers = told
+    return json_answer(state, *headers)
 
 
 def _opened(reply: Reply) -> ConsentAnswer:
@@ -331,6 +333,8 @@ def _opened(reply: Reply) -> ConsentAnswer:
         code, message = str(error["code"]), str(error["message"])
     except (ValueError, KeyError, TypeError) as failure:
         raise Unavailable("control-plane-failed", f"the control plane answered {reply.status}") from failure
+    if not _CODE.fullmatch(code):
+        raise Unavailable("control-plane-failed", "the control plane refused without a code")
     raise Rejected(code, message, status=reply.status)
 
 
@@ -361,4 +365,4 @@ def _nothing(jurisdiction: str) -> State:
 
 
 def _code(code: str) -> Header:
-    return (b"consent-edge-code", code.encode("ascii", "replace"))
+    return (b"consent-edge-code", code.encode("ascii"))

@@ -8,8 +8,8 @@ from consent_core.errors import Rejected
 from consent_core.formats.consent import AGE_BAND, ASKABLE, CLAUSE_ID
 from consent_core.formats.fields import Fields
 from consent_core.formats.token import CATEGORIES
+from runtime_host.pop.serving.routes.company import COMPANY, Company, read_company
 
-MAX_SLOTS = 8  # decisions that may come along with a grant
 MAX_EVENTS = 20  # in one request
 MAX_TAGS = 8
 KINDS = ("impression", "click", "purchase")
@@ -25,19 +25,26 @@ VITALS = {
 
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9:._-]{0,62}[A-Za-z0-9])?")
 _TAG = re.compile(r"[a-z0-9](?:[a-z0-9:_-]{0,62}[a-z0-9])?")
-_SLOT_REQUEST = re.compile(r"[a-z0-9-]{1,64}(?:\?[\x21-\x7e]{0,1024})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a person chose. `slots`: decisions the page would like at once, as `home-hero?section=camping`."""
+    """What a person chose."""
 
     choices: tuple[str, ...]
     age_band: str
     source: str
     clause_id: str | None
     expected_ver: int | None
-    slots: tuple[str, ...]
+    company: Company
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a person takes back. `categories`: None for all."""
+
+    categories: tuple[str, ...] | None
+    company: Company
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +69,28 @@ class Vital:
 
 def read_grant(body: dict[str, Any], age_band: str) -> Grant:
     """`age_band`: of whoever does not say. Raises: Rejected("bad-request")."""
-    optional = ("age_band", "source", "clause_id", "expected_ver", "slots")
+    optional = ("age_band", "source", "clause_id", "expected_ver", *COMPANY)
     fields = Fields(body, _refuse, ("choices",), optional)
-    slots = [] if fields.absent("slots") else fields.items("slots", MAX_SLOTS)
-    if not all(isinstance(slot, str) and _SLOT_REQUEST.fullmatch(slot) for slot in slots):
-        raise _refuse("slots: expected slot names with page contexts")
     return Grant(
         choices=fields.categories("choices"),
         age_band=age_band if fields.absent("age_band") else fields.matching("age_band", AGE_BAND),
         source=ASKABLE[0] if fields.absent("source") else fields.one_of("source", ASKABLE),
         clause_id=None if fields.absent("clause_id") else fields.matching("clause_id", CLAUSE_ID),
         expected_ver=None if fields.absent("expected_ver") else fields.number("expected_ver"),
-        slots=tuple(slots),
+        company=read_company(fields),
     )
 
 
-def read_withdrawal(body: dict[str, Any]) -> tuple[str, ...] | None:
-    """The categories to take back, None for all. Raises: Rejected("bad-request")."""
-    fields = Fields(body, _refuse, (), ("categories",))
+def read_refusal(body: dict[str, Any]) -> Refusal:
+    """Raises: Rejected("bad-request")."""
+    fields = Fields(body, _refuse, (), ("categories", *COMPANY))
+    company = read_company(fields)
     if fields.absent("categories"):
-        return None
+        return Refusal(None, company)
     categories = fields.categories("categories")
     if not categories:
         raise _refuse("categories: nothing to withdraw; leave it out to withdraw all")
-    return None if categories == CATEGORIES else categories
+    return Refusal(None if categories == CATEGORIES else categories, company)
 
 
 def read_events(body: dict[str, Any]) -> tuple[Event, ...]:

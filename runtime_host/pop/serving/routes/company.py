@@ -1,0 +1,103 @@
+"""What a page would like along with the answer to a choice: its slots' new decisions, and pictures on screen.
+
+    "slots": [{"request": "home-hero?section=camping", "pixels": 721}], "accept": "image/avif,image/webp"
+
+A decision that comes along saves the page a round trip, and so does a picture: between a click and the swap a phone
+pays one trip instead of three. `pixels` 0: the decision alone.
+"""
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from consent_core.errors import ConsentEdgeError, Rejected
+from consent_core.formats.fields import Fields
+from runtime_host.pop.serving.delivery import Delivery
+from runtime_host.pop.serving.ingress import Headers
+
+COMPANY = ("slots", "accept")  # the members of a body that say so
+MAX_SLOTS = 8
+MAX_PIXELS = 4_096
+MAX_INLINE_BYTES = 98_304  # a larger picture comes sooner on a connection of its own
+
+_SLOT_REQUEST = re.compile(r"[a-z0-9-]{1,64}(?:\?[\x21-\x7e]{0,1024})?")
+_ACCEPT = re.compile(r"[\x20-\x7e]{0,256}")
+_WIDTH = re.compile(r"(\S+) (\d+)w")
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """One slot of the page: its request as the page spells it, and how many device pixels wide it is shown."""
+
+    request: str
+    pixels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """Everything that should come along."""
+
+    slots: tuple[Companion, ...] = ()
+    accept: str = ""
+
+
+def read_company(fields: Fields) -> Company:
+    """The members `slots` and `accept` of a body. Raises: what `fields` refuses with."""
+    if fields.absent("slots"):
+        return Company()
+    slots = tuple(_companion(item) for item in fields.items("slots", MAX_SLOTS))
+    return Company(slots, "" if fields.absent("accept") else fields.matching("accept", _ACCEPT))
+
+
+def _companion(item: object) -> Companion:
+    fields = Fields(item, _refuse, ("request",), ("pixels",))
+    pixels = 0 if fields.absent("pixels") else fields.number("pixels")
+    if pixels > MAX_PIXELS:
+        raise _refuse(f"pixels: expected at most {MAX_PIXELS}")
+    return Companion(fields.matching("request", _SLOT_REQUEST), pixels)
+
+
+def _refuse(message: str) -> Rejected:
+    return Rejected("bad-request", f"slots: {message}")
+
+
+async def decide_company(
+    delivery: Delivery, company: Company, headers: Headers, cookie: bytes | None
+) -> list[dict[str, Any]]:
+    """`{request, decision}` of each slot, as a visitor with this token cookie gets them; None is a visitor without.
+
+    A slot that cannot be decided is left out: the page asks for it alone and hears why.
+    """
+    asker = {name: value for name, value in headers.items() if name not in (b"authorization", b"cookie")}
+    if cookie is not None:
+        asker[b"cookie"] = cookie
+    decided = []
+    for companion in company.slots:
+        name, _, query = companion.request.partition("?")
+        try:
+            reply = await delivery.slot(name, query.encode("ascii"), asker)
+            decision = json.loads(reply.body)
+            await _add_picture(delivery, decision["rendition"], companion.pixels, company.accept)
+        except ConsentEdgeError:
+            continue
+        decided.append({"request": companion.request, "decision": decision})
+    return decided
+
+
+async def _add_picture(delivery: Delivery, rendition: dict[str, Any], pixels: int, accept: str) -> None:
+    """The bytes of the smallest rendition that fills `pixels`, if they are few enough."""
+    if pixels == 0:
+        return
+    path = _fitting(rendition["srcset"], pixels)
+    reply = await delivery.rendition(path.encode("ascii"), b"", {b"accept": accept.encode("ascii")})
+    if len(reply.body) <= MAX_INLINE_BYTES:
+        kind = dict(reply.headers)[b"content-type"].decode("ascii")
+        rendition["inline"] = {"type": kind, "base64": base64.b64encode(reply.body).decode("ascii")}
+
+
+def _fitting(srcset: str, pixels: int) -> str:
+    """The address of the narrowest picture that fills `pixels`; else of the widest."""
+    sizes: list[tuple[int, str]] = sorted((int(width), path) for path, width in _WIDTH.findall(srcset))
+    return next((path for width, path in sizes if width >= pixels), sizes[-1][1])
