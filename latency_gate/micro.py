@@ -22,11 +22,7 @@ Budget = dict[str, Any]
 
 def read_results(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
     """pytest-benchmark's JSON files as benchmark name -> record."""
-    return {
-        bench["name"].partition("[")[0] if "[" not in bench["name"] else bench["name"]: bench
-        for path in paths
-        for bench in json.loads(path.read_text())["benchmarks"]
-    }
+    return {bench["name"]: bench for path in paths for bench in json.loads(path.read_text())["benchmarks"]}
 
 
 def judge_micro(budgets: Sequence[Budget], results: dict[str, dict[str, Any]]) -> list[Row]:
