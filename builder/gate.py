@@ -49,6 +49,14 @@ def check_imports(name: str, imports: Sequence[str], allowed: Sequence[str]) -> 
         raise Rejected("build-gate", f"{name} imports {', '.join(foreign)}; its world may import {rule}")
 
 
+def check_pinned(name: str, imports: Sequence[str], pinned: Sequence[str]) -> None:
+    """Return if the imports are exactly those written down in `function.toml`. Raises: Rejected("build-gate")."""
+    new, gone = sorted(set(imports) - set(pinned)), sorted(set(pinned) - set(imports))
+    if new or gone:
+        said = [f"also {', '.join(new)}"] * bool(new) + [f"no longer {', '.join(gone)}"] * bool(gone)
+        raise Rejected("build-gate", f"{name} imports {'; '.join(said)}; function.toml says otherwise")
+
+
 def surface_of(component: Path) -> Surface:
     """What a component file imports and exports, leftovers included."""
     return _surface(toolchain.wit_of(component), "root")

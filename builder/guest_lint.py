@@ -48,6 +48,7 @@ FORBIDDEN_METHODS = {
     **dict.fromkeys(("now", "utcnow", "today", "monotonic", "perf_counter"), _CLOCK),
     **dict.fromkeys(("urandom", "uuid1", "uuid4", "token_bytes", "token_hex", "getrandbits"), _ENTROPY),
 }
+HARMLESS = frozenset({"urllib.parse"})  # pure text, whatever its package does
 PROVIDED = frozenset({"wit_world", "componentize_py_types"})
 
 
@@ -63,12 +64,15 @@ class Finding:
         return f"{self.path}:{self.line}: {self.message}"
 
 
-def check_guest(files: Mapping[str, bytes], dependencies: Iterable[str] = (), folder: str = "") -> None:
+def check_guest(
+    files: Mapping[str, bytes], dependencies: Iterable[str] = (), folder: str = "", *, wasi: bool = False
+) -> None:
     """Raise Rejected("build-lint") naming every line.
 
     `dependencies`: top-level modules that are installed along. `folder`: where the guest's own modules live.
+    `wasi`: the host gives it entropy.
     """
-    findings = lint_guest(files, dependencies)
+    findings = tuple(entry for entry in lint_guest(files, dependencies) if not (wasi and _ENTROPY in entry.message))
     if findings:
         places = (str(finding) if "/" in finding.path else f"{folder}{finding}" for finding in findings)
         raise Rejected("build-lint", "\n".join(places))
@@ -103,7 +107,7 @@ def _lint_module(path: str, source: bytes, known: set[str] | frozenset[str]) -> 
 
 def _import_faults(module: str, known: set[str] | frozenset[str]) -> Iterator[str]:
     top = module.split(".")[0]
-    if top in known:
+    if top in known or module in HARMLESS:
         return
     if top in FORBIDDEN_IMPORTS:
         yield f"{module}: {FORBIDDEN_IMPORTS[top]}"

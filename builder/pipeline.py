@@ -11,10 +11,10 @@ from pathlib import Path
 
 from builder import toolchain
 from builder.cache import BuildCache, Entry, cache_key
-from builder.gate import Surface, check_imports, pass_gate
+from builder.gate import Surface, check_imports, check_pinned, pass_gate
 from builder.guest_lint import check_guest
 from builder.release import publish
-from builder.source import FunctionSource, find_function, function_names, roots
+from builder.source import FunctionSource, find_function, function_names, guest_files, roots
 from consent_core.errors import Rejected
 from consent_core.formats.canonical import sha256_digest
 from consent_core.formats.dsse import Signer
@@ -43,9 +43,13 @@ class BuildResult:
 
 
 def buildable(root: Path) -> tuple[str, ...]:
-    """The functions that become components of their own; those composed into others (Zig) do not."""
+    """The functions that become components of their own; those composed into others (Zig) do not.
+
+    A component built on WASI is for other hosts: it is built when it is named.
+    """
     places = roots(root)
-    return tuple(name for name in function_names(places) if find_function(name, places).language == "python")
+    found = (find_function(name, places) for name in function_names(places))
+    return tuple(function.name for function in found if function.language == "python" and not function.wasi)
 
 
 def build(
@@ -122,10 +126,14 @@ class _Workshop:
             return self._make(function, key, work), False
 
     def _key(self, function: FunctionSource) -> str:
-        return cache_key(function, self._lock, {inner.name: self._key(inner) for inner in self._composed(function)})
+        inside = (*self._composed(function), *self._included(function))
+        return cache_key(function, self._lock, {inner.name: self._key(inner) for inner in inside})
 
     def _composed(self, function: FunctionSource) -> list[FunctionSource]:
         return [find_function(name, self._places) for name in function.compose]
+
+    def _included(self, function: FunctionSource) -> list[FunctionSource]:
+        return [find_function(name, self._places) for name in function.include]
 
     def _make(self, function: FunctionSource, key: str, work: Path) -> Entry:
         wit = _write(work / "wit", function.wit)
@@ -150,19 +158,23 @@ class _Workshop:
 
     def _make_python(self, function: FunctionSource, wit: Path, component: Path) -> Surface:
         self._progress(function.name, "lint")
-        guest = _write(component.parent / "guest", function.files)
+        files = guest_files(function, self._included(function))
+        guest = _write(component.parent / "guest", files)
         packages = component.parent / "packages"
         toolchain.install_dependencies(function.dependencies, packages)
-        check_guest(function.files, _top_level(packages), folder=f"functions/{function.name}/")
+        check_guest(files, _top_level(packages), folder=f"functions/{function.name}/", wasi=function.wasi)
         self._progress(function.name, "componentize")
         bare = component.with_suffix(".bare") if function.compose else component
-        toolchain.componentize(guest, packages, wit, function.world, bare)
+        toolchain.componentize(guest, packages, wit, function.world, bare, function.wasi)
         if function.compose:
             self._progress(function.name, "compose")
             inside = [self._component(inner)[0].directory / "component.wasm" for inner in self._composed(function)]
             toolchain.compose(bare, inside, component)
         self._progress(function.name, "gate")
-        return pass_gate(component, wit, function.finished_world, self._allowed.get(function.finished_world, ()))
+        surface = pass_gate(component, wit, function.finished_world, self._allowed.get(function.finished_world, ()))
+        if function.wasi:
+            check_pinned(function.name, surface.imports, function.imports)
+        return surface
 
     def _manifest(self, function: FunctionSource, entry: Entry) -> ComponentManifest:
         return ComponentManifest(
@@ -175,7 +187,7 @@ class _Workshop:
             exports=entry.exports,
             category=function.category,
             limits=function.limits,
-            sources=_sources([function, *self._composed(function)]),
+            sources=_sources([function, *self._composed(function), *self._included(function)]),
             lock=self._lock,
             tools=toolchain.tool_versions(),
         )

@@ -8,7 +8,7 @@ this project's packages that go along under the same path.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,30 @@ from typing import Any
 from consent_core.errors import Rejected
 from consent_core.formats.manifest import DEADLINE_MS, MEMORY_MIB, Limits
 from consent_core.formats.token import CATEGORIES
+from consent_core.resources import PACKAGES, ROOT
 
-PACKAGE_ROOT = Path(__file__).resolve().parent.parent  # where consent_core, functions and wit are installed
+SHARED = ("consent_core", "runtime_host")  # where modules that go along may come from
+CONTRACT = "package consent-edge:functions@"  # what makes a folder `wit/` the contract and not somebody's own
 LANGUAGES = ("python", "zig")
 MAX_SOURCE_BYTES = 4_194_304
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+_-]+")
 _FIELDS = frozenset(
-    {"description", "language", "world", "finished-world", "compose", "shared", "dependencies", "category", "limits"}
+    {
+        "description",
+        "language",
+        "world",
+        "finished-world",
+        "compose",
+        "shared",
+        "dependencies",
+        "category",
+        "limits",
+        "include",
+        "wasi",
+        "imports",
+    }
 )
 
 
@@ -32,7 +47,9 @@ _FIELDS = frozenset(
 class FunctionSource:
     """A function before it is built. `files`: path inside the guest -> bytes; `wit`: file name -> bytes.
 
-    `compose` names functions whose components are put inside; `finished_world` is what then remains.
+    `compose` names functions whose components are put inside; `finished_world` is what then remains. `include` names
+    functions whose modules go along, `app.py` as `<name>.py`. `wasi`: built on WASI instead of traps; `imports` is then
+    the exact list of interfaces the component may ask for.
     """
 
     name: str
@@ -48,11 +65,14 @@ class FunctionSource:
     toml: bytes = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False)
     wit: Mapping[str, bytes] = field(repr=False)
+    include: tuple[str, ...] = ()
+    wasi: bool = False
+    imports: tuple[str, ...] = ()
 
 
 def roots(root: Path) -> tuple[Path, ...]:
     """Where functions may live: the user's own tree first, then what this project ships."""
-    return (root,) if root.resolve() == PACKAGE_ROOT else (root, PACKAGE_ROOT)
+    return (root,) if root.resolve() == ROOT else (root, ROOT)
 
 
 def find_function(name: str, places: tuple[Path, ...]) -> FunctionSource:
@@ -73,7 +93,12 @@ def function_names(places: tuple[Path, ...]) -> tuple[str, ...]:
 
 
 def _wit_directory(places: tuple[Path, ...]) -> Path:
-    return next((place / "wit" for place in places if (place / "wit").is_dir()), PACKAGE_ROOT / "wit")
+    """The contract: this project's, unless the tree brings a version of it."""
+    return next((place / "wit" for place in places if _is_contract(place / "wit")), ROOT / "wit")
+
+
+def _is_contract(wit: Path) -> bool:
+    return any(CONTRACT in path.read_text("utf-8", errors="replace") for path in wit.glob("*.wit"))
 
 
 def _read_function(name: str, directory: Path, wit: Path) -> FunctionSource:
@@ -94,13 +119,32 @@ def _read_function(name: str, directory: Path, wit: Path) -> FunctionSource:
         world=world,
         finished_world=settings.text("finished-world", world),
         compose=settings.texts("compose"),
+        include=settings.texts("include"),
+        wasi=settings.flag("wasi"),
+        imports=tuple(sorted(settings.texts("imports"))),
         dependencies=dependencies,
         category=category,
         limits=settings.limits(),
         toml=toml,
         files=_zig_files(directory) if language == "zig" else _python_files(directory, settings),
-        wit={path.relative_to(wit).as_posix(): path.read_bytes() for path in sorted(wit.rglob("*.wit"))},
+        wit={**_contract_files(wit), **_contract_files(directory / "wit")},
     )
+
+
+def guest_files(function: FunctionSource, included: Sequence[FunctionSource]) -> dict[str, bytes]:
+    """Everything that lies in the guest: the function's own modules and those of the functions it includes."""
+    files = dict(function.files)
+    for inner in included:
+        for path, data in inner.files.items():
+            inside = f"{inner.name}.py" if path == "app.py" else path
+            if files.setdefault(inside, data) != data:
+                raise Rejected("build-source", f"{function.name} and {inner.name} both bring a {inside}")
+    return files
+
+
+def _contract_files(wit: Path) -> dict[str, bytes]:
+    """WIT by its path below the folder; a function's own `wit/` adds to the common contract."""
+    return {path.relative_to(wit).as_posix(): path.read_bytes() for path in sorted(wit.rglob("*.wit"))}
 
 
 def _parse(name: str, toml: bytes) -> dict[str, Any]:
@@ -114,8 +158,8 @@ def _python_files(directory: Path, settings: "_Settings") -> dict[str, bytes]:
     files = {path.name: path.read_bytes() for path in sorted(directory.glob("*.py"))}
     settings.require("app.py" in files, "a function has an app.py beside its function.toml")
     for entry in settings.texts("shared"):
-        path = PACKAGE_ROOT / entry
-        inside = path.resolve().is_relative_to(PACKAGE_ROOT) and entry.endswith(".py")
+        path = PACKAGES / entry
+        inside = entry.endswith(".py") and any(path.resolve().is_relative_to(PACKAGES / room) for room in SHARED)
         settings.require(inside and path.is_file(), f"shared: {entry} is no module of this project")
         files[entry] = path.read_bytes()
         files |= {f"{package}/__init__.py": b"" for package in map(str, Path(entry).parents) if package != "."}
@@ -144,6 +188,11 @@ class _Settings:
         value = self._values.get(name, default)
         self.require(isinstance(value, str) and bool(value), f"{name}: expected a text")
         return str(value)
+
+    def flag(self, name: str) -> bool:
+        value = self._values.get(name, False)
+        self.require(isinstance(value, bool), f"{name}: expected true or false")
+        return bool(value)
 
     def texts(self, name: str) -> tuple[str, ...]:
         value = self._values.get(name, [])

