@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import HTMLResponse
+from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
@@ -20,11 +21,12 @@ DESCRIPTION = (
 def install(public: FastAPI, mesh: FastAPI) -> None:
     """Serve the description of both applications on the public one."""
     described: dict[str, Any] = {}
+    on_mesh = {_name(route) for route in mesh.routes}
 
     @public.get("/openapi.json", include_in_schema=False)
     def openapi() -> dict[str, Any]:
         if not described:
-            routes = [*public.routes, *mesh.routes]
+            routes = [*mesh.routes, *(route for route in public.routes if _name(route) not in on_mesh)]
             described.update(get_openapi(title=TITLE, version="1", description=DESCRIPTION, routes=routes))
         return described
 
@@ -39,3 +41,8 @@ def install(public: FastAPI, mesh: FastAPI) -> None:
         )
 
     public.mount(ASSETS, StaticFiles(directory=swagger_ui_path), name="swagger-ui")
+
+
+def _name(route: BaseRoute) -> tuple[str, ...]:
+    """Path and methods: what makes a route the same on both listeners."""
+    return (getattr(route, "path", ""), *sorted(getattr(route, "methods", None) or ()))

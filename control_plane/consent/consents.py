@@ -292,8 +292,8 @@ def _as_recorded(record: Record) -> Circumstances:
 
 
 def _here(record: Record, request: RefreshRequest) -> Circumstances:
-    """The visitor where they are now; a signal that was honoured once stays."""
-    return Circumstances(request.jurisdiction, request.gpc or record.gpc_honoured, record.age_band, record.basis)
+    """The visitor where they are now. What a signal took before stays taken: the record no longer has it."""
+    return Circumstances(request.jurisdiction, request.gpc, record.age_band, record.basis)
 
 
 def _within(categories: Iterable[str], *limits: tuple[str, ...]) -> tuple[str, ...]:

@@ -167,9 +167,12 @@ def test_the_key_set_validates_tokens_over_a_rotation(plane, mesh, browser):
         validate(old, keys, expected, verify_signature)
 
 
-def test_a_revoked_key_leaves_the_key_set_at_once(plane, mesh):
-    """By the same route and the same log as everything else that must stop."""
+@pytest.mark.parametrize("rotated", [False, True], ids=["in-use", "in-overlap"])
+def test_a_revoked_key_leaves_the_key_set_at_once(plane, mesh, rotated):
+    """By the same route and the same log as everything else that must stop, whether it still signs or not."""
     kid = plane.keys.current("token").kid
+    if rotated:
+        plane.keys.rotate("token", overlap_s=600)
     answer = mesh("POST", "/v1/revocations", json={"kind": "key", "kid": kid})
 
     assert (answer.json()["kind"], answer.json()["subject"], answer.json()["effect"]) == ("key", kid, "distrust")

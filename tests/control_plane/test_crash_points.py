@@ -10,9 +10,10 @@ from sqlalchemy import func, select
 from consent_core.formats.revocation import subject_of
 from consent_core.policy.publish import PolicyRelease, publish
 from consent_core.policy.sources import read_sources
+from consent_core.resources import ROOT
 from control_plane.app import ControlPlane, create_app
 from control_plane.queue import RETRAIN, waiting
-from control_plane.settings import REPOSITORY, Settings
+from control_plane.settings import Settings
 from control_plane.store.schema import bundles, records, sessions, visitors, withdrawals
 from tests.control_plane import crashing
 from tests.control_plane.conftest import poll
@@ -129,7 +130,7 @@ def test_crash_while_pruning_loses_no_entry(settings):
 
 def test_crash_points_are_all_tried():
     """Every named line of the control plane stands in the table above."""
-    sources = "".join(path.read_text() for path in (REPOSITORY / "control_plane").rglob("*.py"))
+    sources = "".join(path.read_text() for path in (ROOT / "control_plane").rglob("*.py"))
     named = set(re.findall(r'crash_point\("([^"]+)"\)', sources))
 
     assert named == {point for _, point in CASES}

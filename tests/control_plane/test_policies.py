@@ -9,10 +9,10 @@ from consent_core.errors import ConsentEdgeError
 from consent_core.formats.receipt import open_receipt
 from consent_core.policy.publish import PolicyRelease, publish
 from consent_core.policy.sources import read_sources
+from consent_core.resources import ROOT
 from consent_core.trust.keys import KeyStore
 from control_plane.app import create_app
 from control_plane.policies.publishing import publish_sources
-from control_plane.settings import REPOSITORY
 from control_plane.store.database import Database
 from control_plane.store.schema import log_head
 from tests.control_plane.conftest import Browser, poll, publish_like
@@ -20,7 +20,7 @@ from tests.control_plane.conftest import Browser, poll, publish_like
 
 @pytest.fixture(scope="module")
 def sources():
-    return read_sources(REPOSITORY / "policies", REPOSITORY / "legal")
+    return read_sources(ROOT / "policies", ROOT / "legal")
 
 
 def publish_next(plane, sources, approver="lawyer"):
@@ -69,6 +69,17 @@ def test_a_policy_never_goes_back(plane, sources, refused):
     publish_next(plane, sources)
 
     refused("policy-revision", 409, plane.policies.publish, first.body)
+    assert poll(plane).head == 2
+
+
+@pytest.mark.parametrize("revision", [1, 2])
+def test_two_policies_never_share_a_revision(plane, sources, refused, revision):
+    """A well-signed bundle that nobody has seen, numbered as one that was or is in force."""
+    publish_next(plane, sources)
+    release = PolicyRelease(revision, "late", plane.settings.clock.now() + 60)
+    late = publish(sources, plane.keys.current("bundle"), plane.keys.trust_file(), release).data
+
+    refused("policy-revision", 409, plane.policies.publish, late)
     assert poll(plane).head == 2
 
 

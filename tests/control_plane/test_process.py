@@ -15,13 +15,14 @@ import pytest
 from consent_core.clock import SystemClock
 from consent_core.formats.consent import read_answer, write_request
 from consent_core.formats.revocation import open_answer
+from consent_core.resources import ROOT
 from consent_core.trust.mesh_client import mesh_client
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid_source import open_source
 from control_plane.app import create_app
 from control_plane.process import Running, serving
 from control_plane.revocations import hints
-from control_plane.settings import REPOSITORY, Settings
+from control_plane.settings import Settings
 from tests.control_plane.conftest import POP, Browser
 
 
@@ -190,7 +191,7 @@ create_app(Settings(data=Path(sys.argv[1]))).close()
 
 
 def start(program: str, data: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-W", "error", "-c", program, str(data)], cwd=REPOSITORY)
+    return subprocess.Popen([sys.executable, "-W", "error", "-c", program, str(data)], cwd=ROOT)
 
 
 def test_two_first_starts_at_once_make_one_control_plane(tmp_path):
