@@ -95,11 +95,12 @@ def test_too_many_bytes_or_files_are_refused():
     [
         b"",
         b"not gzip",
-        gzip.compress(b"not tar, but long enough to look at" * 40),
+        gzip.compress(b"not tar, but long enough to look at" * 40, mtime=0),
         pack({"x": b"1"})[:-9],
         pack({"x": b"1"}) + b"trailing",
         pack({"x": b"1"}) + pack({"y": b"2"}),
     ],
+    ids=["nothing", "not gzip", "not tar", "cut off", "something after it", "two"],
 )
 def test_what_is_no_single_complete_archive_is_refused(data):
     """Cut off, followed by something, or another format."""
