@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 BOUND_S = 60.0  # DESIGN section 4: the consent sync bound
 TAIL_S = 20.0  # after the last event, so that its healing is seen too
+MOST_CHANGES = 40  # each is heard by every POP
 BACKUP_AGE_S = 20.0  # how old the copy is that a restored POP comes back with
 
 # What may happen, and how long it lasts if that is not said. Zero: it has no length.
@@ -63,7 +64,7 @@ class Scenario:
     skew: dict[int, float] = field(default_factory=dict)  # POP -> seconds its wall clock is ahead
     lag: tuple[float, float] = (0.005, 0.15)  # one way, between a POP and the control plane: nearest and farthest POP
     loss: float = 0.005  # share of messages that have to be sent again
-    changes: int = 40  # entries that visitors, operators and policy cause while traffic runs
+    changes: int | None = None  # by visitors, operators and policy while traffic runs; None: 40, less for a few POPs
     visitors: int = 3  # per POP
     push: bool = True
     careless: frozenset[int] = frozenset()  # POPs whose in-sync rule is switched off: proves that the check can fail
@@ -77,6 +78,7 @@ class Scenario:
         _expect(self.visitors >= 1, "visitors: expected at least 1")
         for pop in (*self.skew, *self.careless, *(event.pop for event in self.events)):
             _expect(0 <= pop <= self.pops, f"there is no POP {pop} among {self.pops}")
+        _expect(self.duration is None or self.duration > 0, "duration: expected more than 0")
         latest = max((event.at for event in self.events), default=0.0)
         _expect(latest <= self.length, f"an event at {latest:g} s is after the end of traffic, at {self.length:g} s")
         _expect_apart(self.events)
@@ -87,6 +89,11 @@ class Scenario:
         if self.duration is not None:
             return self.duration
         return max((event.end for event in self.events), default=10.0) + TAIL_S
+
+    @property
+    def wishes(self) -> int:
+        """How many changes there are: not so many that nobody is left to show anything to."""
+        return min(MOST_CHANGES, self.pops * self.visitors // 2) if self.changes is None else self.changes
 
 
 def parse_duration(text: str) -> float:

@@ -3,28 +3,21 @@
 `truth` is what the log and the policies say and when they said it: what POPs are judged by.
 """
 
-import asyncio
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
-from consent_core.formats.canonical import canonical_json
 from consent_core.formats.revocation import Answer, Snapshot, open_answer
 from consent_core.formats.token import CATEGORIES
-from consent_core.policy.approval import APPROVAL
-from consent_core.policy.bundle import MANIFEST, Approver, Bundle, build_bundle, open_bundle
-from consent_core.policy.publish import APPROVAL_CLAUSE
-from consent_core.policy.rego import DATA_FILE
-from consent_core.policy.signature import SIGNATURES
+from consent_core.policy.bundle import Bundle, open_bundle
 from consent_core.trust.trust_file import TrustFile
 from control_plane.app import ControlPlane, create_app
 from control_plane.revocations.revoking import RevocationRequest
 from control_plane.settings import Settings
+from simulator.policies import next_bundle
 from simulator.virtual.oracle import Truth
 from simulator.virtual.time import MachineClock
 
-OPERATOR = "simulator/operator"
 STORE = "consent.db"
 
 
@@ -38,6 +31,7 @@ class Plane:
         self._running: ControlPlane = create_app(self._settings)
         self.trust: TrustFile = self._running.keys.trust_file()
         self._bundle = self._open(self._running.policies.bundle().body)
+        self._original = self._bundle
         self._switched_off: set[tuple[str, str]] = set()
         self.note()
 
@@ -72,7 +66,8 @@ class Plane:
     def switch_policy(self, jurisdiction: str, category: str) -> None:
         """Publish a policy under which a category is off in a place (and so where the law is unknown), or on again."""
         self._switched_off ^= {(jurisdiction, category)}
-        data = self._edited()
+        signer = self._running.keys.current("bundle")
+        data = next_bundle(self._bundle, self._original, self._switched_off, signer, self._clock.now())
         self._bundle = self._open(data)
         self._running.policies.publish(data)
         self.note()
@@ -84,10 +79,9 @@ class Plane:
             if not file.name.endswith("-shm"):
                 shutil.copy(file, to / file.name)
 
-    async def rewind(self, backup: Path) -> None:
+    def rewind(self, backup: Path) -> None:
         """Replace the store by an older copy, as a careless operator would."""
         self._running.close()
-        await asyncio.sleep(0)
         for file in self._settings.home.glob(f"{STORE}*"):
             file.unlink()
         for file in backup.iterdir():
@@ -100,35 +94,3 @@ class Plane:
 
     def _open(self, data: bytes) -> Bundle:
         return open_bundle(data, self.trust, min_revision=0)
-
-    def _edited(self) -> bytes:
-        """The bundle in force with other rows in its table, signed as the next revision.
-
-        The rows are edited, not evaluated: evaluating takes seconds and is `consent_core.policy`'s, tested there.
-        """
-        files = {path: data for path, data in self._first_files().items()}
-        data = json.loads(files[DATA_FILE])
-        table = data["consent_edge"]["table"]
-        for jurisdiction, category in self._switched_off:
-            _switch_off(table, jurisdiction, category)
-        files[DATA_FILE] = canonical_json(data)
-        approver = Approver(OPERATOR, APPROVAL_CLAUSE, self._clock.now())
-        previous = (self._bundle.hash, *self._bundle.previous)
-        signer = self._running.keys.current("bundle")
-        return build_bundle(files, self._bundle.revision + 1, signer, approver, previous)
-
-    def _first_files(self) -> dict[str, bytes]:
-        if not hasattr(self, "_files"):
-            made = {MANIFEST, APPROVAL, SIGNATURES}
-            self._files = {path: data for path, data in self._bundle.files.items() if path not in made}
-        return dict(self._files)
-
-
-def _switch_off(table: dict[str, Any], jurisdiction: str, category: str) -> None:
-    bit = CATEGORIES.index(category)
-    never = next(number for number, rule in enumerate(table["rules"]) if not rule["effective"])
-    for place, row in table["rows"].items():
-        if place.split("/")[0] in (jurisdiction, "ZZ"):
-            for answer in (*row["choices"], row["notice"]):
-                answer[0] &= ~(1 << bit)
-                answer[1 + bit] = never

@@ -8,13 +8,11 @@ import asyncio
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import httpx
 
 from consent_core.formats.consent import ConsentAnswer, read_answer
-from consent_core.formats.revocation import subject_of
 from consent_core.policy.bundle import Bundle, open_bundle
 from consent_core.telemetry.tally import Spread, Tally
 from runtime_host.pop.serving.decisions import Decider
@@ -22,7 +20,7 @@ from runtime_host.pop.serving.ingress import Headers
 from runtime_host.pop.serving.pipeline import Counters, Pipeline, Rules, Visit
 from runtime_host.pop.serving.recent import Recent
 from runtime_host.pop.serving.seams import Standing, Validator
-from runtime_host.pop.serving.token_cache import KnownToken, TokenCache
+from runtime_host.pop.serving.token_cache import TokenCache
 from runtime_host.pop.stores import Change, PopStore
 from runtime_host.pop.sync import Sync, SyncConfig
 from runtime_host.pop.sync.fetch import ControlPlane
@@ -83,9 +81,7 @@ class SimulatedPop:
         self.store = PopStore(self._home / DATABASE, self._clock)
         self._watch.started(self.number, self.store.revocations.position.position)
         config = SyncConfig(pop=self.name, home=self._home, push=self._push)
-        self.sync = Sync(
-            config, self.store, self._plane.trust, self._client, self._clock, opener=self._open_bundle
-        )
+        self.sync = Sync(config, self.store, self._plane.trust, self._client, self._clock, opener=self._open_bundle)
         self.sync.subscribe(self._arrived)
         self.pipeline = self._pipeline()
         self.up = True
@@ -165,11 +161,6 @@ class SimulatedPop:
         await self.pipeline.grant(visit)
         return visit
 
-    def known(self, visit: Visit) -> KnownToken:
-        """The token of a visit that was granted something."""
-        assert visit.known is not None
-        return visit.known
-
     async def say(self, method: str, path: str, body: bytes) -> ConsentAnswer | None:
         """A visitor's wish to the control plane, as the consent desk sends it; None where it was refused."""
         reply = await self._desk.send(method, path, body)
@@ -217,8 +208,14 @@ class SimulatedPop:
             TokenCache(TOKENS),
             Decider({}, 2),
             Recent(self.store.history, self._clock),
-            Counters(*(Tally(("code",)) for _ in range(4)), Spread(("slot", "category"), ()), Spread(("kind",), ())),
+            _counters(),
         )
+
+
+def _counters() -> Counters:
+    """Nobody scrapes a simulated POP."""
+    code, spent = Tally(("code",)), Spread(("of",), ())
+    return Counters(code, code, code, code, spent, spent)
 
 
 class _Careless:
@@ -232,16 +229,6 @@ class _Careless:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sync, name)
-
-
-def subject_in(answer: ConsentAnswer) -> str:
-    """The visitor's name in the log."""
-    return subject_of(answer.sub)
-
-
-def random_lag(lag: tuple[float, float], random: Random) -> float:
-    """One POP's distance from the control plane."""
-    return random.uniform(*lag)
 
 
 def _copy(home: Path, to: Path) -> None:

@@ -136,7 +136,7 @@ class _World:
         for pop in self._pops:
             pop.start()
             await asyncio.sleep(START_APART_S / len(self._pops))
-        await self._until(lambda: all(pop.in_sync and pop.sync.policy is not None for pop in self._pops))
+        await self._until_all(lambda pop: pop.in_sync and pop.sync.policy is not None)
         await self._crowd.admit(self._scenario.visitors)
         self._began = self._loop.time()
 
@@ -231,7 +231,8 @@ class _World:
     async def _changes(self) -> None:
         """The scenario's changes, at random moments; two of them, if there are enough, change policy."""
         scenario, kinds = self._scenario, list(KINDS)
-        when = sorted(self._random.uniform(0.5, max(0.5, scenario.length - TAIL_QUIET_S)) for _ in range(scenario.changes))
+        last = max(0.5, scenario.length - TAIL_QUIET_S)
+        when = sorted(self._random.uniform(0.5, last) for _ in range(scenario.wishes))
         policy = {len(when) // 3, 2 * len(when) // 3} if len(when) >= 6 else set()
         async with asyncio.TaskGroup() as group:
             for number, at in enumerate(when):
@@ -242,17 +243,17 @@ class _World:
     async def _happen(self, event: Event) -> None:
         await self._reach(event.at)
         if event.pop == 0:
-            await self._to_the_plane(event)
+            self._to_the_plane(event)
         else:
             await _HAPPEN[event.kind](self, self._pops[event.pop - 1], event)
         self._note_states()
 
-    async def _to_the_plane(self, event: Event) -> None:
+    def _to_the_plane(self, event: Event) -> None:
         copy = self._work / "copies" / "control-plane"
         if event.kind == "back-up":
             self._plane.back_up(copy)
         else:
-            await self._plane.rewind(copy)
+            self._plane.rewind(copy)
 
     async def _partition(self, pop: SimulatedPop, event: Event) -> None:
         pop.link.cut()
@@ -315,9 +316,9 @@ class _World:
         if left > 0:
             await asyncio.sleep(left)
 
-    async def _until(self, met: Callable[[], bool]) -> None:
+    async def _until_all(self, met: Callable[[SimulatedPop], bool]) -> None:
         async with asyncio.timeout(SETTLE_S):
-            while not met():
+            while not all(met(pop) for pop in self._pops):
                 await asyncio.sleep(LOOK_S)
                 for pop in self._pops:
                     pop.check()

@@ -6,7 +6,7 @@ replayed at other POPs, because that is what must not work.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -63,7 +63,10 @@ class Ask:
 
 @dataclass(slots=True)
 class Crowd:
-    """Everybody. `stolen`: tokens that something was taken from. `rows`: where whose history is. `done`: changes by kind."""
+    """Everybody. `stolen`: tokens that a later choice replaced or ended. `done`: how many changes of each kind worked.
+
+    `rows`: subject -> the POP that holds a history row; `switched`: what the policies switch off and on again.
+    """
 
     pops: Sequence[SimulatedPop]
     plane: Plane
@@ -78,9 +81,7 @@ class Crowd:
 
     async def admit(self, per_pop: int) -> None:
         """Everybody grants everything at their POP, whose history gets a first row of who may have one."""
-        self.visitors = [
-            Visitor(pop.number, self.random.random() < GPC) for pop in self.pops for _ in range(per_pop)
-        ]
+        self.visitors = [Visitor(pop.number, self.random.random() < GPC) for pop in self.pops for _ in range(per_pop)]
         room = asyncio.Semaphore(AT_ONCE)
 
         async def enter(visitor: Visitor) -> None:
@@ -114,7 +115,7 @@ class Crowd:
                 return
             visitor.busy = True
             try:
-                await self._CHANGES[kind](self, visitor, pop)
+                await _CHANGES[kind](self, visitor, pop)
             except ConsentEdgeError:
                 return
             finally:
@@ -130,7 +131,7 @@ class Crowd:
             request = RefreshRequest(visitor.session, pop.jurisdiction, visitor.gpc, pop.name)
             answer = await pop.say("POST", "/v1/consents/-/refresh", write_request(request))
             if answer is not None:
-                self._hold(visitor, answer)
+                visitor.token = _token(answer)
         except ConsentEdgeError:
             return
         finally:
@@ -153,15 +154,11 @@ class Crowd:
             visitor.session or None, secret, choices, pop.jurisdiction, visitor.gpc, "adult", pop.name
         )
         answer = await pop.say("POST", "/v1/consents", write_request(request))
-        if answer is not None:
-            visitor.session = secret
-            self._hold(visitor, answer)
-
-    def _hold(self, visitor: Visitor, answer: ConsentAnswer) -> None:
-        old = visitor.token
-        if old is not None:
-            self.stolen.append((visitor, old))
-        visitor.token = None if answer.token is None else _held(answer.token)
+        if answer is None:
+            return
+        if visitor.token is not None:
+            self.stolen.append((visitor, visitor.token))
+        visitor.session, visitor.token = secret, _token(answer)
 
     def _remember(self, visitor: Visitor) -> None:
         token = visitor.token
@@ -213,16 +210,19 @@ class Crowd:
             self.switched = (self.random.choice(sorted({pop.jurisdiction for pop in self.pops})), "behavioral")
         self.plane.switch_policy(*self.switched)
 
-    _CHANGES = {
-        "withdraw": _withdraw,
-        "narrow": _narrow,
-        "widen": _widen,
-        "revoke": _revoke,
-        "purge": _purge,
-    }  # fmt: skip
+
+_CHANGES: Mapping[str, Callable[[Crowd, Visitor, SimulatedPop], Awaitable[None]]] = {
+    "withdraw": Crowd._withdraw,
+    "narrow": Crowd._narrow,
+    "widen": Crowd._widen,
+    "revoke": Crowd._revoke,
+    "purge": Crowd._purge,
+}
 
 
-def _held(text: str) -> Held:
-    """What a token says; whether it may be believed is each POP's business."""
-    claims = read_claims(parse(text).claims)
-    return Held(text, claims, subject_of(claims.sub))
+def _token(answer: ConsentAnswer) -> Held | None:
+    """What the browser holds from now on. Whether it may be believed is each POP's business."""
+    if answer.token is None:
+        return None
+    claims = read_claims(parse(answer.token).claims)
+    return Held(answer.token, claims, subject_of(claims.sub))

@@ -1,0 +1,159 @@
+"""`edge simulate`: what a fleet of POPs does with partitions, crashes and clocks that are wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from edge_cli.console import FAILED, JsonOption, err, progress, show
+
+SOME_REQUESTS = 1_000  # per POP, if it is not said
+MOST_REQUESTS = 100_000
+
+Pops = Annotated[int, typer.Option("--pops", min=1, max=1000, help="POPs in one process, on simulated time.")]
+Processes = Annotated[
+    int | None, typer.Option("--processes", min=1, max=50, help="Real POP processes instead, in real time.")
+]
+Events = Annotated[int, typer.Option("--events", min=1, help="With --processes: entries to measure.")]
+Requests = Annotated[int | None, typer.Option("--requests", min=1, help="In all.")]
+Duration = Annotated[str | None, typer.Option("--duration", help="Of traffic, such as 2m.")]
+Lag = Annotated[str, typer.Option("--lag", help="One way to the control plane, nearest..farthest POP.")]
+Loss = Annotated[str, typer.Option("--loss", help="Messages that have to be sent again.")]
+Changes = Annotated[int | None, typer.Option("--changes", min=0, help="Withdrawals, revocations, policies, …")]
+Partition = Annotated[list[str] | None, typer.Option("--partition", help="No word either way: 3@10s+70s.")]
+CutPush = Annotated[list[str] | None, typer.Option("--cut-push", help="Only polls get through: 1-9@5s+30s.")]
+Kill = Annotated[list[str] | None, typer.Option("--kill", help="kill -9, back after 2 s: 5@20s, 5@20s+10s.")]
+Restore = Annotated[list[str] | None, typer.Option("--restore", help="Comes back with an older pop.db: 4@30s.")]
+Suspend = Annotated[list[str] | None, typer.Option("--suspend", help="The machine sleeps: 6@10s+70s.")]
+Replay = Annotated[list[str] | None, typer.Option("--replay", help="Polls get an old answer: 7@10s+70s.")]
+Rewind = Annotated[list[str] | None, typer.Option("--rewind", help="The control plane's store is put back: 50s.")]
+Skew = Annotated[list[str] | None, typer.Option("--skew", help="A wrong wall clock: 2@+90s, 2@-90s.")]
+NoPush = Annotated[bool, typer.Option("--no-push", help="No POP listens to push; polls carry everything.")]
+Careless = Annotated[list[str] | None, typer.Option("--careless", help="POPs without the in-sync rule: must fail.")]
+Seed = Annotated[int, typer.Option("--seed", help="The same seed, the same faults and wishes.")]
+Out = Annotated[Path, typer.Option("--out", help="Where simulate.json, .svg and .png go.")]
+
+T = TypeVar("T")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(simulate)
+
+
+def simulate(
+    pops: Pops = 10,
+    processes: Processes = None,
+    events: Events = 15,
+    requests: Requests = None,
+    duration: Duration = None,
+    lag: Lag = "5ms..150ms",
+    loss: Loss = "0.5%",
+    changes: Changes = None,
+    partition: Partition = None,
+    cut_push: CutPush = None,
+    kill: Kill = None,
+    restore: Restore = None,
+    suspend: Suspend = None,
+    replay: Replay = None,
+    rewind: Rewind = None,
+    skew: Skew = None,
+    no_push: NoPush = False,
+    careless: Careless = None,
+    seed: Seed = 1,
+    out: Out = Path("build/simulate"),
+    as_json: JsonOption = False,
+) -> None:
+    """Play faults on a fleet of POPs and check that no "no" is ever outlived by more than 60 s.
+
+    Exit code 1 if something was personalised after the bound, or a log entry was skipped.
+
+    Example: [bold]edge simulate --pops 200 --requests 100000 --partition 3@10s+70s --kill 5@20s --skew 2@+90s[/bold]
+    """
+    faults = {
+        "partition": partition, "cut-push": cut_push, "kill": kill, "restore": restore, "suspend": suspend,
+        "replay": replay, "rewind": rewind,
+    }  # fmt: skip
+    from simulator.scenario import Scenario, parse_duration, parse_events, parse_pops, parse_range, parse_share
+    from simulator.scenario import parse_skew as skews
+
+    if processes is not None:
+        _refuse_with_processes({**faults, "skew": skew, "careless": careless, "requests": requests})
+        _measure(processes, events, push=not no_push, out=out, as_json=as_json)
+        return
+
+    def parsed(option: str, parse: Callable[[], T]) -> T:
+        return _or_usage(f"--{option}", parse)
+
+    happening = [
+        event
+        for kind, texts in faults.items()
+        for text in texts or ()
+        for event in parsed(kind, lambda kind=kind, text=text: parse_events(kind, text, pops))  # type: ignore[misc]
+    ]
+    scenario = _or_usage(
+        "the scenario",
+        lambda: Scenario(
+            pops=pops,
+            requests=requests or min(MOST_REQUESTS, SOME_REQUESTS * pops),
+            duration=None if duration is None else parsed("duration", lambda: parse_duration(duration)),
+            events=tuple(happening),
+            skew=parsed("skew", lambda: skews(skew or (), pops)),
+            lag=parsed("lag", lambda: parse_range(lag)),
+            loss=parsed("loss", lambda: parse_share(loss)),
+            changes=changes,
+            push=not no_push,
+            careless=frozenset(
+                n
+                for text in careless or ()
+                for n in parsed("careless", lambda text=text: parse_pops(text, pops))  # type: ignore[misc]
+            ),
+            seed=seed,
+        ),
+    )
+    _simulate(scenario, out, as_json=as_json)
+
+
+def _simulate(scenario: Any, out: Path, *, as_json: bool) -> None:
+    from time import perf_counter
+
+    from simulator.plot import draw
+    from simulator.report import to_json, to_text, write
+    from simulator.virtual.run import simulate as play
+
+    started = perf_counter()
+    with progress(f"{scenario.pops} POPs", hidden=as_json) as bar:
+        outcome = play(scenario, bar)
+    document = to_json(outcome, perf_counter() - started)
+    written = write(document, out), *draw(outcome, document, out)
+    show(document, as_json=as_json, text=lambda: to_text(document))
+    err.print("[dim]" + "  ".join(str(path) for path in written) + "[/]")
+    if not document["ok"]:
+        raise typer.Exit(FAILED)
+
+
+def _measure(processes: int, events: int, *, push: bool, out: Path, as_json: bool) -> None:
+    from simulator.measure import measure, to_text
+    from simulator.report import write
+
+    with progress(f"{processes} POP processes", hidden=as_json) as bar:
+        document = measure(processes, events, push=push, out=out, on_progress=bar)
+    write(document, out)
+    show(document, as_json=as_json, text=lambda: to_text(document))
+    if not document["ok"]:
+        raise typer.Exit(FAILED)
+
+
+def _refuse_with_processes(options: dict[str, object]) -> None:
+    for option, value in options.items():
+        if value:
+            raise typer.BadParameter("real processes are not put into scenarios; leave --processes out",
+                                     param_hint=f"--{option}")  # fmt: skip
+
+
+def _or_usage(option: str, parse: Callable[[], T]) -> T:
+    try:
+        return parse()
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
