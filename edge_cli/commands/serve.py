@@ -25,6 +25,7 @@ Function = Annotated[list[str] | None, typer.Option("--function", help="Decides 
 Components = Annotated[Path, typer.Option("--components", help="Built and signed components.")]
 PublicPort = Annotated[int, typer.Option("--port", help="The public listener.")]
 MeshPort = Annotated[int, typer.Option("--mesh-port", help="The mesh listener (mTLS).")]
+NoPush = Annotated[bool, typer.Option("--no-push", help="Do not listen to hints; polls carry everything.")]
 AdminPort = Annotated[int, typer.Option("--admin-port", help="/metrics and /readyz, this machine only.")]
 
 
@@ -82,6 +83,7 @@ def pop(
     port: PublicPort = 8081,
     mesh_port: MeshPort = 8481,
     admin_port: AdminPort = 8881,
+    no_push: NoPush = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run one POP.
@@ -96,7 +98,7 @@ def pop(
 
     config = PopConfig(
         pop=name, data=data, jurisdiction=jurisdiction, geo_header=geo_header, control_plane=control_plane,
-        public_port=port, mesh_port=mesh_port, admin_port=admin_port,
+        public_port=port, mesh_port=mesh_port, admin_port=admin_port, push=not no_push,
     )  # fmt: skip
     project = project_of(HERE).but(catalogue, art, site, functions)
     show({"pop": name, "port": port, "mesh_port": mesh_port, "admin_port": admin_port},

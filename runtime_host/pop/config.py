@@ -28,6 +28,7 @@ class PopConfig:
     age_band: str = "adult"  # whom the site addresses; a page that asks its visitors sends what they said
     geo_header: str | None = None  # lower-case name of a header that only a trusted front end can set
     control_plane: str = "https://127.0.0.1:7443"  # base URL of its mesh listener
+    push: bool = True  # listen to its stream of hints; off, polls carry everything
     host: str = "127.0.0.1"
     public_port: int = 8081
     mesh_port: int = 8481
