@@ -78,7 +78,7 @@ def load_component(directory: Path, trust: TrustFile) -> LoadedComponent:
     """
     manifest = read_manifest(directory, trust)
     _check_digest(directory / manifest.wasm_file, manifest.component)
-    _check_allowed(manifest, trust)
+    check_allowed(manifest, trust)
     _check_engine(manifest)
     component = _map_native(directory / manifest.compiled_file, manifest)
     _check_surface(component, manifest)
@@ -87,7 +87,11 @@ def load_component(directory: Path, trust: TrustFile) -> LoadedComponent:
 
 def read_manifest(directory: Path, trust: TrustFile) -> ComponentManifest:
     """The manifest of a component directory, if a trusted key signed it. Raises: Untrusted."""
-    data, envelope = _read(directory / MANIFEST_FILE), _read(directory / SIGNATURE_FILE)
+    return open_signed(_read(directory / MANIFEST_FILE), _read(directory / SIGNATURE_FILE), trust)
+
+
+def open_signed(data: bytes, envelope: bytes, trust: TrustFile) -> ComponentManifest:
+    """The manifest in `data`, if `envelope` is a trusted signature over it. Raises: Untrusted("component-…")."""
     try:
         return open_manifest(data, envelope, trust)
     except Untrusted as error:
@@ -134,8 +138,11 @@ def _digest(descriptor: int) -> str:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def _check_allowed(manifest: ComponentManifest, trust: TrustFile) -> None:
-    """Imports are admitted by WIT package, per world; a world nobody named may import nothing."""
+def check_allowed(manifest: ComponentManifest, trust: TrustFile) -> None:
+    """Imports are admitted by WIT package, per world; a world nobody named may import nothing.
+
+    Raises: Untrusted("component-imports").
+    """
     allowed = trust.allowed_imports.get(manifest.world, ())
     for name in manifest.imports:
         if name.partition("/")[0].partition("@")[0] not in allowed:

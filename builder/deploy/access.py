@@ -1,0 +1,61 @@
+"""Who we are at a registry: user and password as they are, or traded for a token where the registry asks for that.
+
+Source: distribution/distribution, docs/spec/auth/token.md; RFC 6750 section 3.
+"""
+
+import re
+from collections.abc import Generator, Mapping
+from urllib.parse import urlsplit
+
+import httpx
+
+from builder.deploy.origin import is_loopback
+from consent_core.errors import Rejected
+
+_CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+
+
+class RegistryAuth(httpx.Auth):
+    """Answers a registry's challenge once per request; keeps the token for the next. No user: as anybody."""
+
+    def __init__(self, user: str = "", password: str = "") -> None:
+        self._basic = httpx.BasicAuth(user, password) if user else None
+        self._known_basic = False  # once challenged, the password goes along at once: an upload cannot be sent twice
+        self._token = ""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """The request, and after a challenge the request again with what was asked for."""
+        if self._token:
+            request.headers["authorization"] = f"Bearer {self._token}"
+        elif self._basic is not None and self._known_basic:
+            request = next(self._basic.sync_auth_flow(request))
+        response = yield request
+        if response.status_code != httpx.codes.UNAUTHORIZED:
+            return
+        scheme, _, rest = response.headers.get("www-authenticate", "").partition(" ")
+        if scheme.lower() == "bearer":
+            answer = yield self._token_request(dict(_CHALLENGE.findall(rest)))
+            self._token = _token_in(answer)
+            request.headers["authorization"] = f"Bearer {self._token}"
+            yield request
+        elif self._basic is not None and not self._known_basic:
+            self._known_basic = True
+            yield next(self._basic.sync_auth_flow(request))
+
+    def _token_request(self, challenge: Mapping[str, str]) -> httpx.Request:
+        realm = urlsplit(challenge.get("realm", ""))
+        if realm.scheme != "https" and not is_loopback(realm.hostname or ""):
+            raise Rejected("deploy-denied", "the registry asks for a token over plain HTTP")
+        asked = {name: challenge[name] for name in ("service", "scope") if name in challenge}
+        request = httpx.Request("GET", realm.geturl(), params=asked)
+        return next(self._basic.sync_auth_flow(request)) if self._basic else request
+
+
+def _token_in(answer: httpx.Response) -> str:
+    try:
+        answer.read()
+        value = answer.json()
+        token = value.get("token") or value["access_token"]
+    except (ValueError, KeyError, AttributeError) as error:
+        raise Rejected("deploy-denied", f"the registry's token service answered {answer.status_code}") from error
+    return str(token)

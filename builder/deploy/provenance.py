@@ -1,0 +1,73 @@
+"""Where a component came from, as SLSA provenance in an in-toto statement, signed by a component key.
+
+It says no more than the signed manifest does: sources, lock file and tools by digest and version. Whoever holds the
+signing key could say anything, so this is SLSA Build level 1, and level 2 where the key is a build service's.
+
+Source: slsa.dev/spec/v1.0/provenance.
+"""
+
+from typing import Any
+
+from consent_core.errors import Untrusted
+from consent_core.formats.dsse import IN_TOTO, Signer, Statement, Verifier, open_statement, sign_statement
+from consent_core.formats.manifest import ROLE, ComponentManifest
+
+PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "urn:consent-edge:build:v1"
+BUILDER = "urn:consent-edge:builder:v1"
+SBOM_NAME = "sbom.cdx.json"
+
+
+def sign_provenance(manifest: ComponentManifest, sbom: str, signer: Signer) -> bytes:
+    """The DSSE envelope. `sbom`: digest of the component's bill of materials, which it thereby signs too."""
+    statement = Statement({manifest.wasm_file: manifest.component}, PREDICATE_TYPE, _predicate(manifest, sbom))
+    return sign_statement(IN_TOTO, statement.to_bytes(), signer)
+
+
+def open_provenance(envelope: bytes, manifest: ComponentManifest, trust: Verifier) -> str:
+    """The digest of the bill of materials, if a trusted key says that our builder made this component.
+
+    Raises: Untrusted("deploy-provenance").
+    """
+    try:
+        statement = Statement.from_bytes(open_statement(envelope, IN_TOTO, trust, ROLE), PREDICATE_TYPE)
+    except Untrusted as error:
+        raise Untrusted("deploy-provenance", f"{error.message} ({error.code})") from error
+    if statement.subjects != {manifest.wasm_file: manifest.component}:
+        raise Untrusted("deploy-provenance", "the provenance is about another component")
+    try:
+        builder = statement.predicate["runDetails"]["builder"]["id"]
+        products = {
+            entry["name"]: entry["digest"]["sha256"] for entry in statement.predicate["runDetails"]["byproducts"]
+        }
+        sbom = f"sha256:{products[SBOM_NAME]}"
+    except (KeyError, TypeError) as error:
+        raise Untrusted("deploy-provenance", "the provenance names no builder or no bill of materials") from error
+    if builder != BUILDER:
+        raise Untrusted("deploy-provenance", f"expected it to be built by {BUILDER}")
+    return sbom
+
+
+def _predicate(manifest: ComponentManifest, sbom: str) -> dict[str, Any]:
+    return {
+        "buildDefinition": {
+            "buildType": BUILD_TYPE,
+            "externalParameters": {"function": manifest.name, "world": manifest.world},
+            "internalParameters": {"limits": {"memory_mib": manifest.limits.memory_mib,
+                                              "deadline_ms": manifest.limits.deadline_ms}},
+            "resolvedDependencies": _dependencies(manifest),
+        },
+        "runDetails": {
+            "builder": {"id": BUILDER, "version": dict(manifest.tools)},
+            "byproducts": [_resource(SBOM_NAME, sbom)],
+        },
+    }  # fmt: skip
+
+
+def _dependencies(manifest: ComponentManifest) -> list[dict[str, Any]]:
+    files = [_resource(path, digest) for path, digest in sorted(manifest.sources.items())]
+    return files + ([_resource("requirements.lock", manifest.lock)] if manifest.lock else [])
+
+
+def _resource(name: str, digest: str) -> dict[str, Any]:
+    return {"name": name, "digest": {"sha256": digest.removeprefix("sha256:")}}
