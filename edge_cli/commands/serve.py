@@ -23,6 +23,7 @@ Art = Annotated[Path | None, typer.Option("--art", help="The folder of the catal
 Site = Annotated[Path | None, typer.Option("--site", help="The static site to serve.")]
 Function = Annotated[list[str] | None, typer.Option("--function", help="Decides for its categories; may be repeated.")]
 Components = Annotated[Path, typer.Option("--components", help="Built and signed components.")]
+Host = Annotated[str, typer.Option("--host", help="The address to listen on; in a container 0.0.0.0.")]
 PublicPort = Annotated[int, typer.Option("--port", help="The public listener.")]
 MeshPort = Annotated[int, typer.Option("--mesh-port", help="The mesh listener (mTLS).")]
 NoPush = Annotated[bool, typer.Option("--no-push", help="Do not listen to hints; polls carry everything.")]
@@ -80,6 +81,7 @@ def pop(
     site: Site = None,
     functions: Function = None,
     components: Components = COMPONENTS,
+    host: Host = "127.0.0.1",
     port: PublicPort = 8081,
     mesh_port: MeshPort = 8481,
     admin_port: AdminPort = 8881,
@@ -98,7 +100,7 @@ def pop(
 
     config = PopConfig(
         pop=name, data=data, jurisdiction=jurisdiction, geo_header=geo_header, control_plane=control_plane,
-        public_port=port, mesh_port=mesh_port, admin_port=admin_port, push=not no_push,
+        host=host, public_port=port, mesh_port=mesh_port, admin_port=admin_port, push=not no_push,
     )  # fmt: skip
     project = project_of(HERE).but(catalogue, art, site, functions)
     show({"pop": name, "port": port, "mesh_port": mesh_port, "admin_port": admin_port},
@@ -111,6 +113,7 @@ def pop(
 
 def control_plane(
     data: DataOption = DEFAULT_DATA,
+    host: Host = "127.0.0.1",
     public_port: Annotated[int, typer.Option(help="Documentation, ledger, dashboard.")] = 7000,
     mesh_port: Annotated[int, typer.Option(help="POPs, devices, operators (mTLS).")] = 7443,
     database: Database = None,
@@ -124,4 +127,4 @@ def control_plane(
     from control_plane.settings import Settings
 
     show({"public_port": public_port, "mesh_port": mesh_port}, as_json=as_json, text=lambda: None)
-    run(Settings(data=data, database_url=database, public_port=public_port, mesh_port=mesh_port))
+    run(Settings(data=data, database_url=database, host=host, public_port=public_port, mesh_port=mesh_port))
