@@ -6,13 +6,13 @@ Latency counts from the moment a request was due, so that a slow answer cannot h
 import asyncio
 import multiprocessing
 import secrets
+import ssl
 import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 import uvloop
@@ -23,15 +23,16 @@ from consent_core.formats.consent import ConsentRequest, RefreshRequest, Withdra
 from consent_core.formats.revocation import Entry, sign_answer
 from consent_core.formats.token import CATEGORIES
 from consent_core.trust.keys import KeyStore
-from consent_core.trust.mesh_client import mesh_client
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid_source import open_source
+from consent_core.trust.tls import client_context
 from control_plane.process import serving
 from control_plane.settings import Settings
 
 POP = "tokyo-1"
 PER_SECOND = 100
 WARM_UP_S, SECONDS = 2, 20
+CONNECTIONS = 16
 
 
 def serve(data: Path, ready: Any) -> None:
@@ -59,6 +60,29 @@ def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, 
     process.join()
 
 
+class Connection:
+    """One kept-alive mesh connection that costs little, so that what is measured is the server."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def open(cls, port: int, context: ssl.SSLContext) -> "Connection":
+        return cls(*await asyncio.open_connection("127.0.0.1", port, ssl=context))
+
+    async def request(self, method: str, path: str, body: bytes) -> int:
+        """Send and read one answer to its end; its status."""
+        head = f"{method} {path} HTTP/1.1\r\nhost: control-plane\r\ncontent-length: {len(body)}\r\n\r\n"
+        self._writer.write(head.encode("ascii") + body)
+        answer = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        await self._reader.readexactly(int(answer.partition(b"content-length: ")[2].partition(b"\r")[0]))
+        return int(answer[9:12])
+
+    async def close(self) -> None:
+        self._writer.close()
+        await self._writer.wait_closed()
+
+
 class Visitor:
     """Five calls of one visitor, in their order: grant, refresh, refresh, narrower grant, withdrawal."""
 
@@ -67,12 +91,10 @@ class Visitor:
         self._done = asyncio.Lock()
         self._step = 0
 
-    async def next(self, client: httpx.AsyncClient) -> None:
+    async def next(self, connection: Connection) -> None:
         """The next call; its answer must be a success."""
         async with self._done:
-            method, path, body = self._calls()[self._step]
-            answer = await client.request(method, path, content=body)
-            assert answer.status_code == 200, answer.text
+            assert await connection.request(*self._calls()[self._step]) == 200
             self._step += 1
 
     def _calls(self) -> list[tuple[str, str, bytes]]:
@@ -103,17 +125,24 @@ async def load(data: Path, port: int) -> list[float]:
     waits: list[float] = []
     # Twenty visitors at a time take turns, so that the calls of one are 200 ms apart.
     visitors = [visitor for _ in range(PER_SECOND) for visitor in [Visitor() for _ in range(20)] * 5]
-    async with mesh_client(source, clock, f"https://127.0.0.1:{port}", role="control-plane") as client:
-        start = time.perf_counter() + 0.1
+    context = client_context(source, clock, role="control-plane")
+    idle: asyncio.Queue[Connection] = asyncio.Queue()
+    for _ in range(CONNECTIONS):
+        idle.put_nowait(await Connection.open(port, context))
+    start = time.perf_counter() + 0.1
 
-        async def one(number: int) -> None:
-            due = start + number / PER_SECOND
-            await asyncio.sleep(due - time.perf_counter())
-            await visitors[number].next(client)
-            if number >= WARM_UP_S * PER_SECOND:
-                waits.append(time.perf_counter() - due)
+    async def one(number: int) -> None:
+        due = start + number / PER_SECOND
+        await asyncio.sleep(due - time.perf_counter())
+        connection = await idle.get()
+        await visitors[number].next(connection)
+        idle.put_nowait(connection)
+        if number >= WARM_UP_S * PER_SECOND:
+            waits.append(time.perf_counter() - due)
 
-        await asyncio.gather(*(one(number) for number in range((WARM_UP_S + SECONDS) * PER_SECOND)))
+    await asyncio.gather(*(one(number) for number in range((WARM_UP_S + SECONDS) * PER_SECOND)))
+    for _ in range(CONNECTIONS):
+        await idle.get_nowait().close()
     return waits
 
 
