@@ -10,11 +10,11 @@ Pure: bytes in, frames out.
 
 import hashlib
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from mmap import mmap
 from typing import Any
+from zlib import crc32
 
 from consent_core.errors import Untrusted
 from consent_core.formats.canonical import canonical_json, read_json_object
@@ -26,6 +26,7 @@ GENESIS = bytes(32)
 _HEAD = struct.Struct(">cQI")
 _CRC = struct.Struct(">I")
 _HEADER, _RECORD = b"H", b"R"
+_pack_head, _sha256 = _HEAD.pack, hashlib.sha256
 OVERHEAD_BYTES = _HEAD.size + _CRC.size + 32
 
 
@@ -47,7 +48,7 @@ class Frame:
 
     def follows(self, before: bytes) -> bool:
         """Whether the stored chain value is right after `before`. The verifier says what a `False` means."""
-        return self.chain == _chain(before, _HEAD.pack(self.kind, self.number, len(self.body)), self.body)
+        return self.chain == _pack(self.kind, self.number, self.body, before)[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +122,9 @@ def read_frames(data: "bytes | mmap", offset: int = 0) -> Iterator[Frame]:
 
 
 def _pack(kind: bytes, number: int, body: bytes, before: bytes) -> tuple[bytes, bytes]:
-    head = _HEAD.pack(kind, number, len(body))
-    chain = _chain(before, head, body)
-    return b"".join((head, _CRC.pack(zlib.crc32(head)), body, chain)), chain
+    head = _pack_head(kind, number, len(body))
+    chain = _sha256(before + head + body).digest()
+    return head + crc32(head).to_bytes(4) + body + chain, chain
 
 
 def _unpack(data: Any, offset: int) -> Frame:
@@ -133,13 +134,9 @@ def _unpack(data: Any, offset: int) -> Frame:
     head = data[offset : offset + _HEAD.size]
     kind, number, length = _HEAD.unpack(head)
     (crc,) = _CRC.unpack(data[offset + _HEAD.size : start])
-    if crc != zlib.crc32(head) or kind not in (_HEADER, _RECORD) or length > MAX_BODY_BYTES:
+    if crc != crc32(head) or kind not in (_HEADER, _RECORD) or length > MAX_BODY_BYTES:
         raise Untrusted("audit-frame", f"no frame at byte {offset}")
     end = start + length + 32
     if len(data) < end:
         raise UnfinishedFrame(offset)
     return Frame(kind, number, offset, end, bytes(data[start : start + length]), bytes(data[start + length : end]))
-
-
-def _chain(before: bytes, head: bytes, body: bytes) -> bytes:
-    return hashlib.sha256(b"".join((before, head, body))).digest()

@@ -2,7 +2,7 @@
 
     app = Recorded(app, audit, "mesh")
     …
-    current_note().about(subject, {"sub": sub})     # wherever a handler learns whose request this is
+    current_note().about(subject, (("sub", sub),))     # wherever a handler learns whose request this is
 
 The record is written just before the answer's first byte, so that what was answered was recorded. If it cannot be
 written the caller gets 503 `audit-unwritable` in its place. A request that was given up or that failed is recorded too.
@@ -10,11 +10,12 @@ Nothing is awaited between the application's answer and the first byte.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
-from consent_core.audit.writer import AuditWriter
+from consent_core.audit.visitors import Person
+from consent_core.audit.writer import AuditWriter, encode_fields
 from consent_core.errors import ConsentEdgeError
 
 Scope = MutableMapping[str, Any]
@@ -24,33 +25,49 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 CODE = b"consent-edge-code"
+REMEMBERED = 4_096  # kinds of requests, about 400 bytes each
 GONE = 499  # as proxies log a client that did not wait
 
 
 class Note:
     """What the parts of an application say of the request under way, for its record.
 
-    `route`: a name or pattern, never a path. `visit`: whatever `complete` wants to look at when the answer leaves.
+    `route`: a name or pattern, never a path. `code`: why it was refused or got the default. `more`: further fields,
+    name and value in turn; values are text, whole numbers, None, or tuples of these. `visit`: whatever `complete`
+    wants to look at when the answer leaves.
     """
 
-    __slots__ = ("fields", "person", "route", "subject", "visit")
+    __slots__ = ("code", "more", "person", "route", "subject", "visit")
 
     def __init__(self) -> None:
         self.route: str | None = None
-        self.fields: dict[str, Any] = {}
+        self.code: str | None = None
+        self.more: tuple[Any, ...] = ()
         self.subject: str | None = None
-        self.person: Mapping[str, Any] | None = None
+        self.person: Person = ()
         self.visit: Any = None
 
-    def about(self, subject: str, person: Mapping[str, Any]) -> None:
+    def about(self, subject: str, person: Person) -> None:
         """Whose request this is: the revocation log's name for them, and what is sealed under their key."""
         self.subject, self.person = subject, person
+
+    def say(self, **fields: Any) -> None:
+        """Add fields."""
+        for pair in fields.items():
+            self.more += pair
 
 
 _CURRENT: ContextVar[Note | None] = ContextVar("audit_note", default=None)
 
 # complete(note, scope) fills in what is known only when the answer leaves.
 Complete = Callable[[Note, Scope], None]
+
+
+def begin_note() -> Note:
+    """A note for the request that this task has begun to answer."""
+    note = Note()
+    _CURRENT.set(note)
+    return note
 
 
 def current_note() -> Note:
@@ -62,18 +79,45 @@ def nothing_more(_: Note, __: Scope) -> None:
     """For applications whose notes are complete."""
 
 
+class Recorder:
+    """Writes the records of one listener. `_encoded`: the fields of earlier records, which most requests repeat."""
+
+    def __init__(self, audit: AuditWriter, listener: str, complete: Complete = nothing_more) -> None:
+        self._append, self._listener, self._complete = audit.append_encoded, listener, complete
+        self._encoded: dict[tuple[Any, ...], bytes] = {}
+
+    def record(self, scope: Scope, note: Note, status: int) -> None:
+        """Write the record of a request whose answer is about to leave. Raises: Unavailable("audit-unwritable")."""
+        self._complete(note, scope)
+        key = (scope["method"], note.route, status, note.code, note.more)
+        fields = self._encoded.get(key)
+        if fields is None:
+            fields = self._encode(key)
+        self._append(fields, note.subject, note.person)
+
+    def _encode(self, key: tuple[Any, ...]) -> bytes:
+        method, route, status, code, more = key
+        fields = {"listener": self._listener, "method": method, "route": route, "status": status}
+        if code is not None:
+            fields["code"] = code
+        if len(self._encoded) >= REMEMBERED:
+            self._encoded.clear()
+        encoded = self._encoded[key] = encode_fields({**fields, **dict(zip(more[::2], more[1::2], strict=True))})
+        return encoded
+
+
 class Recorded:
-    """`app` with a record per request. `listener` says which door it came through."""
+    """`app` with a record per request, for applications that do not ask a `Recorder` themselves."""
 
     def __init__(self, app: App, audit: AuditWriter, listener: str, complete: Complete = nothing_more) -> None:
-        self._app, self._audit, self._listener, self._complete = app, audit, listener, complete
+        self._app = app
+        self.recorder = Recorder(audit, listener, complete)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request and record it."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        note = Note()
-        _CURRENT.set(note)
+        note = begin_note()
         answer = _Answer(self, scope, note, send)
         status, code = GONE, "client-gone"
         try:
@@ -83,27 +127,24 @@ class Recorded:
             raise
         finally:
             if not answer.recorded:
-                self.record(scope, note, status, code)
+                note.code = code
+                self.record(scope, note, status)
 
-    def record(self, scope: Scope, note: Note, status: int, code: str | None) -> None:
-        """Write the record. Raises: Unavailable("audit-unwritable")."""
-        self._complete(note, scope)
+    def record(self, scope: Scope, note: Note, status: int) -> None:
+        """Write the record, with the peer if there is one. Raises: Unavailable("audit-unwritable")."""
         peer = scope.get("state", {}).get("peer")
-        fields = {"listener": self._listener, "method": scope["method"], "route": note.route, "status": status}
-        if code is not None:
-            fields["code"] = code
         if peer is not None:
-            fields["peer"] = str(peer)
-        self._audit.append({**fields, **note.fields}, subject=note.subject, person=note.person)
+            note.say(peer=str(peer))
+        self.recorder.record(scope, note, status)
 
 
 class _Answer:
     """The way back of one request, with the record before its first byte."""
 
-    __slots__ = ("_note", "_recorder", "_refused", "_scope", "_send", "recorded")
+    __slots__ = ("_note", "_recorded", "_refused", "_scope", "_send", "recorded")
 
-    def __init__(self, recorder: Recorded, scope: Scope, note: Note, send: Send) -> None:
-        self._recorder, self._scope, self._note, self._send = recorder, scope, note, send
+    def __init__(self, recorded: Recorded, scope: Scope, note: Note, send: Send) -> None:
+        self._recorded, self._scope, self._note, self._send = recorded, scope, note, send
         self.recorded = self._refused = False
 
     async def __call__(self, message: Message) -> None:
@@ -111,7 +152,8 @@ class _Answer:
         if message["type"] == "http.response.start" and not self.recorded:
             self.recorded = True
             try:
-                self._recorder.record(self._scope, self._note, message["status"], _code_of(message["headers"]))
+                self._note.code = _code_of(message["headers"])
+                self._recorded.record(self._scope, self._note, message["status"])
             except ConsentEdgeError as error:
                 self._refused = True
                 await _refuse(self._send, error)

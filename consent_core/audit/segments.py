@@ -30,13 +30,14 @@ class SegmentCipher:
 
     def __init__(self, key: bytes, writer: str, segment: int) -> None:
         self._cipher = AESGCM(key)
+        self._encrypt = self._cipher.encrypt
         self._context = f"{FORMAT}|{writer}|{segment}|".encode()
         self.commitment = hashlib.sha256(b"consent-edge/audit/commitment/v1" + key).hexdigest()
 
     def seal(self, seq: int, body: bytes) -> bytes:
         """Ciphertext and tag. AAD: format, writer, segment, sequence."""
         number = seq.to_bytes(12)
-        return self._cipher.encrypt(number, body, self._context + number)
+        return self._encrypt(number, body, self._context + number)
 
     def open(self, seq: int, sealed: bytes) -> bytes:
         """Raises: Untrusted("audit-record")."""

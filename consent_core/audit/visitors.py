@@ -13,7 +13,7 @@ import hmac
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ CACHED_VISITORS = 4_096
 CACHED_PERSONS = 4_096
 KEY_ID_BYTES = 9
 NONCE_BYTES = 12  # random: one visitor's month has far fewer than the 2^32 records SP 800-38D allows
+
+Person = tuple[tuple[str, str | int], ...]  # pairs of name and value, as a key of a memory
 
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
@@ -61,20 +63,22 @@ class VisitorKeys:
         self._index_key = hmac.digest(store_key, b"index", "sha256")
         self._wrapping = AESGCM(hmac.digest(store_key, b"wrap", "sha256"))
         self._ciphers: dict[tuple[str, str], tuple[bytes, AESGCM] | None] = {}
-        self._sealed: dict[tuple[object, ...], str | None] = {}
+        self._sealed: dict[tuple[str, str, Person], bytes] = {}
 
-    def seal(self, subject: str, period: str, person: Mapping[str, Any]) -> str | None:
+    def seal(self, subject: str, period: str, person: Person) -> bytes:
         """`person` under this visitor's key of this month: base64url of key id, nonce and ciphertext.
 
-        None for a visitor who was shredded: nothing of them is recorded again. The same person fields may give the
+        Empty for a visitor who was shredded: nothing of them is recorded again. The same person fields may give the
         same text again: records are sealed as a whole, nobody sees it.
         """
-        known = (subject, period, *person.items())
-        if known not in self._sealed:
+        known = (subject, period, person)
+        try:
+            return self._sealed[known]
+        except KeyError:
             if len(self._sealed) >= CACHED_PERSONS:
                 self._sealed.clear()
-            self._sealed[known] = self._seal(subject, period, person)
-        return self._sealed[known]
+            sealed = self._sealed[known] = self._seal(subject, period, person)
+            return sealed
 
     def open(self, text: str) -> dict[str, Any] | None:
         """The person fields, or None if their visitor was shredded. Raises: Untrusted("audit-record")."""
@@ -121,16 +125,17 @@ class VisitorKeys:
         """Close the store."""
         self._database.close()
 
-    def _seal(self, subject: str, period: str, person: Mapping[str, Any]) -> str | None:
+    def _seal(self, subject: str, period: str, person: Person) -> bytes:
         if (subject, period) not in self._ciphers:
             if len(self._ciphers) >= CACHED_VISITORS:
                 self._ciphers.clear()
             self._ciphers[subject, period] = self._find(self._handle(subject), period)
         known = self._ciphers[subject, period]
         if known is None:
-            return None
+            return b""
         (key_id, cipher), nonce = known, os.urandom(NONCE_BYTES)
-        return encode_base64url(key_id + nonce + cipher.encrypt(nonce, _encode(dict(person)).encode(), key_id))
+        sealed = key_id + nonce + cipher.encrypt(nonce, _encode(dict(person)).encode(), key_id)
+        return encode_base64url(sealed).encode("ascii")
 
     def _find(self, handle: bytes, period: str) -> tuple[bytes, AESGCM] | None:
         """The visitor's key, made if there is none. Another process may be making it: the first one counts."""

@@ -65,8 +65,8 @@ def consent_routes(consents: Consents, max_body_bytes: int) -> APIRouter:
 def _answer(answer: ConsentAnswer) -> Response:
     """The answer, noted for the audit trail: whose consent it was, and what it came to."""
     note = current_note()
-    note.about(subject_of(answer.sub), {"sub": answer.sub, "ver": answer.ver})
-    note.fields["choices"], note.fields["effective"] = answer.choices, answer.categories
+    note.about(subject_of(answer.sub), (("sub", answer.sub), ("ver", answer.ver)))
+    note.say(choices=tuple(answer.choices), effective=tuple(answer.categories))
     return json_answer(write_answer(answer))
 
 

@@ -57,7 +57,7 @@ def policy_routes(policies: Policies, pops: Pops, max_body_bytes: int, max_bundl
         """A POP reports itself."""
         require_pop(request, pop)
         reported = read_status(body)
-        current_note().fields.update(pop=pop, audit_head=reported.audit_head)
+        current_note().say(pop=pop, audit_head=reported.audit_head)
         pops.report(pop, reported)
         return Response(None, 204)
 

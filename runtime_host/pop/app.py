@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from consent_core.audit.recording import Recorded
+from consent_core.audit.recording import Complete, Recorded, Recorder
 from consent_core.audit.writer import AuditWriter
 from consent_core.clock import Clock, SystemClock
 from consent_core.errors import ConsentEdgeError, Unavailable
@@ -86,7 +86,10 @@ class Pop:
         self.metrics = Metrics("consent-edge-pop", config.pop)
         self.store = PopStore(config.home / "pop.db", clock)
         self.sync = Sync(
-            parts.sync or SyncConfig(pop=config.pop, home=config.home, trust_file=_replaceable_trust(config.data)),
+            parts.sync
+            or SyncConfig(
+                pop=config.pop, home=config.home, trust_file=_replaceable_trust(config.data), push=config.push
+            ),
             self.store,
             parts.trust,
             parts.client,
@@ -109,10 +112,13 @@ class Pop:
         self._watch()
         tallies = self._tallies()
         self.refused: Callable[[str], None] = tallies.rejected.add
-        public = Router(self._public_routes(), tallies, self._geo, config.public_origins)
-        self.public_app: App = self._recorded(public, "public")
+        recorder = None if parts.audit is None else Recorder(parts.audit, "public", self._describe())
+        self.public_app: App = Router(
+            self._public_routes(), tallies, self._geo, config.public_origins, recorder=recorder
+        )
         self.admin_app: App = Router(Admin(self.metrics, lambda: asdict(self.sync.status())).routes, tallies)
-        self.mesh_app: App = self._recorded(self._guarded(tallies), "mesh")
+        mesh = self._guarded(tallies)
+        self.mesh_app: App = mesh if parts.audit is None else Recorded(mesh, parts.audit, "mesh", self._describe())
 
     async def start(self) -> None:
         """Begin to follow the control plane. Until its first answer everybody gets the default."""
@@ -223,14 +229,14 @@ class Pop:
         )
         return MeshGuard(Router(mesh.routes, tallies), settings)
 
-    def _recorded(self, app: App, listener: str) -> App:
-        """A record for every request of a listener, where there is a trail."""
-        audit = self._parts.audit
-        if audit is None:
-            return app
-        policy = self.sync
-        describe = describe_visits(lambda: None if policy.policy is None else policy.policy.hash)
-        return Recorded(app, audit, listener, describe)
+    def _describe(self) -> Complete:
+        """What this POP's audit records say of a visit."""
+
+        def policy_hash() -> str | None:
+            policy = self.sync.policy
+            return None if policy is None else policy.hash
+
+        return describe_visits(policy_hash)
 
     def _audit_head(self) -> str | None:
         return None if self._parts.audit is None else self._parts.audit.head().text

@@ -24,6 +24,7 @@ class KnownToken:
     claims: Claims
     kid: str
     subject: str
+    person: tuple[tuple[str, str | int], ...]  # what the audit trail seals under this visitor's key
     validator: str
     checked_at: int  # the generation at which the key was last found good
     grants: dict[tuple[str, bool], Grant] = field(default_factory=dict)

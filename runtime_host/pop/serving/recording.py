@@ -15,20 +15,16 @@ def describe_visits(policy_hash: Callable[[], str | None]) -> Complete:
     def complete(note: Note, _: Scope) -> None:
         visit = note.visit
         if isinstance(visit, Visit):
-            _describe(note, visit)
-            note.fields["policy"] = policy_hash()
+            slot = None if visit.place is None else visit.place.slot.name
+            shown = visit.shown
+            asset = None if shown is None or shown.decision is None else shown.decision.asset
+            effective = visit.grant.categories
+            note.more += (
+                "slot", slot, "category", visit.category, "effective", effective, "asset", asset,
+                "policy", policy_hash(),
+            )  # fmt: skip
+            note.code = note.code or visit.code
+            if visit.known is not None and not note.person:
+                note.about(visit.known.subject, visit.known.person)
 
     return complete
-
-
-def _describe(note: Note, visit: Visit) -> None:
-    fields, known, shown = note.fields, visit.known, visit.shown
-    fields["category"] = visit.category
-    fields["effective"] = visit.grant.categories
-    if visit.place is not None:
-        fields["slot"] = visit.place.slot.name
-    if shown is not None and shown.decision is not None:
-        fields["asset"] = shown.decision.asset
-    if known is not None and note.person is None:
-        claims = known.claims
-        note.about(known.subject, {"sub": claims.sub, "jti": claims.jti, "ver": claims.ver})

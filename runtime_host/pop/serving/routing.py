@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from consent_core.audit.recording import current_note
+from consent_core.audit.recording import Recorder, begin_note, current_note
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable, Untrusted
 from consent_core.telemetry.tally import Tally
 from runtime_host.pop.serving.answers import Answer, Streaming, empty_answer, error_answer, send_answer
@@ -68,30 +68,47 @@ class Tallies:
 
 
 class Router:
-    """One listener's routes as an ASGI application. `geo_header`: one more header to read."""
+    """One listener's routes as an ASGI application. `geo_header`: one more header to read.
+
+    `recorder`: of the audit trail; None if somebody else records, or nobody.
+    """
 
     def __init__(
-        self, routes: Sequence[Route], tallies: Tallies, geo_header: bytes | None = None, origins: Sequence[str] = ()
+        self,
+        routes: Sequence[Route],
+        tallies: Tallies,
+        geo_header: bytes | None = None,
+        origins: Sequence[str] = (),
+        recorder: Recorder | None = None,
     ) -> None:
         self._exact = {route.path: route for route in routes if not route.path.endswith("/") or route.path == "/"}
         self._below = [route for route in routes if route.path.endswith("/")]
         self._tallies = tallies
         self._geo_header = geo_header
         self._origins = frozenset(origins)
+        self._recorder = recorder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
         route, tail = self._find(scope["path"])
-        current_note().route = None if route is None else route.name
+        note = current_note() if self._recorder is None else begin_note()
+        note.route = None if route is None else route.name
         try:
             answer = await self._answer(route, tail, scope, receive)
         except ConsentEdgeError as error:
             answer = self._refusal(error)
+            note.code = error.code
         except Exception:
             LOG.exception("a handler of %s failed", "nothing" if route is None else route.name)
             answer = error_answer(_INTERNAL)
+            note.code = _INTERNAL.code
+        if self._recorder is not None:
+            try:
+                self._recorder.record(scope, note, answer.status)
+            except ConsentEdgeError as error:  # what cannot be recorded is not answered
+                answer = self._refusal(error)
         # Nothing is awaited between a handler's last look at the revocations and this first byte.
         if isinstance(answer, Streaming) and scope["method"] != "HEAD":
             await answer.run(receive, send)

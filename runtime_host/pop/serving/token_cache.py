@@ -50,7 +50,8 @@ class TokenCache:
 
     def remember(self, text: bytes, claims: Claims, kid: str, validator: str, generation: int) -> KnownToken:
         """Keep a token that the component `validator` accepted under this generation; one long unused gives way."""
-        known = KnownToken(claims, kid, subject_of(claims.sub), validator, generation)
+        person = (("sub", claims.sub), ("jti", claims.jti), ("ver", claims.ver))
+        known = KnownToken(claims, kid, subject_of(claims.sub), person, validator, generation)
         return self._known.put(hashlib.sha256(text).digest(), known)
 
     def forget(self, subject: str) -> int:

@@ -23,7 +23,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         return
     note = current_note()
     note.route = path.removeprefix("/")
-    note.about(SUBJECT, {"sub": SUB})
+    note.about(SUBJECT, (("sub", SUB),))
     scope.setdefault("state", {})["peer"] = SpiffeId.of("ui-tools", "edge", "tokyo-1")
     status, headers = (403, [(b"consent-edge-code", b"cross-site")]) if path == "/no" else (200, [])
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -80,7 +80,7 @@ def test_what_is_known_last_is_recorded(opened: Open, directory: Path, provider:
     """`complete` runs when the answer leaves."""
 
     def complete(note: Note, scope: Scope) -> None:
-        note.fields["asked"] = scope["path"]
+        note.say(asked=scope["path"])
 
     ask(Recorded(application, opened(), "public", complete), "/slot")
 
