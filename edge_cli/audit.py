@@ -1,0 +1,87 @@
+"""What `edge audit` does over all trails of a data directory: the POPs' and the control plane's."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from consent_core.audit.reader import AuditRecord, read_records
+from consent_core.audit.rotation import RotationReport, rewrap
+from consent_core.audit.verify import VerifyReport, reported_heads, verify_all
+from consent_core.errors import Rejected, Untrusted
+from consent_core.trust.providers import KeyProvider
+
+CONTROL_PLANE = "control-plane"
+
+
+def trails(data: Path) -> Path:
+    """The folder that holds a trail per writer."""
+    return data / "audit" / "edge"
+
+
+def check_trails(data: Path, provider: KeyProvider | None) -> list[VerifyReport]:
+    """Every trail against itself, and the POPs' against the heads that the control plane was told."""
+    heads: dict[str, list[str]] = {}
+    if provider is not None and (trails(data) / CONTROL_PLANE).is_dir():
+        try:
+            heads = reported_heads(trails(data) / CONTROL_PLANE, provider)
+        except Untrusted:
+            heads = {}  # that trail's own report says what is wrong with it
+    return verify_all(trails(data), provider, heads)
+
+
+def read_trail(data: Path, writer: str, provider: KeyProvider, sub: str | None = None) -> Iterator[AuditRecord]:
+    """One trail's records, opened. `sub`: only those that name this visitor. Raises: Rejected("audit-unknown")."""
+    directory = trails(data) / writer
+    if directory.parent != trails(data) or not directory.is_dir():
+        raise Rejected("audit-unknown", f"no trail of {writer!r} here", status=404)
+    for record in read_records(directory, provider):
+        if sub is None or (record.person is not None and sub in record.person.values()):
+            yield record
+
+
+def rotate_trails(data: Path, provider: KeyProvider) -> list[RotationReport]:
+    """One new wrapping key, and every data key of every trail under it."""
+    provider.rotate()
+    return [rewrap(directory, provider) for directory in sorted({path.parent for path in trails(data).glob("*/*.log")})]
+
+
+def summary(reports: list[VerifyReport]) -> dict[str, Any]:
+    """As `--json` prints it: `records` in all trails, `ok` if none has a problem."""
+    return {
+        "ok": all(report.problem is None for report in reports),
+        "records": sum(report.records for report in reports),
+        "trails": [asdict(report) for report in reports],
+    }
+
+
+def summary_table(reports: list[VerifyReport]) -> Table:
+    """The same for a terminal."""
+    table = Table(title="Audit trails", title_justify="left")
+    for heading in ("trail", "records", "segments", "opened", "verdict"):
+        table.add_column(heading, justify="right" if heading in ("records", "segments") else "left")
+    for report in reports:
+        problem = report.problem
+        verdict = "[green]in order[/]" if problem is None else f"[red]{problem.code}[/] {problem.message}"
+        told = "\n".join([verdict, *report.notices])
+        table.add_row(
+            report.directory, str(report.records), str(report.segments), "yes" if report.opened else "no", told
+        )
+    return table
+
+
+def records_table(records: list[AuditRecord]) -> Table:
+    """Records for a terminal."""
+    table = Table(title_justify="left")
+    for heading in ("record", "at", "what", "who"):
+        table.add_column(heading)
+    for record in records:
+        who = "shredded" if record.shredded else "" if record.person is None else _pairs(record.person)
+        table.add_row(str(record.seq), str(record.at), _pairs(record.fields), who)
+    return table
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in values.items() if value is not None)

@@ -1,0 +1,98 @@
+"""`edge audit`: check, open and re-wrap the trails of a data directory."""
+
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge_cli.console import DEFAULT_DATA, FAILED, DataOption, JsonOption, err, show
+
+Provider = Annotated[str, typer.Option("--key-provider", help="keyring, openbao+https://host:port/key or aws-kms:key.")]
+Token = Annotated[
+    str | None,
+    typer.Option("--key-provider-token", help="For OpenBao.", envvar="CONSENT_EDGE_KEY_PROVIDER_TOKEN"),
+]
+NoKeys = Annotated[bool, typer.Option("--without-keys", help="Check order and chain alone; open nothing.")]
+Writer = Annotated[str, typer.Argument(help="A POP's id, or control-plane.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="The last so many records.")]
+Sub = Annotated[str | None, typer.Option("--sub", help="Only records that name this visitor.")]
+
+audit = typer.Typer(help="The audit trail: verify, read, rotate its keys.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.add_typer(audit, name="audit")
+
+
+@audit.command("verify")
+def verify(
+    data: DataOption = DEFAULT_DATA,
+    provider: Provider = "keyring",
+    token: Token = None,
+    without_keys: NoKeys = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check every trail: all records there, unaltered, in order, and as long as was reported. Exit 1 if not.
+
+    Example: [bold]edge audit verify --json[/bold]
+    """
+    from edge_cli.audit import check_trails, summary, summary_table
+
+    with err.status("verifying …"):
+        reports = check_trails(data, None if without_keys else _provider(provider, data, token))
+    document = summary(reports)
+    show(document, as_json=as_json, text=lambda: summary_table(reports))
+    if not document["ok"]:
+        raise typer.Exit(FAILED)
+
+
+@audit.command("read")
+def read(
+    writer: Writer,
+    limit: Limit = 50,
+    sub: Sub = None,
+    data: DataOption = DEFAULT_DATA,
+    provider: Provider = "keyring",
+    token: Token = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Open the last records of one trail.
+
+    Example: [bold]edge audit read tokyo-1 --limit 20[/bold]
+    """
+    from collections import deque
+
+    from edge_cli.audit import read_trail, records_table
+
+    with err.status("reading …"):
+        found = read_trail(data, writer, _provider(provider, data, token), sub)
+        records = list(islice(deque(found, maxlen=limit), limit))
+    show([asdict(record) for record in records], as_json=as_json, text=lambda: records_table(records))
+
+
+@audit.command("rotate")
+def rotate(
+    data: DataOption = DEFAULT_DATA, provider: Provider = "keyring", token: Token = None, as_json: JsonOption = False
+) -> None:
+    """Make a new wrapping key and wrap every trail's data keys under it, while the writers run.
+
+    Example: [bold]edge audit rotate[/bold]
+    """
+    from edge_cli.audit import rotate_trails
+
+    with err.status("wrapping anew …"):
+        done = [asdict(report) for report in rotate_trails(data, _provider(provider, data, token))]
+    told = "\n".join(f"{report['directory']}: {report['segments']} keys wrapped anew" for report in done)
+    show(done, as_json=as_json, text=lambda: told)
+
+
+def _provider(line: str, data: Path, token: str | None) -> Any:
+    from consent_core.trust.providers.selection import open_provider
+
+    try:
+        return open_provider(line, data, token)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
