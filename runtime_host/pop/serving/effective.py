@@ -5,7 +5,7 @@ A POP only ever narrows. The answer depends on nothing but the claims, the juris
 force at this generation, so it is kept with the token until the generation moves.
 """
 
-from consent_core.formats.token import CATEGORIES
+from consent_core.formats.token import CATEGORIES, Claims
 from runtime_host.pop.jurisdictions import UNKNOWN_JURISDICTION, is_jurisdiction
 from runtime_host.pop.serving.grants import Grant, KnownToken
 from runtime_host.pop.serving.ingress import Headers
@@ -27,7 +27,7 @@ def effective(known: KnownToken, jurisdiction: str, gpc: bool, standing: Standin
     key = (jurisdiction, gpc)
     grant = known.grants.get(key)
     if grant is None:
-        grant = _compute(known, jurisdiction, gpc, standing)
+        grant = grant_of(known.claims, known.subject, jurisdiction, gpc, standing)
         if grant is UNKNOWN_POLICY:
             standing.request_sync()
         else:
@@ -35,14 +35,14 @@ def effective(known: KnownToken, jurisdiction: str, gpc: bool, standing: Standin
     return grant
 
 
-def _compute(known: KnownToken, jurisdiction: str, gpc: bool, standing: Standing) -> Grant:
-    claims = known.claims
+def grant_of(claims: Claims, subject: str, jurisdiction: str, gpc: bool, standing: Standing) -> Grant:
+    """The same, computed: by whoever keeps no tokens between requests, and is in sync."""
     status = standing.hash_status(claims.hash)
     if standing.policy is None or status == "unknown":
         return UNKNOWN_POLICY
     scopes = tuple(category for category in CATEGORIES if category in claims.scopes)
     allowed = standing.policy.table.lookup(jurisdiction, gpc, scopes).categories
-    denied = standing.denied(known.subject, claims.ver)
+    denied = standing.denied(subject, claims.ver)
     off = denied | STALE_OFF if status == "older" else denied
     categories = tuple(category for category in scopes if category in allowed and category not in off)
     return Grant(categories, _code(status, denied), status == "older")
