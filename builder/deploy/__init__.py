@@ -9,6 +9,7 @@ A release is opened, that is verified, before any of its bytes go anywhere. The 
     release      a built component folder, verified for leaving this machine
     origin       the control plane's scheme, host and port: the one place a deployed function may call
     render       spin.toml, wasmCloud's two files, a unit for `wasmtime serve`, from `templates/`
+    writing      the same onto the disk
     artefact     the CNCF wasm layout as OCI manifests and blobs: component, signature, provenance, SBOM, native code
     provenance   SLSA v1 about one component;   sbom   CycloneDX about one component
     layout       an artefact as an OCI image layout on disk

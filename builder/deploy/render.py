@@ -1,21 +1,24 @@
 """What each edge wants to be told, from templates: one component, and the control plane as the only way out.
 
-    files = render("spin", release, Setting(control_plane=Origin.parse("https://control.example:7443")))
+    setting = Setting(Origin.parse("https://control.example:7443"), public_variables(trust, jurisdiction="EU"))
+    files = render("spin", release, setting)
 
 | target    | files | who holds it to the control plane |
 |---|---|---|
-| spin      | spin.toml                                    | Spin, by `allowed_outbound_hosts` |
-| wasmcloud | .wash/config.yaml, workload-deployment.yaml  | the wasmCloud host, by `allowedHosts` |
-| wasmtime  | serve.sh, consent-edge-<name>.service        | systemd, by address: `wasmtime serve` has no such list |
+| spin      | spin.toml                                         | Spin, by `allowed_outbound_hosts` |
+| wasmcloud | .wash/config.yaml, workload-deployment.yaml       | the wasmCloud host, by `allowedHosts` |
+| wasmtime  | serve.sh, <name>.env, consent-edge-<name>.service | systemd, by address: wasmtime has no such list |
 
-Every host gets a fresh instance for each request. Values are checked before they get here and quoted by `tojson`,
-whose strings TOML, YAML and this shell read alike.
+Every host gets a fresh instance for each request. Public variables are written out; the two secret ones are only
+named, and come from what each host keeps secrets in. Values are checked here and quoted by `tojson`, whose strings
+TOML and YAML read alike.
 """
 
 import ipaddress
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +28,41 @@ from builder.deploy.origin import Origin, is_loopback
 from builder.deploy.reference import Reference
 from builder.deploy.release import Release, check_serves_http
 from consent_core.errors import Rejected
+from consent_core.trust.trust_file import TrustFile
 
 TARGETS = ("spin", "wasmcloud", "wasmtime", "oci")
 LISTEN = "127.0.0.1:8080"  # a front end terminates TLS; systemd's address filter counts what comes in as well
-ENVIRONMENT = "CONSENT_EDGE_CONTROL_PLANE"  # how a component learns its control plane on hosts without wasi:keyvalue
+PREFIX = "CONSENT_EDGE_"
+SECRETS = ("CONSENT_EDGE_POP_KEY", "CONSENT_EDGE_RENDITION_KEY")  # never in a rendered file
 
 _ADDRESS = re.compile(r"127\.0\.0\.1:[0-9]{1,5}")
+_PLAIN = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Where a component will run. `image`: where a wasmCloud host pulls it from; `addresses`: the control plane's."""
+    """Where a component will run. `variables`: what it is told besides the control plane (`public_variables`).
+
+    `image`: where a wasmCloud host pulls it from; `addresses`: the control plane's, for a filter by address.
+    """
 
     control_plane: Origin
+    variables: Mapping[str, str] = field(default_factory=dict)
     image: Reference | None = None
     addresses: tuple[str, ...] = ()
     listen: str = LISTEN
     replicas: int = 2
+
+
+def public_variables(
+    trust: TrustFile, *, jurisdiction: str = "ZZ", geo_header: str | None = None, site: bytes | None = None
+) -> dict[str, str]:
+    """What `edge_http` reads from its environment, without secrets. Raises: Rejected("deploy-variable")."""
+    needed = replace(trust.with_keys(tuple(key for key in trust.trusted_keys if key.role == "log")), allowed_imports={})
+    values = {"TRUST": _one_line(needed.to_bytes()), "JURISDICTION": _plain("jurisdiction", jurisdiction)}
+    values |= {"SITE": _one_line(site)} if site else {}
+    values |= {"GEO_HEADER": _plain("geo header", geo_header)} if geo_header else {}
+    return {f"{PREFIX}{name}": value for name, value in values.items()}
 
 
 def render(target: str, release: Release, setting: Setting) -> dict[str, str]:
@@ -70,6 +91,7 @@ def _wasmtime(release: Release, setting: Setting) -> dict[str, str]:
     values = _values(release, setting) | {"listen": setting.listen, "addresses": _egress(setting)}
     return {
         "serve.sh": _fill("serve.sh", values),
+        f"{values['id']}.env": _fill("serve.env", values),
         f"consent-edge-{values['id']}.service": _fill("serve.service", values),
     }
 
@@ -102,11 +124,23 @@ def _values(release: Release, setting: Setting) -> dict[str, Any]:
         "digest": manifest.component,
         "version": f"0.0.0+{manifest.component.removeprefix('sha256:')[:12]}",
         "control_plane": str(setting.control_plane),
-        "variable": ENVIRONMENT,
+        "variables": {f"{PREFIX}CONTROL_PLANE": str(setting.control_plane), **setting.variables},
+        "secrets": SECRETS,
         "keyvalue": release.imports("wasi:keyvalue"),
         "memory_bytes": manifest.limits.memory_mib * 1024 * 1024,
         "deadline_ms": manifest.limits.deadline_ms,
     }
+
+
+def _one_line(data: bytes) -> str:
+    """JSON in ASCII without an apostrophe, so that every quoting there is leaves it alone."""
+    return json.dumps(json.loads(data), separators=(",", ":")).replace("'", "\\u0027")
+
+
+def _plain(name: str, value: str) -> str:
+    if not _PLAIN.fullmatch(value):
+        raise Rejected("deploy-variable", f"{name}: expected letters, digits and hyphens")
+    return value
 
 
 def _fill(template: str, values: Mapping[str, Any]) -> str:
