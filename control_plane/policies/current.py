@@ -136,6 +136,7 @@ class Policies:
         """
         bundle = open_bundle(body, self._trust(), min_revision=0)
         stored = Stored(bundle.hash, bundle.revision, body, sha256_digest(body), self._clock.now())
+        ready = Policy(bundle, _compiled(bundle))  # before the entry: every POP comes at once after it
         with self._log.writing() as writing:
             if self._is_in_force(writing.connection, bundle):
                 return _stored(writing.connection, bundle.hash)
@@ -143,6 +144,7 @@ class Policies:
             crash_point("publish.after-store")
             writing.append("policy", bundle.hash)
             crash_point("publish.after-entry")
+        self._current = ready
         return stored
 
     def _is_in_force(self, connection: Connection, bundle: Bundle) -> bool:
@@ -161,14 +163,15 @@ class Policies:
 
 
 def _authorizer(bundle: Bundle) -> Authorize:
-    """The bundle's own rules for the mesh, compiled (a tenth of a second) by the first call that asks."""
-
-    @cache
-    def compiled() -> Authorize:
-        rego = bundle.rego()
-        return policy_authorizer(lambda rule, call: rego.evaluate(rule.removeprefix("data."), call))
-
+    """The bundle's own rules for the mesh, compiled by the first call that asks."""
+    compiled = cache(lambda: _compiled(bundle))
     return lambda call: compiled()(call)
+
+
+def _compiled(bundle: Bundle) -> Authorize:
+    """The bundle's own rules for the mesh; compiling them takes a tenth of a second."""
+    rego = bundle.rego()
+    return policy_authorizer(lambda rule, call: rego.evaluate(rule.removeprefix("data."), call))
 
 
 def _stored(connection: Connection, policy_hash: str) -> Stored:
