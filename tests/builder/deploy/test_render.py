@@ -59,7 +59,7 @@ def test_wasmcloud_may_call_the_control_plane_alone(release, setting):
     check(deployment, "workload-deployment")
     [component] = deployment["spec"]["template"]["spec"]["components"]
 
-    assert config["workload"]["allowedHosts"] == component["localResources"]["allowedHosts"] == [f"{CONTROL_PLANE}/"]
+    assert config["workload"]["allowedHosts"] == component["localResources"]["allowedHosts"] == [CONTROL_PLANE]
     assert config["workload"]["environment"]["config"] == component["localResources"]["environment"]["config"]
     assert component["image"] == IMAGE
 

@@ -1,0 +1,74 @@
+"""`edge deploy` from the shell's point of view."""
+
+import json
+import sys
+
+import pytest
+
+from builder.deploy.artefact import SBOM_TYPE, pack
+from builder.deploy.layout import write_layout
+from builder.deploy.release import open_release
+from consent_core.trust.keys import KeyStore
+from edge_cli.edge import main
+from runtime_host.wasm.loading import load_component
+from tests.builder.deploy.releases import make_release
+from tests.builder.deploy.test_registry import kind
+
+
+@pytest.fixture
+def edge(workshop, monkeypatch, capsys):
+    """Run the command line in the workshop. Returns the exit code and the JSON it printed."""
+    monkeypatch.chdir(workshop)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["edge", "deploy", *map(str, arguments), "--json"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr().out
+        return ended.value.code, json.loads(said) if said else None
+
+    return run
+
+
+@pytest.fixture
+def workshop(tmp_path):
+    """A folder with keys and one built component, as a user has it."""
+    keys = KeyStore.open(tmp_path / ".edge", create=True)
+    make_release(tmp_path / "build/components", keys, note=tmp_path.name)
+    return tmp_path
+
+
+def test_render_push_verify(edge, workshop, reference):
+    """The way of a release; what arrives is what was built, and a foreign trust file refuses it with exit code 1."""
+    assert edge("render", "--target", "spin", "--out", "out")[0] == 0
+    assert (workshop / "out/edge_http.wasm").read_bytes() == (
+        workshop / "build/components/edge_http/edge_http.wasm"
+    ).read_bytes()
+    code, pushed = edge("push", reference)
+    assert code == 0
+    code, verified = edge("verify", pushed["reference"], "--out", "pulled")
+    assert (code, verified["directory"]) == (0, "pulled/edge_http")
+
+    stranger = KeyStore.open(workshop / "stranger", create=True)
+    (workshop / "foreign.json").write_bytes(stranger.trust_file().to_bytes())
+    code, refused = edge("verify", reference, "--trust", "foreign.json")
+    assert (code, refused["error"]["code"]) == (1, "component-signature")
+
+
+def test_an_unknown_target_is_a_usage_error(edge):
+    """Exit code 2, as for any wrong option."""
+    assert edge("render", "--target", "lambda")[0] == 2
+
+
+def test_a_real_component_goes_through_a_registry_and_loads(components, reference, registry, tmp_path):
+    """The shipped function, 18 MB with an interpreter inside: pushed, verified, pulled, and loaded as a POP does."""
+    from builder.deploy.push import push
+    from builder.deploy.verify import verify
+
+    release = open_release(components["personalization"], components.trust)
+    package = pack(release, (), components.store.current("component"))
+    verified = verify(push(package, reference, registry), components.trust, registry, tmp_path)
+
+    assert load_component(verified.directory, components.trust).digest == release.manifest.component
+    assert len(json.loads(kind(package, SBOM_TYPE).blobs[1].content)["components"]) > 5
+    assert write_layout(package, tmp_path / "layout", "personalization").is_file()
