@@ -17,6 +17,11 @@ settings.load_profile("patient")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which hosts the conformance suite runs on: `all`, or names with commas between."""
+    parser.addoption("--hosts", default=None, help="hosts of tests/conformance: all, or native,wasmtime,…")
+
+
 @dataclass(frozen=True)
 class Components:
     """Signed releases under `directory`, one folder per function; `store` signed them and `trust` verifies them."""

@@ -15,8 +15,8 @@ from consent_core.formats.catalogue import Slot
 from consent_core.formats.subject import subject_of
 from runtime_host.pop.serving.answers import Answer, Header
 from runtime_host.pop.serving.credentials import presented_token
-from runtime_host.pop.serving.effective import effective, jurisdiction_of
-from runtime_host.pop.serving.grants import Grant, KnownToken
+from runtime_host.pop.serving.effective import grant_of, jurisdiction_of
+from runtime_host.pop.serving.grants import Grant
 from runtime_host.pop.serving.ingress import Headers, honours_gpc
 from runtime_host.pop.serving.signals import arm_of, choose_signals, entropy_of, page_context
 from runtime_host.pop.serving.slot_json import REFRESH, SLOT_HEADERS, slot_body
@@ -58,7 +58,7 @@ def _decide(settings: Settings, place: Slot, page: PageContext, headers: Headers
         if text is None:
             return Outcome(DEFAULT, None, "no-token", False)
         return _decide_by_token(settings, place, page, headers, text)
-    except Rejected as error:
+    except ConsentEdgeError as error:
         if error.code == "credential-conflict":
             raise
         return Outcome(DEFAULT, None, error.code, False)
@@ -83,9 +83,8 @@ def _decide_by_token(settings: Settings, place: Slot, page: PageContext, headers
 
 
 def _grant(settings: Settings, headers: Headers, claims: token.Claims, known: Knowledge) -> Grant:
-    visitor = KnownToken(claims, "", subject_of(claims.sub), "", 0)
     jurisdiction = jurisdiction_of(headers, settings.geo_header, settings.jurisdiction)
-    return effective(visitor, jurisdiction, honours_gpc(headers), known)
+    return grant_of(claims, subject_of(claims.sub), jurisdiction, honours_gpc(headers), known)
 
 
 def _signals(place: Slot, category: str, grant: Grant, page: PageContext, sub: str) -> Signals:

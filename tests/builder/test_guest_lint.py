@@ -3,7 +3,7 @@
 import pytest
 
 from builder.guest_lint import Finding, check_guest, lint_guest
-from builder.source import find_function, function_names, roots
+from builder.source import find_function, function_names, guest_files, roots
 from consent_core.errors import Rejected
 from tests.conftest import ROOT
 
