@@ -42,9 +42,9 @@ def shop(tmp_path_factory):
         yield Shop(fleet)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """One headless Chromium for all tests."""
+    """One headless Chromium per file: while it is open no other event loop can run in this process."""
     path = shutil.which("chromium")
     assert path, "Chromium is missing: scripts/setup tests"
     flags = [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else FLAGS
