@@ -113,6 +113,7 @@ def test_a_users_function_goes_before_ours(tmp_path: Path) -> None:
     write(tmp_path)
     write(tmp_path, TOML.replace("A test.", "Their own."), name="personalization")
 
-    assert set(function_names(roots(tmp_path))) == {"consent_validation", "demo", "personalization", "verifier"}
+    ours = {"consent_validation", "edge_http", "personalization", "verifier"}
+    assert set(function_names(roots(tmp_path))) == {"demo", *ours}
     assert find_function("personalization", roots(tmp_path)).description == "Their own."
     assert "package consent-edge:functions@0.1.0;" in demo(tmp_path).wit["world.wit"].decode()
