@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from builder.diff import Difference
 from builder.pipeline import STAGES, BuildResult
 from builder.pipeline import Progress as OnStage
 
@@ -49,6 +50,23 @@ def results_table(results: Sequence[BuildResult]) -> Table:
             result.manifest.component.removeprefix("sha256:")[:12],
             f"{result.seconds:.1f} s" + (" (cached)" if result.cached else ""),
         )
+    return table
+
+
+def differences_table(differences: Sequence[Difference], revision: str) -> Table:
+    """A row per change; what lets a function do or use more is marked, and stands first."""
+    table = Table(title=f"functions against {revision}", title_justify="left")
+    for heading in ("function", "what", f"at {revision}", "now"):
+        table.add_column(heading, overflow="fold")
+    for difference in differences:
+        table.add_section()
+        if not difference.changes:
+            table.add_row(difference.name, f"[dim]{difference.status}[/]")
+        name = f"{difference.name}" + ("" if difference.status == "changed" else f" [bold]({difference.status})[/]")
+        for change in sorted(difference.changes, key=lambda change: not change.wider):
+            mark = "[bold red]" if change.wider else ""
+            table.add_row(name, change.what, change.before or "–", f"{mark}{change.after or '–'}")
+            name = ""
     return table
 
 

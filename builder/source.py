@@ -156,15 +156,22 @@ def _parse(name: str, toml: bytes) -> dict[str, Any]:
 
 def _python_files(directory: Path, settings: "_Settings") -> dict[str, bytes]:
     files = {path.name: path.read_bytes() for path in sorted(directory.glob("*.py"))}
+    packages = _packages(directory.parents[1])
     settings.require("app.py" in files, "a function has an app.py beside its function.toml")
     for entry in settings.texts("shared"):
-        path = PACKAGES / entry
-        inside = entry.endswith(".py") and any(path.resolve().is_relative_to(PACKAGES / room) for room in SHARED)
+        path = packages / entry
+        inside = entry.endswith(".py") and any(path.resolve().is_relative_to(packages / room) for room in SHARED)
         settings.require(inside and path.is_file(), f"shared: {entry} is no module of this project")
         files[entry] = path.read_bytes()
         files |= {f"{package}/__init__.py": b"" for package in map(str, Path(entry).parents) if package != "."}
     settings.require(sum(map(len, files.values())) <= MAX_SOURCE_BYTES, f"more than {MAX_SOURCE_BYTES} bytes of source")
     return files
+
+
+def _packages(tree: Path) -> Path:
+    """Where shared modules are: another checkout of this project brings its own, any other tree gets the installed."""
+    ours = all((tree / entry).is_file() for entry in ("consent_core/errors.py", "builder/source.py"))
+    return tree.resolve() if ours else PACKAGES
 
 
 def _zig_files(directory: Path) -> dict[str, bytes]:

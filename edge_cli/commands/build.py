@@ -8,6 +8,7 @@ import typer
 from edge_cli.console import DEFAULT_DATA, DataOption, JsonOption, err, show
 
 Names = Annotated[list[str] | None, typer.Argument(help="Functions to build; all of them by default.")]
+Diff = Annotated[str | None, typer.Option("--diff", metavar="REV", help="Compare with this git revision, built too.")]
 Root = Annotated[Path, typer.Option("--root", help="The folder that holds functions/.")]
 
 
@@ -17,19 +18,38 @@ def register(app: typer.Typer) -> None:
 
 
 def build(
-    names: Names = None, data: DataOption = DEFAULT_DATA, root: Root = Path(), as_json: JsonOption = False
+    names: Names = None,
+    diff: Diff = None,
+    data: DataOption = DEFAULT_DATA,
+    root: Root = Path(),
+    as_json: JsonOption = False,
 ) -> None:
     """Compile functions to signed WASI components. What has not changed comes from the cache.
 
-    Example: [bold]edge build personalization[/bold]
+    With --diff: what functions may import, use and weigh now, against REV. What grows is marked.
+
+    Example: [bold]edge build personalization[/bold] or [bold]edge build --diff main[/bold]
     """
     from builder import build as build_functions
-    from builder.report import results_json, results_table, show_progress
+    from builder.diff import comparable, compare
+    from builder.report import differences_table, results_json, results_table, show_progress
     from consent_core.trust.keys import KeyStore
 
     store = KeyStore.open(data, create=True)
     with show_progress(err) as progress:
         results = build_functions(
-            names or (), root=root, signer=store.current("component"), trust=store.trust_file(), progress=progress
+            names or (comparable(root) if diff else ()),
+            root=root,
+            signer=store.current("component"),
+            trust=store.trust_file(),
+            progress=progress,
         )
+        if diff:
+            differences = compare(
+                results, diff, root=root, trust=store.trust_file(), names=names or (), progress=progress
+            )
+    if diff:
+        document = [difference.to_json() for difference in differences]
+        show(document, as_json=as_json, text=lambda: differences_table(differences, diff))
+        return
     show(results_json(results), as_json=as_json, text=lambda: results_table(results))
