@@ -15,7 +15,7 @@ Folder = Annotated[Path, typer.Argument(help="A folder to make; its name becomes
 Name = Annotated[str, typer.Argument(help="The function, as in functions/NAME.")]
 AnyName = Annotated[str | None, typer.Argument(help="The function; the only one here by default.")]
 Root = Annotated[Path, typer.Option("--root", help="The folder that holds functions/ and catalogue.toml.")]
-Port = Annotated[int, typer.Option("--port", min=1, max=65_535, help="Of the page, on 127.0.0.1.")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65_535, help="Of the page, on 127.0.0.1; 0: any free one.")]
 RequestFile = Annotated[Path, typer.Option("--request", help="One request as JSON.", exists=True, dir_okay=False)]
 Native = Annotated[bool, typer.Option("--native", help="The Python itself, in this process; no build needed.")]
 Components = Annotated[Path | None, typer.Option("--components", help="Built and signed components.")]

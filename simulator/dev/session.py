@@ -131,7 +131,7 @@ class Session:
 
     def _lint(self) -> None:
         try:
-            self.view.lint = self.bench.lint()
+            self.view.lint = [] if self.view.fault else self.bench.lint()
         except ConsentEdgeError as error:
             self.view.lint = [error.message]
         if self.view.lint:
