@@ -14,7 +14,7 @@ heals. The POP takes the token out of the browser, so nobody asks with it; a *co
 elsewhere until it expires. Such requests are counted apart, as `unheard`.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -68,7 +68,7 @@ class Truth:
 
     def policies_since(self, at: float) -> Iterator[PolicyTable]:
         """The policies that were in force at `at` or later."""
-        return iter(self.policies[max(0, bisect_right(self.policy_since, at) - 1) :])
+        return iter(self.policies[max(0, bisect_left(self.policy_since, at) - 1) :])
 
 
 @dataclass(frozen=True, slots=True)

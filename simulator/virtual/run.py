@@ -8,6 +8,7 @@ Deterministic but for the secrets that the real code draws: the same seed gives 
 import asyncio
 import random as global_random
 import resource
+import shutil
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ LOOK_S = 0.25  # between looks at how every POP stands
 SETTLE_S = 90.0  # simulated patience after traffic: past the bound and some polls
 START_APART_S = 5.0  # POPs of a fleet do not start in one instant
 FILES_PER_POP = 8
+DATA = "data"
 MEMORY = Path("/dev/shm")  # noqa: S108  no simulated crash loses what the kernel has
 
 Progress = Callable[[int, int], None]
@@ -76,11 +78,18 @@ class Outcome:
     refused: dict[str, int] = field(default_factory=dict)  # signed artefacts that POPs refused, by code
 
 
-def simulate(scenario: Scenario, on_progress: Progress = lambda done, total: None) -> Outcome:
-    """Play a scenario in this process, on simulated time."""
+def simulate(
+    scenario: Scenario, on_progress: Progress = lambda done, total: None, *, data: Path | None = None
+) -> Outcome:
+    """Play a scenario in this process, on simulated time.
+
+    `data`: a control plane's data directory to begin with (it is copied), instead of making keys and a first policy.
+    """
     _allow_files(scenario.pops * FILES_PER_POP + 256)
     global_random.seed(scenario.seed)  # the pauses of retry libraries
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None, prefix="simulate-") as work:
+        if data is not None:
+            shutil.copytree(data, Path(work) / DATA)
         return run_virtual(_World(scenario, Path(work), on_progress).play())
 
 
@@ -111,7 +120,7 @@ class _World:
         scenario, loop = self._scenario, asyncio.get_running_loop()
         self._loop = loop
         self._truth = Truth()
-        self._plane = Plane(self._work / "data", MachineClock(loop), self._truth)
+        self._plane = Plane(self._work / DATA, MachineClock(loop), self._truth)
         self._watch = Watch(self._truth, loop.time)
         validator = ConsentValidator(NativeFunction(REPOSITORY / "functions" / "consent_validation"))
         self._pops = [self._pop(number, validator) for number in range(1, scenario.pops + 1)]
