@@ -123,8 +123,13 @@ def control_plane(
 
     Example: [bold]edge control-plane --database postgresql://127.0.0.1/consent[/bold]
     """
+    import os
+
     from control_plane.process import run
     from control_plane.settings import Settings
 
     show({"public_port": public_port, "mesh_port": mesh_port}, as_json=as_json, text=lambda: None)
-    run(Settings(data=data, database_url=database, host=host, public_port=public_port, mesh_port=mesh_port))
+    run(Settings(
+        data=data, database_url=database, host=host, public_port=public_port, mesh_port=mesh_port,
+        spiffe_endpoint_socket=os.environ.get("SPIFFE_ENDPOINT_SOCKET"),
+    ))  # fmt: skip
