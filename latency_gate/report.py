@@ -93,22 +93,21 @@ def _series(result: Result, field: str) -> dict[str, list[float]]:
 def _distribution(result: Result, field: str, title: str, budget: float) -> str:
     """Every sample as a dot per arm over its empirical distribution; the budget as a line if it is near."""
     series = _series(result, field)
-    figure = Figure(figsize=(9, 1.2 + 0.7 * len(series)), layout="constrained")
+    figure = Figure(figsize=(9, 1.2 + 0.8 * len(series)), layout="constrained")
     axes = figure.add_subplot()
     for row, (arm, values) in enumerate(series.items()):
         jitter = [row + 0.32 * ((i * 0.618) % 1 - 0.5) for i in range(len(values))]
         axes.scatter(values, jitter, s=16, alpha=0.6, color=COLOURS[arm], linewidths=0)
         seen = summary(values)
-        for quantile, height in (("p50", 0.3), ("p95", 0.38)):
-            axes.vlines(seen[quantile], row - height, row + height, color=COLOURS[arm], linewidth=2)
-            text = f"{quantile} {seen[quantile]:.0f}"
-            axes.annotate(text, (seen[quantile], row + height), fontsize=8, ha="center", va="bottom")
+        for quantile, end, side in (("p50", row - 0.3, "top"), ("p95", row + 0.3, "bottom")):
+            axes.vlines(seen[quantile], row - 0.3, row + 0.3, color=COLOURS[arm], linewidth=2)
+            axes.annotate(f"{quantile} {seen[quantile]:.0f}", (seen[quantile], end), fontsize=8, ha="center", va=side)
     top = max(max(values) for values in series.values())
     if budget < 3 * top:
         axes.axvline(budget, color="#9d2a1f", linestyle="--", linewidth=1)
-        axes.annotate(f"budget {budget:.0f}", (budget, -0.55), fontsize=8, color="#9d2a1f", ha="right")
+        axes.annotate(f"budget {budget:.0f}", (budget, -0.7), fontsize=8, color="#9d2a1f", ha="right")
     axes.set_yticks(range(len(series)), [LABELS.get(arm, arm) for arm in series])
-    axes.set_ylim(-0.6, len(series) - 0.3)
+    axes.set_ylim(-0.75, len(series) - 0.4)
     axes.set_xlim(left=0)
     axes.set_xlabel("ms")
     axes.spines[["top", "right"]].set_visible(False)

@@ -24,6 +24,7 @@ MAX_JSON_BRACKETS = 256  # more can only be nesting meant to exhaust the parser
 # Lower-case name -> what joins a repeated header.
 _READ = {
     b"accept": b", ",
+    b"accept-encoding": b", ",
     b"authorization": b", ",
     b"content-type": b", ",
     b"cookie": b"; ",

@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
+import json
 
 import pytest
 from edge import SESSION_COOKIE, TOKEN_COOKIE
@@ -50,6 +52,9 @@ def test_pictures_on_screen_come_along_as_their_own_address_gives_them(shop, run
     sizes = {int(part.split()[1][:-1]): part.split()[0] for part in hero["srcset"].split(", ")}
     address = sizes[min(width for width in sizes if width >= 100)]
     alone = run(visitor.ask("GET", address, accept="image/webp"))
+
+    assert "inline" not in banner
+    assert hero["inline"]["type"] == "image/webp"
     assert base64.b64decode(hero["inline"]["base64"]) == alone.body
 
 
@@ -62,6 +67,21 @@ def test_the_default_comes_along_with_a_withdrawal(shop, run):
 
     assert reply.status == 202
     assert [entry["decision"] for entry in reply.json()["slots"]] == [default]
+
+
+def test_what_comes_along_is_compressed_for_whoever_takes_it(shop, run):
+    """The same JSON in fewer bytes; without the header it stays as it is."""
+    wanted = [{"request": "home-hero?section=camping", "pixels": 100}]
+    visitor = shop.browser()
+    body = {"choices": ["contextual"], "slots": wanted, "accept": "image/webp"}
+    reply = run(visitor.ask("POST", "/v1/consent", body, accept_encoding="br, gzip"))
+    headers = dict(reply.headers)
+    plain = run(shop.browser().grant("contextual", slots=wanted, accept="image/webp"))
+
+    assert b"content-encoding" not in dict(plain.headers)
+    assert headers[b"content-encoding"] == b"gzip"
+    assert int(headers[b"content-length"]) == len(reply.body)
+    assert json.loads(gzip.decompress(reply.body))["slots"][0]["decision"]["rendition"]["inline"]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
 from consent_core.formats.consent import ConsentAnswer, ConsentRequest, RefreshRequest, read_answer, write_request
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import CATEGORIES
-from runtime_host.pop.serving.answers import Answer, Header, Streaming, json_answer
+from runtime_host.pop.serving.answers import Answer, Header, Streaming, compressed, json_answer
 from runtime_host.pop.serving.cookies import CookieNames, find_cookie, new_secret, session_hash
 from runtime_host.pop.serving.delivery import Delivery
 from runtime_host.pop.serving.effective import jurisdiction_of
@@ -138,7 +138,7 @@ class ConsentDesk:
         state = self._public(answer, call)
         await self._accompany(state, call, wish.company, answer.token)
         self._streams.tell(subject_of(answer.sub), "consent")
-        return json_answer(state, *cookies)
+        return _small(call, json_answer(state, *cookies))
 
     async def withdraw(self, call: Call) -> Answer:
         """Take categories back. 200 with a token for what is left, else 202: in force here, on its way.
@@ -163,10 +163,10 @@ class ConsentDesk:
                 state, cookies = renewed
                 answered = self._states.get(session)
                 await self._accompany(state, call, refusal.company, None if answered is None else answered.token)
-                return json_answer(state, *cookies)
+                return _small(call, json_answer(state, *cookies))
         state = self._withdrawn(call, session, below)
         await self._accompany(state, call, refusal.company, None)
-        return json_answer(state, self._clear_token(), status=202)
+        return _small(call, json_answer(state, self._clear_token(), status=202))
 
     async def stream(self, call: Call) -> Streaming:
         """Tell this page of changes. Anybody may listen; without a visitor only policy changes are news."""
@@ -317,6 +317,11 @@ class ConsentDesk:
         if visit.known is not None:
             return policy, standing.denied(visit.known.subject, visit.known.claims.ver)
         return policy, None if owner is None else standing.denied(owner.subject, owner.ver)
+
+
+def _small(call: Call, answer: Answer) -> Answer:
+    """With company an answer has tens of kilobytes, and somebody waits for a picture."""
+    return compressed(answer, call.headers.get(b"accept-encoding", b""))
 
 
 def _told(told: Told) -> Answer:
