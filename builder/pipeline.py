@@ -91,8 +91,8 @@ class _Workshop:
         self._signer = signer
         self._allowed = trust.allowed_imports if trust else ALLOWED_IMPORTS
         self._progress = progress
-        lock = root / LOCK_FILE
-        self._lock = sha256_digest(lock.read_bytes()) if lock.is_file() else ""
+        locks = [place / LOCK_FILE for place in self._places if (place / LOCK_FILE).is_file()]
+        self._lock = sha256_digest(locks[0].read_bytes()) if locks else ""
 
     def build(self, name: str) -> BuildResult:
         """One function from source to signed release."""

@@ -2,16 +2,20 @@
 
 import json
 import os
+import shutil
 import site
 import subprocess
 import sys
+import time
 import zipfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
+from simulator.fleet import free_port
 from tests.conftest import ROOT
 
 TRAP = "raise SystemExit('somebody else\\'s module was imported')\n"
@@ -92,6 +96,7 @@ def environment(wheel, tmp_path_factory):
     (made.project / "wit" / "own.wit").write_text("package own:thing;\n")
     cache = ROOT / "build" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "requirements.lock", made.project)
     (made.project / "build").mkdir()
     (made.project / "build" / "cache").symlink_to(cache)
     return made
@@ -131,7 +136,7 @@ def test_a_users_function_is_built_and_invoked(environment):
     assert component["value"]["asset"] == "forest"
 
 
-def test_a_users_function_is_served(environment):
+def test_a_users_function_is_shown_beside_its_picture(environment):
     """The page of the loop, from the installed package."""
     command = environment.command("dev", "hello", "--port", "0", "--json")
     with subprocess.Popen(
@@ -149,3 +154,45 @@ def test_a_users_function_is_served(environment):
 
     assert answer["native"]["value"]["asset"] == "night"
     assert picture.status_code == 200
+
+
+def test_a_users_function_is_served_by_a_pop(environment):
+    """Control plane and POP from the wheel, in the project's folder: its catalogue, its pictures, its function."""
+    environment.run("build")
+    control, mesh, public, admin = (free_port() for _ in range(4))
+    plane = ("control-plane", "--public-port", str(control), "--mesh-port", str(mesh))
+    pop = ("pop", "tokyo-1", "--jurisdiction", "JP", "--control-plane", f"https://127.0.0.1:{mesh}",
+           "--port", str(public), "--mesh-port", str(free_port()), "--admin-port", str(admin))  # fmt: skip
+    change = {"content-type": "application/json", "sec-fetch-site": "same-origin"}
+    with ExitStack() as stack, httpx.Client(base_url=f"http://127.0.0.1:{public}", trust_env=False) as client:
+        start(stack, environment, plane, f"http://127.0.0.1:{control}/healthz")
+        start(stack, environment, pop, f"http://127.0.0.1:{admin}/readyz")
+        before = client.get("/v1/slots/home-hero?section=night&path=/").json()
+        granted = client.post("/v1/consent", json={"choices": ["contextual"]}, headers=change)
+        token = next(c for c in granted.headers.get_list("set-cookie") if "consent-token=" in c)
+        bearer = {"authorization": f"Bearer {token.partition(';')[0].partition('=')[2]}"}
+        after = client.get("/v1/slots/home-hero?section=night&path=/", headers=bearer).json()
+        page = client.get("/").text
+
+    assert (before["category"], before["asset"]) == ("default", "plain")
+    assert (after["category"], after["asset"], after["copy"]) == ("contextual", "night", "Stay out late")
+    assert "Shop" in page or "Hello" in page
+
+
+def start(stack, environment, arguments, ready, patience_s=60.0):
+    """One process until the end of the test. The bound is far above what a start takes."""
+    log = stack.enter_context((environment.project / f"{arguments[0]}.log").open("w+"))
+    process = subprocess.Popen(
+        environment.command(*arguments), cwd=environment.project, env=environment.variables, stdout=log, stderr=log
+    )
+    stack.callback(process.wait, 20)
+    stack.callback(process.terminate)
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        assert process.poll() is None, Path(log.name).read_text()
+        try:
+            if httpx.get(ready, trust_env=False).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.1)
+    raise AssertionError(Path(log.name).read_text())
