@@ -244,7 +244,7 @@ def test_what_is_signed_is_canonical_json(keys, entries, origin):
 
 def test_half_a_surrogate_pair_is_refused(trust):
     """It has no UTF-8, so nobody can have signed it."""
-    value = {name: "\\ud800" for name in ("entries", "head", "origin", "nonce", "at", "kid", "signature")}
+    value = dict.fromkeys(("entries", "head", "origin", "nonce", "at", "kid", "signature"), "\\ud800")
     data = json.dumps({**value, "signature": "AA"}).replace("\\\\", "\\").encode()
 
     refused("log-malformed", lambda: open_answer(data, trust, NONCE))
