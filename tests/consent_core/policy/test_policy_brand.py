@@ -28,7 +28,7 @@ def contrast(one, other):
 
 @given(text=colours, background=colours)
 def test_contrast_agrees_with_wcag(limit, rego, text, background):
-    """The curve used in Rego gives the exact one's verdict, but within 0.06 of the limit, where the two differ."""
+    """The curve used in Rego gives the exact verdict, except within 0.06 of the limit, where the two differ."""
     exact = contrast(text, background)
     verdict = rego.evaluate("consent_edge.brand.allow", {"overlay": {"text": text, "background": background}})
 
