@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simulator.report import AIM_S, Document
-from simulator.scenario import BOUND_S
+from simulator.scenario import BOUND_S, say_pops
 from simulator.virtual.run import Outcome, Second
 from simulator.virtual.watch import CLOSED, CONNECTED, CUT_OFF, DOWN, POLL_ONLY, Line, Pair
 
-MOST_ROWS = 14
+MOST_ROWS = 12
 WINDOW_S = 3  # availability is smoothed over so many seconds
 
 # How a POP stands: colour, and what the legend says.
@@ -95,7 +95,7 @@ def _limits(axes: Axes) -> None:
         axes.axvline(at, color=FAINT, linestyle="--", linewidth=1)
         axes.annotate(text, (at, 1.0), xycoords=("data", "axes fraction"), xytext=(2, -60),
                       textcoords="offset points", fontsize=7, color="#666666", rotation=90)  # fmt: skip
-    axes.set_xlim(0.02, 120)
+    axes.set_xlim(0.008, 120)
 
 
 def _availability(axes: Axes, outcome: Outcome) -> None:
@@ -126,16 +126,25 @@ def _shares(seconds: Sequence[Second]) -> tuple[list[float], list[float]]:
 
 
 def _rows(outcome: Outcome) -> list[tuple[str, list[Line]]]:
-    """One row per POP that something happens to, as far as there is room, and one for the rest."""
-    eventful = sorted({event.pop for event in outcome.scenario.events if event.pop} | set(outcome.scenario.skew))
-    rows = [(f"{number} {outcome.names[number - 1]}", [outcome.lines[number]]) for number in eventful[:MOST_ROWS]]
-    more = eventful[MOST_ROWS:]
-    if more:
-        rows.append((f"{len(more)} more of those", [outcome.lines[number] for number in more]))
-    others = [line for number, line in outcome.lines.items() if number not in eventful]
+    """One row per fate, as far as there is room: POPs to which the same things happen share one."""
+    fates: dict[tuple[tuple[str, float, float], ...], list[int]] = {}
+    for number in outcome.lines:
+        happens = [(event.kind, event.at, event.length) for event in outcome.scenario.events if event.pop == number]
+        clock = [("skew", outcome.scenario.skew[number], 0.0)] if number in outcome.scenario.skew else []
+        fates.setdefault((*clock, *happens), []).append(number)
+    others = fates.pop((), [])
+    told = sorted(fates.values())
+    rows = [_row(outcome, numbers) for numbers in told[:MOST_ROWS]]
+    if rest := [number for numbers in told[MOST_ROWS:] for number in numbers]:
+        rows.append((f"{len(rest)} more", [outcome.lines[number] for number in rest]))
     if others:
-        rows.append((f"the other {len(others)}", others))
+        rows.append((f"the other {len(others)}", [outcome.lines[number] for number in others]))
     return rows
+
+
+def _row(outcome: Outcome, numbers: list[int]) -> tuple[str, list[Line]]:
+    name = f" {outcome.names[numbers[0] - 1]}" if len(numbers) == 1 else ""
+    return f"{say_pops(numbers)}{name}", [outcome.lines[number] for number in numbers]
 
 
 def _timeline(axes: Axes, outcome: Outcome, rows: Sequence[tuple[str, list[Line]]]) -> None:

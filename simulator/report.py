@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from latency_gate.machine import describe
-from simulator.scenario import BOUND_S, Event
+from simulator.scenario import BOUND_S, Event, say_pops
 from simulator.virtual.run import Outcome, Second
 from simulator.virtual.watch import CLOSED, SHOWING, Pair
 
@@ -172,16 +172,23 @@ def _percent(value: float | None) -> str:
 
 
 def _events(document: Document) -> Table:
+    """One row per kind, moment and length; what it did to the POPs from the least to the most."""
     table = Table("event", "POP", "at", "for", "closed after", "in sync again after", box=None, padding=(0, 2, 0, 0))
-    for event in document["events"][:MOST_LISTED]:
-        table.add_row(
-            event["kind"], f"{event['pop']} {event.get('name', 'control plane')}", f"{event['at_s']:g} s",
-            f"{event['length_s']:g} s", _after(event.get("closed_after_s")), _after(event.get("in_sync_again_after_s")),
-        )  # fmt: skip
-    if len(document["events"]) > MOST_LISTED:
-        table.add_row(f"… and {len(document['events']) - MOST_LISTED} more, in the JSON")
+    alike: dict[tuple[str, float, float], list[Document]] = {}
+    for event in document["events"]:
+        alike.setdefault((event["kind"], event["at_s"], event["length_s"]), []).append(event)
+    for (kind, at, length), events in alike.items():
+        pops = say_pops(event["pop"] for event in events) if events[0]["pop"] else "control plane"
+        name = f" {events[0]['name']}" if len(events) == 1 and "name" in events[0] else ""
+        closed, again = (
+            _between(event.get(f"{when}_after_s") for event in events) for when in ("closed", "in_sync_again")
+        )
+        table.add_row(kind, pops + name, f"{at:g} s", f"{length:g} s", closed, again)
     return table
 
 
-def _after(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{seconds:.1f} s"
+def _between(seconds: Iterable[float | None]) -> str:
+    known = sorted(s for s in seconds if s is not None)
+    if not known:
+        return "–"
+    return f"{known[0]:.1f} s" if known[0] == known[-1] else f"{known[0]:.1f} to {known[-1]:.1f} s"

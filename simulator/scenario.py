@@ -130,6 +130,17 @@ def parse_pops(text: str, pops: int) -> range:
     return range(first, last + 1)
 
 
+def say_pops(pops: Iterable[int]) -> str:
+    """`3, 5-7` of POP numbers."""
+    runs: list[list[int]] = []
+    for pop in sorted(pops):
+        if runs and pop == runs[-1][-1] + 1:
+            runs[-1].append(pop)
+        else:
+            runs.append([pop])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
 def parse_events(kind: str, text: str, pops: int) -> list[Event]:
     """Events of `3@10s+70s`; what has no length, or hits the control plane, takes less. Raises: ValueError."""
     if kind == "rewind":

@@ -14,6 +14,7 @@ from simulator.scenario import (
     parse_range,
     parse_share,
     parse_skew,
+    say_pops,
 )
 
 
@@ -31,6 +32,11 @@ def test_ranges_and_all_name_several_pops() -> None:
     """One flag for a region."""
     assert [event.pop for event in parse_events("kill", "2-4@1s", 9)] == [2, 3, 4]
     assert [event.pop for event in parse_events("kill", "all@1s", 3)] == [1, 2, 3]
+
+
+def test_pops_are_told_as_they_are_said() -> None:
+    """Back from numbers to ranges."""
+    assert say_pops([7, 3, 5, 6]) == "3, 5-7"
 
 
 def test_times_have_units() -> None:
