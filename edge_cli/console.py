@@ -18,7 +18,16 @@ err = Console(stderr=True)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 DataOption = Annotated[Path, typer.Option("--data", help="Where state is kept.", envvar="CONSENT_EDGE_DATA")]
+KeyProviderOption = Annotated[
+    str,
+    typer.Option("--key-provider", help="keyring, openbao+https://host:port/key, aws-kms:key, or a plug-in's line."),
+]
+KeyProviderToken = Annotated[
+    str | None,
+    typer.Option("--key-provider-token", help="For OpenBao.", envvar="CONSENT_EDGE_KEY_PROVIDER_TOKEN"),
+]
 DEFAULT_DATA = Path(".edge")
+KEYRING = "keyring"
 
 FAILED = 1
 

@@ -41,6 +41,7 @@ class Operator:
     data: Path
     name: str
     control_plane: str
+    spire_socket: str | None = None  # the SPIFFE Workload API; None: the development CA of the data directory
 
     @property
     def trust(self) -> TrustFile:
@@ -98,7 +99,7 @@ class Operator:
 
     async def _acall(self, method: str, path: str, **how: Any) -> httpx.Response:
         clock = SystemClock()
-        source = open_source(self.data, self.spiffe_id, clock=clock)
+        source = open_source(self.data, self.spiffe_id, endpoint_socket=self.spire_socket, clock=clock)
         async with mesh_client(source, clock, self.control_plane, role="control-plane") as client:
             try:
                 response = await client.request(method, path, **how)

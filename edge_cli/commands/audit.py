@@ -7,13 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_cli.console import DEFAULT_DATA, FAILED, DataOption, JsonOption, err, show
+from edge_cli.console import (
+    DEFAULT_DATA,
+    FAILED,
+    KEYRING,
+    DataOption,
+    JsonOption,
+    KeyProviderOption,
+    KeyProviderToken,
+    err,
+    show,
+)
 
-Provider = Annotated[str, typer.Option("--key-provider", help="keyring, openbao+https://host:port/key or aws-kms:key.")]
-Token = Annotated[
-    str | None,
-    typer.Option("--key-provider-token", help="For OpenBao.", envvar="CONSENT_EDGE_KEY_PROVIDER_TOKEN"),
-]
 NoKeys = Annotated[bool, typer.Option("--without-keys", help="Check order and chain alone; open nothing.")]
 Writer = Annotated[str, typer.Argument(help="A POP's id, or control-plane.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="The last so many records.")]
@@ -30,8 +35,8 @@ def register(app: typer.Typer) -> None:
 @audit.command("verify")
 def verify(
     data: DataOption = DEFAULT_DATA,
-    provider: Provider = "keyring",
-    token: Token = None,
+    provider: KeyProviderOption = KEYRING,
+    token: KeyProviderToken = None,
     without_keys: NoKeys = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -55,8 +60,8 @@ def read(
     limit: Limit = 50,
     sub: Sub = None,
     data: DataOption = DEFAULT_DATA,
-    provider: Provider = "keyring",
-    token: Token = None,
+    provider: KeyProviderOption = KEYRING,
+    token: KeyProviderToken = None,
     as_json: JsonOption = False,
 ) -> None:
     """Open the last records of one trail.
@@ -75,7 +80,10 @@ def read(
 
 @audit.command("rotate")
 def rotate(
-    data: DataOption = DEFAULT_DATA, provider: Provider = "keyring", token: Token = None, as_json: JsonOption = False
+    data: DataOption = DEFAULT_DATA,
+    provider: KeyProviderOption = KEYRING,
+    token: KeyProviderToken = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a new wrapping key and wrap every trail's data keys under it, while the writers run.
 

@@ -1,6 +1,7 @@
 """`edge policy`, `edge revoke`, `edge purge`, `edge keys`: what operators change, under their own SVID."""
 
 import getpass
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -197,7 +198,7 @@ def revoke_key(
 def _operator(data: Path, name: str | None, control_plane: str) -> Any:
     from edge_cli.operator import Operator
 
-    return Operator(data, name or getpass.getuser(), control_plane)
+    return Operator(data, name or getpass.getuser(), control_plane, os.environ.get("SPIFFE_ENDPOINT_SOCKET"))
 
 
 def _sources(policies: Path | None, legal: Path | None) -> Any:

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from edge_cli.console import DEFAULT_DATA, DataOption, JsonOption, err, out, show
+from edge_cli.console import (
+    DEFAULT_DATA,
+    KEYRING,
+    DataOption,
+    JsonOption,
+    KeyProviderOption,
+    KeyProviderToken,
+    err,
+    out,
+    show,
+)
 
 HERE = Path()
 COMPONENTS = Path("build/components")
@@ -27,6 +37,13 @@ Host = Annotated[str, typer.Option("--host", help="The address to listen on; in 
 PublicPort = Annotated[int, typer.Option("--port", help="The public listener.")]
 MeshPort = Annotated[int, typer.Option("--mesh-port", help="The mesh listener (mTLS).")]
 NoPush = Annotated[bool, typer.Option("--no-push", help="Do not listen to hints; polls carry everything.")]
+SpireSocket = Annotated[
+    str | None, typer.Option("--spire-socket", help="SPIFFE Workload API.", envvar="SPIFFE_ENDPOINT_SOCKET")
+]
+Policies = Annotated[
+    Path | None, typer.Option("--policies", help="Published at the first start; else the shipped ones.")
+]
+Legal = Annotated[Path | None, typer.Option("--legal", help="The folder with clauses/; else the shipped one.")]
 AdminPort = Annotated[int, typer.Option("--admin-port", help="/metrics and /readyz, this machine only.")]
 
 
@@ -86,14 +103,15 @@ def pop(
     mesh_port: MeshPort = 8481,
     admin_port: AdminPort = 8881,
     no_push: NoPush = False,
+    spire_socket: SpireSocket = None,
+    key_provider: KeyProviderOption = KEYRING,
+    key_provider_token: KeyProviderToken = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run one POP.
 
     Example: [bold]edge pop frankfurt-1 --jurisdiction EU --port 8082[/bold]
     """
-    import os
-
     from runtime_host.pop.config import PopConfig
     from runtime_host.pop.process import Places, run
     from simulator.stage import SDK, project_of
@@ -101,13 +119,14 @@ def pop(
     config = PopConfig(
         pop=name, data=data, jurisdiction=jurisdiction, geo_header=geo_header, control_plane=control_plane,
         host=host, public_port=port, mesh_port=mesh_port, admin_port=admin_port, push=not no_push,
+        key_provider=key_provider,
     )  # fmt: skip
     project = project_of(HERE).but(catalogue, art, site, functions)
     show({"pop": name, "port": port, "mesh_port": mesh_port, "admin_port": admin_port},
          as_json=as_json, text=lambda: None)  # fmt: skip
     run(config, Places(
         project.catalogue, project.art, components, project.functions,
-        {"/": project.site, "/sdk/": SDK}, os.environ.get("SPIFFE_ENDPOINT_SOCKET"),
+        {"/": project.site, "/sdk/": SDK}, spire_socket, key_provider_token,
     ))  # fmt: skip
 
 
@@ -117,19 +136,24 @@ def control_plane(
     public_port: Annotated[int, typer.Option(help="Documentation, ledger, dashboard.")] = 7000,
     mesh_port: Annotated[int, typer.Option(help="POPs, devices, operators (mTLS).")] = 7443,
     database: Database = None,
+    policies: Policies = None,
+    legal: Legal = None,
+    spire_socket: SpireSocket = None,
+    key_provider: KeyProviderOption = KEYRING,
+    key_provider_token: KeyProviderToken = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the control plane.
 
     Example: [bold]edge control-plane --database postgresql://127.0.0.1/consent[/bold]
     """
-    import os
-
+    from consent_core.resources import resource
     from control_plane.process import run
     from control_plane.settings import Settings
 
     show({"public_port": public_port, "mesh_port": mesh_port}, as_json=as_json, text=lambda: None)
     run(Settings(
         data=data, database_url=database, host=host, public_port=public_port, mesh_port=mesh_port,
-        spiffe_endpoint_socket=os.environ.get("SPIFFE_ENDPOINT_SOCKET"),
+        policies=policies or resource("policies"), legal=legal or resource("legal"),
+        spiffe_endpoint_socket=spire_socket, key_provider=key_provider, key_provider_token=key_provider_token,
     ))  # fmt: skip

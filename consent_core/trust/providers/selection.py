@@ -3,8 +3,11 @@
 keyring                                          a file of this machine (the default)
 openbao+https://bao.internal:8200/consent-edge   Transit key `consent-edge`; the token comes separately
 aws-kms:alias/consent-edge                       region and credentials as boto3 finds them
+<name>:<anything>                                an installed package's entry point `<name>` of this group:
+                                                 open(line, data, token) -> KeyProvider
 """
 
+from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +15,7 @@ from consent_core.trust.providers import KeyProvider
 from consent_core.trust.providers.keyring import LocalKeyring
 
 KEYRING = "keyring"
+PLUGINS = "consent_edge.key_providers"
 
 
 def open_provider(line: str, data: Path, token: str | None = None) -> KeyProvider:
@@ -22,6 +26,9 @@ def open_provider(line: str, data: Path, token: str | None = None) -> KeyProvide
         return _transit(line.removeprefix("openbao+"), token)
     if line.startswith("aws-kms:"):
         return _kms(line.removeprefix("aws-kms:"))
+    for plugin in entry_points(group=PLUGINS, name=line.partition(":")[0]):
+        provider: KeyProvider = plugin.load()(line, data, token)
+        return provider
     raise ValueError("key provider: expected keyring, openbao+https://host:port/key or aws-kms:key")
 
 

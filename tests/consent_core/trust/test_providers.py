@@ -18,6 +18,7 @@ from consent_core.errors import Unavailable, Untrusted
 from consent_core.trust.providers import KeyProvider
 from consent_core.trust.providers.keyring import LocalKeyring
 from consent_core.trust.providers.kms import KmsProvider
+from consent_core.trust.providers.selection import open_provider
 from consent_core.trust.providers.transit import TransitProvider
 
 KEY = bytes(range(32))
@@ -183,3 +184,22 @@ def test_the_keyring_is_the_owners_alone(tmp_path: Path) -> None:
     LocalKeyring(tmp_path / "keyring.json")
 
     assert (tmp_path / "keyring.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_installed_package_can_bring_a_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an entry point named like the beginning of the configuration line; an unknown line is refused."""
+    (tmp_path / "vault_plugin.py").write_text(
+        "from consent_core.trust.providers.keyring import LocalKeyring\n"
+        "def open_provider(line, data, token):\n    return LocalKeyring(data / line.partition(':')[2])\n"
+    )
+    metadata = tmp_path / "vault_plugin-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: vault-plugin\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[consent_edge.key_providers]\nours = vault_plugin:open_provider\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    provider = open_provider("ours:keys.json", tmp_path)
+
+    assert provider.unwrap(provider.wrap(KEY, "c"), "c") == KEY
+    with pytest.raises(ValueError, match="key provider: expected"):
+        open_provider("nobody:keys.json", tmp_path)
