@@ -1,9 +1,10 @@
 """How records lie in an audit file: frames one after the other, each bound to all before it.
 
-    kind (1)  number (8)  length (4)  crc32 of these (4)  body (length)  chain (32)
-    chain = SHA-256(chain of the frame before ‖ kind ‖ number ‖ length ‖ body)
+    kind (1)  number (8)  count (4)  length (4)  crc32 of these (4)  body (length)  chain (32)
+    chain = SHA-256(chain of the frame before ‖ kind ‖ number ‖ count ‖ length ‖ body)
 
-`H` begins a segment (number = segment, body = canonical JSON), `R` is a record (number = sequence, body = sealed).
+`H` begins a segment (number = segment, count = 0, body = canonical JSON); `R` is a block of `count` records that were
+sealed together (number = sequence of the first, body = ciphertext).
 The CRC tells a length that can be believed from one that cannot; the chain is what protects.
 Pure: bytes in, frames out.
 """
@@ -20,10 +21,10 @@ from consent_core.errors import Untrusted
 from consent_core.formats.canonical import canonical_json, read_json_object
 
 FORMAT = "consent-edge/audit/v1"
-MAX_BODY_BYTES = 65_536
+MAX_BODY_BYTES = 1_048_576
 GENESIS = bytes(32)
 
-_HEAD = struct.Struct(">cQI")
+_HEAD = struct.Struct(">cQII")
 _CRC = struct.Struct(">I")
 _HEADER, _RECORD = b"H", b"R"
 _pack_head, _sha256 = _HEAD.pack, hashlib.sha256
@@ -36,10 +37,16 @@ class Frame:
 
     kind: bytes
     number: int
+    count: int
     offset: int
     end: int
     body: bytes
     chain: bytes
+
+    @property
+    def last(self) -> int:
+        """The sequence of the last record in a block."""
+        return self.number + self.count - 1
 
     @property
     def is_header(self) -> bool:
@@ -48,7 +55,7 @@ class Frame:
 
     def follows(self, before: bytes) -> bool:
         """Whether the stored chain value is right after `before`. The verifier says what a `False` means."""
-        return self.chain == _pack(self.kind, self.number, self.body, before)[1]
+        return self.chain == _pack(self.kind, self.number, self.count, self.body, before)[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class Header:
     """What a segment says of itself. `first_seq`: of its first record. `commitment`: to its data key, 64 hex digits.
 
     `dropped`: bytes that the writer found unfinished (or `damaged`) behind the segment before, and set aside.
+    `recovered`: records that a killed writer left in the journal and this segment begins with.
     """
 
     writer: str
@@ -66,6 +74,7 @@ class Header:
     previous: bytes
     dropped: int = 0
     damaged: bool = False
+    recovered: int = 0
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""
@@ -80,6 +89,7 @@ class Header:
                 "previous": self.previous.hex(),
                 "dropped": self.dropped,
                 "damaged": self.damaged,
+                "recovered": self.recovered,
             }
         )
 
@@ -103,14 +113,14 @@ class UnfinishedFrame(Exception):  # the ordinary end after a crash, not an erro
         self.offset = offset
 
 
-def pack_record(seq: int, sealed: bytes, before: bytes) -> tuple[bytes, bytes]:
-    """A record's frame, and the chain value after it."""
-    return _pack(_RECORD, seq, sealed, before)
+def pack_block(seq: int, count: int, sealed: bytes, before: bytes) -> tuple[bytes, bytes]:
+    """The frame of `count` records from `seq` on, and the chain value after it."""
+    return _pack(_RECORD, seq, count, sealed, before)
 
 
 def pack_header(header: Header) -> tuple[bytes, bytes]:
     """A segment header's frame, and the chain value after it."""
-    return _pack(_HEADER, header.segment, header.to_bytes(), header.previous)
+    return _pack(_HEADER, header.segment, 0, header.to_bytes(), header.previous)
 
 
 def read_frames(data: "bytes | mmap", offset: int = 0) -> Iterator[Frame]:
@@ -121,8 +131,8 @@ def read_frames(data: "bytes | mmap", offset: int = 0) -> Iterator[Frame]:
         offset = frame.end
 
 
-def _pack(kind: bytes, number: int, body: bytes, before: bytes) -> tuple[bytes, bytes]:
-    head = _pack_head(kind, number, len(body))
+def _pack(kind: bytes, number: int, count: int, body: bytes, before: bytes) -> tuple[bytes, bytes]:
+    head = _pack_head(kind, number, count, len(body))
     chain = _sha256(before + head + body).digest()
     return head + crc32(head).to_bytes(4) + body + chain, chain
 
@@ -132,11 +142,13 @@ def _unpack(data: Any, offset: int) -> Frame:
     if len(data) < start:
         raise UnfinishedFrame(offset)
     head = data[offset : offset + _HEAD.size]
-    kind, number, length = _HEAD.unpack(head)
+    kind, number, count, length = _HEAD.unpack(head)
     (crc,) = _CRC.unpack(data[offset + _HEAD.size : start])
-    if crc != crc32(head) or kind not in (_HEADER, _RECORD) or length > MAX_BODY_BYTES:
+    known = (kind == _HEADER and count == 0) or (kind == _RECORD and count > 0)
+    if crc != crc32(head) or not known or length > MAX_BODY_BYTES:
         raise Untrusted("audit-frame", f"no frame at byte {offset}")
     end = start + length + 32
     if len(data) < end:
         raise UnfinishedFrame(offset)
-    return Frame(kind, number, offset, end, bytes(data[start : start + length]), bytes(data[start + length : end]))
+    body, chain = bytes(data[start : start + length]), bytes(data[start + length : end])
+    return Frame(kind, number, count, offset, end, body, chain)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from consent_core.audit.journal import read_journal
 from consent_core.audit.segments import SegmentCipher, SegmentKey, open_key, read_keys
 from consent_core.audit.trail import BrokenTrail, Placed, Walk
 from consent_core.audit.visitors import VisitorKeys
@@ -54,40 +55,41 @@ class Opener:
             raise BrokenTrail(error.code, error.message, placed.file, header.segment, header.first_seq) from error
         self._cipher = cipher
 
-    def open(self, placed: Placed) -> dict[str, Any]:
-        """The fields of one record. Raises: BrokenTrail."""
+    def open(self, placed: Placed) -> list[dict[str, Any]]:
+        """The fields of a block's records. Raises: BrokenTrail."""
         assert self._cipher is not None
-        seq = placed.frame.number
+        frame = placed.frame
         try:
-            value: dict[str, Any] = json.loads(self._cipher.open(seq, placed.frame.body))
+            return [json.loads(line) for line in self._cipher.open(frame.number, frame.count, frame.body)]
         except Untrusted as error:
-            raise BrokenTrail(error.code, error.message, placed.file, placed.header.segment, seq) from error
-        return value
+            raise BrokenTrail(error.code, error.message, placed.file, placed.header.segment, frame.number) from error
 
 
 def read_records(directory: Path, provider: KeyProvider) -> Iterator[AuditRecord]:
-    """Every record in order, up to the first bad one.
+    """Every record in order, up to the first bad one; those that still wait to be sealed come last.
 
     Raises: BrokenTrail, Untrusted("key-unwrap"), Unavailable("key-provider").
     """
-    opener, visitors = Opener(provider), None
+    waiting, walk, visitors = read_journal(directory), Walk(directory), None
+    opener = Opener(provider)
     try:
-        for placed in Walk(directory):
+        for placed in walk:
             if placed.frame.is_header:
                 opener.enter(placed)
                 visitors = visitors or VisitorKeys(directory, placed.header.writer, provider)
             else:
                 assert visitors is not None
-                yield _record(placed, opener.open(placed), visitors)
+                for seq, fields in enumerate(opener.open(placed), placed.frame.number):
+                    yield _record(placed.header.writer, placed.header.segment, seq, fields, visitors)
+        if visitors is not None and walk.header is not None:
+            for seq, body in waiting.after(walk.seq):
+                yield _record(walk.header.writer, walk.segment, seq, json.loads(body), visitors)
     finally:
         if visitors is not None:
             visitors.close()
 
 
-def _record(placed: Placed, fields: dict[str, Any], visitors: VisitorKeys) -> AuditRecord:
+def _record(writer: str, segment: int, seq: int, fields: dict[str, Any], visitors: VisitorKeys) -> AuditRecord:
     sealed, at = fields.pop("person", None), fields.pop("at")
     person = visitors.open(sealed) if sealed else None
-    header = placed.header
-    return AuditRecord(
-        header.writer, header.segment, placed.frame.number, at, fields, person, sealed is not None and person is None
-    )
+    return AuditRecord(writer, segment, seq, at, fields, person, sealed is not None and person is None)

@@ -68,7 +68,7 @@ def _read_end(path: Path, tail: Tail) -> int:
             elif tail.segment == 0:
                 raise Untrusted("audit-frame", "a record outside a segment")
             else:
-                tail.seq = frame.number
+                tail.seq = frame.last
             tail.chain, size = frame.chain, frame.end
     except UnfinishedFrame:
         pass

@@ -7,6 +7,7 @@ Trust in this store: whoever alters it can make records unreadable, which `verif
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,29 +24,33 @@ MAX_LINE_BYTES = 8_192
 
 
 class SegmentCipher:
-    """Seals and opens the records of one segment under its data key.
+    """Seals and opens the blocks of one segment under its data key.
 
-    The nonce counts with the sequence and the key serves one segment of one writer, so no pair is used twice.
+    The nonce is the sequence of a block's first record and the key serves one segment of one writer, so no pair is
+    used twice. A record is a line.
     """
 
     def __init__(self, key: bytes, writer: str, segment: int) -> None:
         self._cipher = AESGCM(key)
-        self._encrypt = self._cipher.encrypt
         self._context = f"{FORMAT}|{writer}|{segment}|".encode()
         self.commitment = hashlib.sha256(b"consent-edge/audit/commitment/v1" + key).hexdigest()
 
-    def seal(self, seq: int, body: bytes) -> bytes:
-        """Ciphertext and tag. AAD: format, writer, segment, sequence."""
-        number = seq.to_bytes(12)
-        return self._encrypt(number, body, self._context + number)
+    def seal(self, seq: int, records: Sequence[bytes]) -> bytes:
+        """Ciphertext and tag. AAD: format, writer, segment, sequence of the first record, count."""
+        return self._cipher.encrypt(seq.to_bytes(12), b"\n".join(records), self._place(seq, len(records)))
 
-    def open(self, seq: int, sealed: bytes) -> bytes:
-        """Raises: Untrusted("audit-record")."""
-        number = seq.to_bytes(12)
+    def open(self, seq: int, count: int, sealed: bytes) -> list[bytes]:
+        """The records. Raises: Untrusted("audit-record")."""
         try:
-            return self._cipher.decrypt(number, sealed, self._context + number)
+            records = self._cipher.decrypt(seq.to_bytes(12), sealed, self._place(seq, count)).split(b"\n")
         except InvalidTag as error:
             raise Untrusted("audit-record", "not sealed under this segment's key at this place") from error
+        if len(records) != count:
+            raise Untrusted("audit-record", f"expected {count} records, found {len(records)}")
+        return records
+
+    def _place(self, seq: int, count: int) -> bytes:
+        return self._context + seq.to_bytes(12) + count.to_bytes(4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class Walk:
             self.header, self.seq = header, header.first_seq - 1
         else:
             self._check_record(file, frame)
-            self.seq = frame.number
+            self.seq = frame.last
         self.chain = frame.chain
         assert self.header is not None
         return Placed(file, self.header, frame, is_first)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from consent_core.audit.journal import read_journal
 from consent_core.audit.reader import Opener, read_records
 from consent_core.audit.recovery import log_files
 from consent_core.audit.trail import BrokenTrail, Placed, Walk
@@ -33,12 +34,14 @@ class Problem:
 class VerifyReport:
     """What a check found. `records` are those before the first problem. `head`: `<sequence>:<chain>` at the end.
 
-    `opened`: whether records were opened with their keys. `notices` tell what is odd but explained.
+    `waiting`: how many of `records` a running or killed writer has yet to seal. `opened`: whether records were opened
+    with their keys. `notices` tell what is odd but explained.
     """
 
     directory: str
     writer: str = ""
     records: int = 0
+    waiting: int = 0
     segments: int = 0
     first_seq: int = 0
     head: str = ""
@@ -75,6 +78,7 @@ class _Check:
     """One check under way. `_heads`: reported and not yet met, sequence to chain value."""
 
     def __init__(self, directory: Path, provider: KeyProvider | None, heads: dict[int, str]) -> None:
+        self._journal = read_journal(directory)  # first: what is sealed meanwhile is found in the log
         self._walk = Walk(directory)
         self._opener = None if provider is None else Opener(provider)
         self._heads = heads
@@ -94,6 +98,8 @@ class _Check:
                 if self._walk.seq in self._chains:
                     self._chains[self._walk.seq].add(placed.frame.chain.hex())
             self._ending()
+            report.waiting = sum(1 for _ in self._journal.after(self._walk.seq))
+            report.records += report.waiting
         except BrokenTrail as broken:
             report.problem = Problem(broken.code, broken.message, broken.file, broken.segment, broken.seq)
         report.head = f"{self._walk.seq}:{self._walk.chain.hex()}"
@@ -119,15 +125,19 @@ class _Check:
                 f"segment {header.segment}: {header.dropped} bytes of an unfinished record after {header.first_seq - 1}"
                 " were set aside"
             )
+        if header.recovered:
+            report.notices.append(
+                f"segment {header.segment}: {header.recovered} records had waited out a crash unsealed"
+            )
         if self._opener is not None:
             self._opener.enter(placed)
 
     def _record(self, placed: Placed) -> None:
         if self._opener is not None:
-            fields = self._opener.open(placed)
-            if fields.get("event") == "retention" and self._begins_after is not None:
-                self._explain_beginning(fields.get("through", ""), fields.get("first_segment", 0))
-        self._report.records += 1
+            for fields in self._opener.open(placed):
+                if fields.get("event") == "retention" and self._begins_after is not None:
+                    self._explain_beginning(fields.get("through", ""), fields.get("first_segment", 0))
+        self._report.records += placed.frame.count
 
     def _explain_beginning(self, through: str, first_segment: int) -> None:
         assert self._begins_after is not None

@@ -1,15 +1,13 @@
-"""Appends to the audit trail: a record is sealed, chained and in the kernel before `append` returns.
+"""Appends to the audit trail: a record is in the kernel before `append` returns, and sealed a moment later.
 
     audit = AuditWriter.open(data / "audit" / "edge" / "tokyo-1", "edge/tokyo-1", provider, clock)
     audit.append({"route": "slot", "status": 200, …}, subject=subject_of(sub), person={"sub": sub})
     audit.head().text        # for the next status report
 
-So `kill -9` loses at most the record being written, a slow disk slows the caller down, and a full one makes `append`
-raise: nothing is answered that was not written. A thread of its own flushes to the disk once a second and keeps the
-next segment's data key ready, so that no request waits for a key provider.
-
-What is true after a crash: before the write, the record never was; within it, the file ends in an unfinished frame,
-which the next start sets aside as `<date>-<segment>.cut` and owns up to in its first header; after it, it is there.
+A record goes into the journal, a file mapped into memory; a thread seals what waits there in blocks, so that a request
+pays for a copy and not for a cipher. `kill -9` loses at most the record being copied: the next start seals what waits.
+A full disk fills the journal, and then `append` raises: nothing is answered that was not recorded. The thread also
+tells the disk once a second to keep what it has, and has the next data key wrapped before it is needed.
 """
 
 import contextlib
@@ -19,32 +17,32 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from consent_core.audit.frames import Header, pack_header, pack_record
-from consent_core.audit.recovery import Tail, log_files, recover
-from consent_core.audit.segments import SegmentCipher, SegmentKey, new_key, read_keys, write_keys
+from consent_core.audit.journal import MAX_RECORD_BYTES, Journal, read_journal
+from consent_core.audit.recovery import log_files
+from consent_core.audit.segment_writer import DAY_S, SegmentLimits, SegmentWriter, date_of
+from consent_core.audit.segments import read_keys
 from consent_core.audit.visitors import Person, VisitorKeys
 from consent_core.clock import Clock
 from consent_core.crash import crash_point
 from consent_core.errors import ConsentEdgeError, Unavailable
-from consent_core.trust.files import locked
 from consent_core.trust.providers import KeyProvider
 
-DAY_S = 86_400
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 @dataclass(frozen=True, slots=True)
 class AuditLimits:
-    """When a segment ends, how often the disk is told to keep what it has, how long to wait after a failed write."""
+    """When a segment ends, how long a record may wait, how often the disk is told, how long days are kept."""
 
     segment_bytes: int = 64 * 2**20
     segment_s: int = 3_600
-    sync_every_s: float | None = 1.0  # a power cut loses at most this; None: no thread, for tests
-    retry_after_s: float = 1.0
+    seal_every_s: float | None = 0.05  # None: no thread, each record is sealed at once; for tests
+    sync_every_s: float = 1.0  # a power cut loses at most this
+    retry_after_s: float = 1.0  # after a failed write
+    journal_bytes: int = 8 * 2**20  # some 15,000 records: what a POP can take while its disk is full
     keep_days: int | None = None  # older days are deleted by the thread; None: by nobody
 
 
@@ -63,47 +61,45 @@ class Head:
 
 
 class AuditWriter:
-    """The one writer of a directory. All state below is owned by whoever holds `_lock`.
+    """The one writer of a directory. `refused` counts records that could not be written: each was an exception.
 
-    `refused` counts records that could not be written; each was an exception to its caller.
+    `_lock` guards what `append` touches: visitors, journal, `_waiting` and `_seq`. `_sealing` guards the segments and
+    is taken first. A record is in the journal until it is in a segment.
     """
 
     def __init__(self, directory: Path, writer: str, provider: KeyProvider, clock: Clock, limits: AuditLimits) -> None:
         self.directory, self.writer, self.refused = directory, writer, 0
-        self._provider, self._clock, self._limits = provider, clock, limits
-        self._lock = threading.RLock()
+        self._clock, self._limits = clock, limits
+        self._lock, self._sealing = threading.RLock(), threading.RLock()
+        self._closed, self._stop = False, threading.Event()
+        self._thread: threading.Thread | None = None
         self._owner = _own(directory)
         self.visitors = VisitorKeys(directory, writer, provider)
-        self._tail = recover(directory)
-        self._file: int | None = None
-        self._path = self._tail.path
-        self._size = self._tail.size
-        self._segment, self._seq, self._chain = self._tail.segment, self._tail.seq, self._tail.chain
-        self._cipher: SegmentCipher | None = None
-        self._prepared: tuple[int, SegmentCipher, str] | None = None
-        self._ends_at, self._retry_at = 0, 0.0  # nothing is open: the first record begins a segment
-        self._period = ""
-        self._closed = False
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        segment = SegmentLimits(limits.segment_bytes, limits.segment_s, limits.retry_after_s)
+        self._segments = SegmentWriter(directory, writer, provider, clock, segment)
+        self._waiting: list[bytes] = []
+        self._seq = self._segments.seq
+        self._period, self._period_ends = "", 0
+        self._left = read_journal(directory)
+        self._journal = Journal(directory, limits.journal_bytes)
 
     @classmethod
     def open(
         cls, directory: Path, writer: str, provider: KeyProvider, clock: Clock, limits: AuditLimits | None = None
     ) -> "AuditWriter":
-        """Continue the trail in `directory` with a new segment.
+        """Continue the trail in `directory` with a new segment, and seal what a killed writer left waiting.
 
         Raises: Unavailable("audit-locked" | "audit-unwritable" | "key-provider").
         """
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         audit = cls(directory, writer, provider, clock, limits or AuditLimits())
         try:
-            audit._begin_segment(clock.now())
+            audit._begin()
         except ConsentEdgeError:
             audit.close()
             raise
-        if audit._limits.sync_every_s is not None:
-            audit._thread = threading.Thread(target=audit._keep_synced, args=(audit._limits.sync_every_s,), daemon=True)
+        if audit._limits.seal_every_s is not None:
+            audit._thread = threading.Thread(target=audit._keep_up, args=(audit._limits.seal_every_s,), daemon=True)
             audit._thread.start()
         return audit
 
@@ -122,25 +118,26 @@ class AuditWriter:
 
         `person`: pairs of name and value.
         """
-        with self._lock:
-            now = self._clock.now()
-            try:
-                if now >= self._ends_at or self._size >= self._limits.segment_bytes:
-                    self._ready(now)
-                if person:
-                    sealed = self.visitors.seal(subject or "", self._period, person)
-                    body = b'{"at":%d,%b,"person":"%b"}' % (now, fields, sealed)
-                else:
-                    body = b'{"at":%d,%b}' % (now, fields)
-                return self._append(body)
-            except ConsentEdgeError:
-                self.refused += 1
-                raise
+        try:
+            seq = self._add(fields, subject, person)
+            if seq is None:  # the journal is full: make room, once
+                self._seal()
+                seq = self._add(fields, subject, person)
+            if seq is None:
+                raise Unavailable("audit-unwritable", "the journal is full")
+            if self._thread is None:
+                self._seal_last()
+        except ConsentEdgeError:
+            self.refused += 1
+            raise
+        return seq
 
     def head(self) -> Head:
-        """Where the trail ends now. Sequence 0 before the first record."""
-        with self._lock:
-            return Head(self.writer, self._seq, self._chain)
+        """Where the trail ends now, everything sealed that can be. Sequence 0 before the first record."""
+        with self._sealing:
+            with contextlib.suppress(ConsentEdgeError):
+                self._seal()
+            return Head(self.writer, self._segments.seq, self._segments.chain)
 
     def shred(self, subject: str) -> int:
         """Make everything ever recorded of a visitor unreadable, and record that it was done. Returns keys deleted.
@@ -150,42 +147,37 @@ class AuditWriter:
         with self._lock:
             if self.visitors.is_shredded(subject):
                 return 0
-            deleted = self.visitors.shred(subject, self._period)
-            self.append({"event": "shred", "keys": deleted})
-            return deleted
+            deleted = self.visitors.shred(subject, date_of(self._clock.now())[:7])
+        self.append({"event": "shred", "keys": deleted})
+        return deleted
 
     def expire(self, keep_days: int) -> list[str]:
         """Delete the files of days older than `keep_days`, after recording where the trail now begins.
 
         Returns: the names deleted.
         """
-        with self._lock:
-            first_kept = _date(self._clock.now() - keep_days * DAY_S)
-            old = [path for path in log_files(self.directory) if path.stem < first_kept and path != self._path]
+        with self._sealing:
+            first_kept = date_of(self._clock.now() - keep_days * DAY_S)
+            files = log_files(self.directory)
+            old = [path for path in files if path.stem < first_kept and path != self._segments.path]
             if not old:
                 return []
-            kept = next(path for path in log_files(self.directory) if path not in old)
-            first_segment = min(read_keys(kept), default=self._segment)
+            first_segment = min(read_keys(files[len(old)]), default=self._segments.segment)
             self.append({"event": "retention", "through": old[-1].stem, "first_segment": first_segment})
+            self.flush()
             crash_point("audit-retention-recorded")
             for path in old:
                 for companion in (*self.directory.glob(f"{path.stem}-*.cut"), path.with_suffix(".keys"), path):
                     companion.unlink(missing_ok=True)
-            self.visitors.expire(first_kept[:7])
+            with self._lock:
+                self.visitors.expire(first_kept[:7])
             return [path.name for path in old]
 
     def flush(self) -> None:
-        """Tell the disk to keep what was written. Raises: Unavailable("audit-unwritable")."""
-        with self._lock:
-            file = None if self._file is None else os.dup(self._file)
-        if file is not None:
-            try:
-                os.fdatasync(file)
-            except OSError as error:
-                self._abandon_segment()
-                raise Unavailable("audit-unwritable", f"the disk does not keep the trail: {error.strerror}") from error
-            finally:
-                os.close(file)
+        """Seal what waits, and tell the disk to keep it. Raises: Unavailable("audit-unwritable")."""
+        with self._sealing:
+            self._seal()
+            self._segments.flush()
 
     def close(self) -> None:
         """Stop the thread, flush, and let another writer continue. Closing again does nothing."""
@@ -195,147 +187,95 @@ class AuditWriter:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        with self._lock, contextlib.suppress(ConsentEdgeError):
+        with contextlib.suppress(ConsentEdgeError):
             self.flush()
-        self._close_file()
+        self._segments.close()
+        self._journal.close()
         self.visitors.close()
         os.close(self._owner)
 
-    def _append(self, body: bytes) -> int:
-        assert self._cipher is not None
-        seq = self._seq + 1
-        frame, chain = pack_record(seq, self._cipher.seal(seq, body), self._chain)
-        self._write(frame)
-        self._seq, self._chain = seq, chain
+    def _begin(self) -> None:
+        """The first segment, and in it what was left. Dying within it leaves the journal, or numbers already sealed."""
+        bodies = [body for _, body in self._left.after(self._segments.seq)]
+        self._segments.own_up(self._left.unfinished, len(bodies))
+        self._segments.open()
+        self._segments.seal(bodies)
+        crash_point("audit-left-sealed")
+        self._journal.clear()
+        self._seq = self._segments.seq
+
+    def _add(self, fields: bytes, subject: str | None, person: Person) -> int | None:
+        """Put a record into the journal; None if there is no room."""
+        with self._lock:
+            now = self._clock.now()
+            if now >= self._period_ends:
+                self._period, self._period_ends = date_of(now)[:7], (now // DAY_S + 1) * DAY_S
+            if person:
+                sealed = self.visitors.seal(subject or "", self._period, person)
+                body = b'{"at":%d,%b,"person":"%b"}' % (now, fields, sealed)
+            else:
+                body = b'{"at":%d,%b}' % (now, fields)
+            if len(body) > MAX_RECORD_BYTES:
+                raise ValueError(f"a record of {len(body)} bytes")
+            seq = self._seq + 1
+            if not self._journal.add(seq, body):
+                return None
+            self._waiting.append(body)
+            self._seq = seq
+        crash_point("audit-journaled")
         return seq
 
-    def _write(self, frame: bytes) -> None:
-        """All of `frame` or none of it. A failed write ends the segment, because its nonce has been used."""
-        assert self._file is not None
-        crash_point("audit-before-write")
-        try:
-            written = os.write(self._file, frame)
-        except OSError as error:
-            self._abandon_segment()
-            raise Unavailable("audit-unwritable", f"the trail cannot be written: {error.strerror}") from error
-        if written != len(frame):
-            self._abandon_segment()
-            raise Unavailable("audit-unwritable", "the disk took half a record")
-        self._size += written
-        crash_point("audit-after-write")
+    def _seal(self) -> None:
+        """Seal what waits now. Whatever fails to be sealed goes on waiting."""
+        with self._sealing:
+            with self._lock:
+                records, self._waiting = self._waiting, []
+            if not records:
+                return
+            before = self._segments.seq
+            try:
+                self._segments.seal(records)
+            finally:
+                with self._lock:
+                    self._waiting[:0] = records[self._segments.seq - before :]
+                    if not self._waiting:
+                        crash_point("audit-sealed")
+                        self._journal.clear()
 
-    def _ready(self, now: int) -> None:
-        """There is no segment to write into, or it is time for the next."""
-        if self._cipher is None:
-            if self._clock.elapsed() < self._retry_at:
-                raise Unavailable("audit-unwritable", "the trail could not be written a moment ago")
-            self._begin_segment(now)
-        else:
-            self._roll(now)
-
-    def _roll(self, now: int) -> None:
-        """Begin the next segment. While the key provider is away the present one goes on."""
+    def _seal_last(self) -> None:
+        """Without a thread: seal the record just added, or take it back."""
         try:
-            self._begin_segment(now)
-        except Unavailable as error:
-            if error.code != "key-provider" or self._cipher is None:
-                raise
-            self._ends_at = now + max(1, int(self._limits.retry_after_s))
-
-    def _begin_segment(self, now: int) -> None:
-        """A new data key and header. The key is on disk before anything sealed under it."""
-        try:
-            cipher, wrapped = self._next_key()
-            path = self._file_for(now)
-            if path != self._path or self._file is None:
-                self._open_file(path)
-            assert self._file is not None
-            os.ftruncate(self._file, self._size)  # nothing of a failed write stays
-            with locked(self.directory):
-                keys = read_keys(path)
-                keys[self._segment + 1] = SegmentKey(self._segment + 1, self._size, wrapped)
-                write_keys(path, keys)
-            crash_point("audit-key-written")
-            self._write_header(cipher, now)
-        except OSError as error:
-            self._abandon_segment()
-            raise Unavailable("audit-unwritable", f"the trail cannot be written: {error.strerror}") from error
+            self._seal()
         except ConsentEdgeError:
-            self._retry_at = self._clock.elapsed() + self._limits.retry_after_s
+            with self._lock:
+                self._waiting.pop()
+                self._journal.take_back()
+                self._seq -= 1
             raise
 
-    def _write_header(self, cipher: SegmentCipher, now: int) -> None:
-        header = Header(
-            self.writer,
-            self._segment + 1,
-            self._seq + 1,
-            now,
-            cipher.commitment,
-            self._chain,
-            self._tail.dropped,
-            self._tail.damaged,
-        )
-        frame, chain = pack_header(header)
-        self._write(frame)
-        self._prepared = None
-        self._tail = Tail()
-        self._cipher, self._chain, self._segment = cipher, chain, self._segment + 1
-        self._ends_at = min(now + self._limits.segment_s, (now // DAY_S + 1) * DAY_S)
-        self._period = _date(now)[:7]
-
-    def _next_key(self) -> tuple[SegmentCipher, str]:
-        if self._prepared is not None and self._prepared[0] == self._segment + 1:
-            return self._prepared[1:]
-        return new_key(self._provider, self.writer, self._segment + 1)
-
-    def _prepare_key(self) -> None:
-        """Have the next data key wrapped before it is needed; the provider is asked without the lock."""
-        with self._lock:
-            segment = self._segment + 1
-            if self._prepared is not None and self._prepared[0] == segment:
-                return
-        cipher, wrapped = new_key(self._provider, self.writer, segment)
-        with self._lock:
-            self._prepared = (segment, cipher, wrapped)
-
-    def _file_for(self, now: int) -> Path:
-        """Today's file; a clock that goes back never reopens an earlier one."""
-        today = self.directory / f"{_date(now)}.log"
-        return today if self._path is None or today.name > self._path.name else self._path
-
-    def _open_file(self, path: Path) -> None:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._close_file()
-        self._size = self._size if path == self._path else os.fstat(file).st_size
-        self._file, self._path = file, path
-
-    def _close_file(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
-    def _abandon_segment(self) -> None:
-        with self._lock:
-            self._cipher, self._ends_at = None, 0
-            self._retry_at = self._clock.elapsed() + self._limits.retry_after_s
-
-    def _keep_synced(self, every_s: float) -> None:
+    def _keep_up(self, every_s: float) -> None:
+        """Seal every `every_s`; now and then flush, prepare the next key and let old days go."""
+        due = 0.0
         while not self._stop.wait(every_s):
-            with contextlib.suppress(ConsentEdgeError):  # the next append says so to whom it concerns
-                self.flush()
+            with contextlib.suppress(ConsentEdgeError):  # what cannot be sealed waits, until `append` runs out of room
+                self._seal()
+            if self._clock.elapsed() >= due:
+                due = self._clock.elapsed() + self._limits.sync_every_s
+                self._now_and_then()
+
+    def _now_and_then(self) -> None:
+        with contextlib.suppress(ConsentEdgeError):
+            self.flush()
+        with contextlib.suppress(ConsentEdgeError), self._sealing:
+            self._segments.prepare_key()
+        if self._limits.keep_days is not None:
             with contextlib.suppress(ConsentEdgeError):
-                self._prepare_key()
-                if self._limits.keep_days is not None and self._period:
-                    self.expire(self._limits.keep_days)
+                self.expire(self._limits.keep_days)
 
 
 def encode_fields(fields: Mapping[str, Any]) -> bytes:
     """The members of a record, as they lie in it."""
     return _encode(dict(fields))[1:-1].encode("ascii")
-
-
-def _date(now: int) -> str:
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d")
 
 
 def _own(directory: Path) -> int:

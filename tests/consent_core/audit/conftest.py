@@ -14,7 +14,7 @@ from consent_core.trust.providers.keyring import LocalKeyring
 SUB = "AAAAAAAAAAAAAAAAAAAAAQ"
 SUBJECT = "5" * 64
 WRITER = "edge/tokyo-1"
-QUIET = AuditLimits(sync_every_s=None)
+QUIET = AuditLimits(seal_every_s=None)
 DAY_S = 86_400
 
 
@@ -42,7 +42,7 @@ def opened(directory: Path, provider: LocalKeyring, clock: ManualClock) -> Itera
     writers: list[AuditWriter] = []
 
     def open_writer(**limits: Any) -> AuditWriter:
-        writers.append(AuditWriter.open(directory, WRITER, provider, clock, AuditLimits(sync_every_s=None, **limits)))
+        writers.append(AuditWriter.open(directory, WRITER, provider, clock, AuditLimits(seal_every_s=None, **limits)))
         return writers[-1]
 
     yield open_writer

@@ -1,5 +1,6 @@
 """Crashes, full disks and absent key providers: at most the unfinished record, and never silently."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ from consent_core.clock import ManualClock
 from consent_core.errors import Rejected, Unavailable
 from consent_core.trust.providers.keyring import LocalKeyring
 
-from .conftest import DAY_S, WRITER, Open, fill, flip, frames, only_log
+from .conftest import DAY_S, QUIET, WRITER, Open, fill, flip, frames, only_log
 
 
 def test_a_restart_continues_the_trail(opened: Open, directory: Path, provider: LocalKeyring) -> None:
@@ -77,7 +78,7 @@ from consent_core.audit.writer import AuditLimits, AuditWriter
 from consent_core.clock import SystemClock
 from consent_core.trust.providers.keyring import LocalKeyring
 directory = Path(sys.argv[1])
-limits = AuditLimits(sync_every_s=0.01, segment_bytes=200_000)
+limits = AuditLimits(seal_every_s=0.002, sync_every_s=0.01, segment_bytes=200_000)
 audit = AuditWriter.open(directory, "edge/tokyo-1", LocalKeyring(Path(sys.argv[2])), SystemClock(), limits)
 for number in range(1_000_000):
     seq = audit.append({"n": number}, subject="5" * 64, person={"sub": "x"})
@@ -106,31 +107,114 @@ def test_kill_9_while_writing_loses_no_answered_record(directory: Path, provider
 
 
 @pytest.mark.parametrize(
-    ("crash", "records"),
+    "crash",
     [
-        ("audit-before-write", 0),
-        ("audit-before-write:5", 3),
-        ("audit-after-write:5", 4),
-        ("audit-key-written", 0),
-        ("audit-key-written:2", 0),
+        "audit-key-written",
+        "audit-key-written:2",
+        "audit-before-write",
+        "audit-before-write:2",
+        "audit-after-write",
+        "audit-after-write:3",
+        "audit-journaled",
+        "audit-journaled:5",
+        "audit-sealed",
+        "audit-sealed:3",
     ],
 )
 def test_crash_points_of_the_writer(
-    opened: Open, directory: Path, provider: LocalKeyring, tmp_path: Path, crash: str, records: int
+    opened: Open, directory: Path, provider: LocalKeyring, tmp_path: Path, crash: str
 ) -> None:
-    """Killed at each named line, a restart goes on where the last whole record is."""
-    writer = _write_in_a_process(directory, tmp_path / "keys" / "keyring.json", crash)
-    answered = writer.communicate()[0].split()
+    """Killed at each named line: whatever was answered is there, before the restart and after it, once."""
+    with _write_in_a_process(directory, tmp_path / "keys" / "keyring.json", crash) as writer:
+        answered = len(writer.communicate()[0].split())
     assert writer.returncode == -9
-    report = verify(directory, provider)
-    assert report.problem is None
-    if crash != "audit-key-written:2":
-        assert (report.records, len(answered)) == (records, max(0, records - ("after" in crash)))
-    head = f"{report.head}"
+    before = verify(directory, provider)
+    assert before.problem is None
+    assert before.records - answered in (0, 1)
     fill(opened(), 2)
-    again = verify(directory, provider, [head] if report.records else [])
+    after = verify(directory, provider, [before.head] if before.records > before.waiting else [])
 
-    assert (again.records, again.problem) == (report.records + 2, None)
+    assert (after.records, after.waiting, after.problem) == (before.records + 2, 0, None)
+    numbers = [record.fields["n"] for record in read_records(directory, provider)]
+    assert numbers == [*range(before.records), 0, 1]
+
+
+def test_crash_while_sealing_what_was_left_repeats_nothing(
+    opened: Open, directory: Path, provider: LocalKeyring, tmp_path: Path
+) -> None:
+    """A second kill, after the first one's records were sealed and before the journal was cleared."""
+    for crash in ("audit-journaled:5", "audit-left-sealed"):
+        with _write_in_a_process(directory, tmp_path / "keys" / "keyring.json", crash) as writer:
+            writer.communicate()
+        assert writer.returncode == -9
+    opened()
+
+    assert [record.fields["n"] for record in read_records(directory, provider)] == [0, 1, 2, 3, 4]
+
+
+def test_records_that_waited_out_a_crash_are_told(
+    opened: Open, directory: Path, provider: LocalKeyring, tmp_path: Path
+) -> None:
+    """They were protected by file permissions alone until the restart; the trail says how many."""
+    with _write_in_a_process(directory, tmp_path / "keys" / "keyring.json", "audit-journaled") as writer:
+        writer.communicate()
+    assert verify(directory, provider).waiting == 1
+    opened()
+    report = verify(directory, provider)
+
+    assert (report.records, report.waiting) == (1, 0)
+    assert report.notices == ["segment 2: 1 records had waited out a crash unsealed"]
+
+
+def test_a_half_copied_record_is_dropped_and_said_so(opened: Open, directory: Path, provider: LocalKeyring) -> None:
+    """Killed within the copy into the journal: the record never was, and the next segment says how much is lost."""
+    audit = opened()
+    fill(audit, 1)
+    body = b'{"at":1,"n":2}'
+    audit._journal.add(2, body)
+    audit._journal._map[20] ^= 1
+    os.close(audit._owner)
+    fill(AuditWriter.open(directory, WRITER, provider, ManualClock(), QUIET), 1)
+    audit._closed = True
+    report = verify(directory, provider)
+
+    assert (report.records, report.problem) == (2, None)
+    assert report.notices == [f"segment 2: {len(body)} bytes of an unfinished record after 1 were set aside"]
+
+
+def test_a_full_journal_is_sealed_by_the_caller(directory: Path, provider: LocalKeyring) -> None:
+    """A thread that does not keep up costs time, not records."""
+    limits = AuditLimits(seal_every_s=3600, journal_bytes=4_096)
+    audit = AuditWriter.open(directory, WRITER, provider, ManualClock(), limits)
+    fill(audit, 200)
+    head = audit.head().text
+    audit.close()
+
+    assert verify(directory, provider, [head]).records == 200
+
+
+def test_a_disk_that_stays_full_is_back_pressure(directory: Path, provider: LocalKeyring) -> None:
+    """What the journal holds is answered; then requests are refused and counted; nothing is lost when space returns."""
+    clock = ManualClock()
+    limits = AuditLimits(seal_every_s=3600, journal_bytes=4_096)
+    audit = AuditWriter.open(directory, WRITER, provider, clock, limits)
+    segments = audit._segments
+    file, segments._file = segments._file, os.open("/dev/full", os.O_WRONLY)
+    written = 0
+    while audit.refused == 0:
+        with contextlib.suppress(Unavailable):
+            audit.append({"n": written})
+            written += 1
+    os.close(segments._file)
+    segments._file = file
+    clock.advance(2)
+    audit.append({"n": "after"})
+    head = audit.head().text
+    audit.close()
+
+    assert written > 10
+    assert verify(directory, provider, [head]).problem is None
+    assert [record.fields["n"] for record in read_records(directory, provider)] == [*range(written), "after"]
 
 
 def test_crash_in_retention_repeats_it(
@@ -169,7 +253,7 @@ from consent_core.trust.providers.keyring import LocalKeyring
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 clock = ManualClock()
 keyring = LocalKeyring(Path(sys.argv[2]))
-audit = AuditWriter.open(Path(sys.argv[1]), "edge/tokyo-1", keyring, clock, AuditLimits(sync_every_s=None))
+audit = AuditWriter.open(Path(sys.argv[1]), "edge/tokyo-1", keyring, clock, AuditLimits(seal_every_s=None))
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
 written, codes = 0, []
 for number in range(60):
@@ -206,11 +290,12 @@ def test_after_a_failed_write_the_nonce_is_not_used_again(opened: Open, director
     """The segment ends with the failure: the same sequence number is next sealed under another key."""
     audit = opened()
     fill(audit, 2)
-    file, audit._file = audit._file, os.open("/dev/full", os.O_WRONLY)
+    segments = audit._segments
+    file, segments._file = segments._file, os.open("/dev/full", os.O_WRONLY)
     with pytest.raises(Unavailable):
         audit.append({"n": 2})
-    os.close(audit._file)
-    audit._file = file
+    os.close(segments._file)
+    segments._file = file
     with pytest.raises(Unavailable, match="a moment ago"):
         audit.append({"n": 3})
     clock.advance(1)
@@ -250,13 +335,18 @@ def test_without_a_key_provider_no_trail_begins(opened: Open, provider: LocalKey
 def test_the_thread_keeps_the_next_key_ready(directory: Path, provider: LocalKeyring) -> None:
     """With its thread running the writer needs no key provider at the moment it begins a segment."""
     clock = ManualClock()
-    audit = AuditWriter.open(directory, WRITER, provider, clock, AuditLimits(sync_every_s=0.001, segment_s=10))
-    while audit._prepared is None:
+    audit = AuditWriter.open(
+        directory, WRITER, provider, clock, AuditLimits(seal_every_s=0.001, sync_every_s=0.001, segment_s=10)
+    )
+    while audit._segments._prepared is None:
         fill(audit, 1)
-    prepared = audit._prepared
-    clock.advance(10)
-    fill(audit, 1)
-    assert audit._cipher is prepared[1]
+        clock.advance(1)
+    with audit._sealing:
+        prepared = audit._segments._prepared
+        clock.advance(10)
+        fill(audit, 1)
+        audit._seal()
+        assert audit._segments._cipher is prepared[1]
     head = audit.head().text
     audit.close()
 

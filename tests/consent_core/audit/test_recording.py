@@ -90,7 +90,7 @@ def test_what_is_known_last_is_recorded(opened: Open, directory: Path, provider:
 def test_an_answer_that_cannot_be_recorded_is_not_given(opened: Open) -> None:
     """503 with the code, and nothing of the answer."""
     audit = opened()
-    audit._abandon_segment()
+    audit._segments.abandon()
     (answer,) = ask(Recorded(application, audit, "public"), "/slot")
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "audit-unwritable")

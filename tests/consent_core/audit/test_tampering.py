@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consent_core.audit.frames import GENESIS, Frame, pack_record, read_frames
+from consent_core.audit.frames import GENESIS, Frame, pack_block, read_frames
 from consent_core.audit.segments import SegmentCipher
 from consent_core.audit.verify import verify
 from consent_core.audit.writer import AuditWriter
@@ -25,7 +25,7 @@ def _records(data: bytes) -> list[Frame]:
 
 
 def _flip_body(data: bytes) -> bytes:
-    return flip(data, _records(data)[4].offset + 20)
+    return flip(data, _records(data)[4].offset + 25)
 
 
 def _flip_number(data: bytes) -> bytes:
@@ -33,7 +33,7 @@ def _flip_number(data: bytes) -> bytes:
 
 
 def _flip_length(data: bytes) -> bytes:
-    return flip(data, _records(data)[4].offset + 10)
+    return flip(data, _records(data)[4].offset + 15)
 
 
 def _flip_chain(data: bytes) -> bytes:
@@ -144,7 +144,7 @@ def test_a_chain_computed_anew_is_found_by_opening(opened: Open, directory: Path
     assert chain != GENESIS
     for record in records:
         body = record.body if record.number != 3 else records[0].body
-        frame, chain = pack_record(record.number, body, chain)
+        frame, chain = pack_block(record.number, 1, body, chain)
         data += frame
     only_log(directory).write_bytes(data)
 
@@ -159,11 +159,11 @@ def test_records_of_another_writer_do_not_open_here(
 ) -> None:
     """Writer, segment and sequence are authenticated: the same place in another trail is another place."""
     key = bytes(32)
-    sealed = SegmentCipher(key, "edge/osaka-1", 1).seal(1, b"{}")
+    sealed = SegmentCipher(key, "edge/osaka-1", 1).seal(1, [b"{}"])
 
     for writer, segment, seq in [(WRITER, 1, 1), ("edge/osaka-1", 2, 1), ("edge/osaka-1", 1, 2)]:
         with pytest.raises(Untrusted) as refusal:
-            SegmentCipher(key, writer, segment).open(seq, sealed)
+            SegmentCipher(key, writer, segment).open(seq, 1, sealed)
         assert refusal.value.code == "audit-record"
 
 
