@@ -3,6 +3,7 @@
 vitals   page loads in Chromium, the shop's three arms or any one page
 micro    the pytest-benchmark suites under `benches/`, against budgets and same-run baselines
 soak     memory of a POP under load
+hosts    slot decisions on our POP and on wasmtime serve, wash and jco, side by side
 """
 
 import json
@@ -13,6 +14,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ from latency_gate.run import Progress as OnProgress
 
 BENCHES = resource("benches")
 GATE = Path("build/gate")
-SUITES = ("micro", "vitals", "soak")
+SUITES = ("micro", "vitals", "soak", "hosts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,17 @@ def _soak(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any,
     return [row.to_json() for row in rows], is_green(rows)
 
 
-RUNNERS = {"vitals": _vitals, "micro": _micro, "soak": _soak}
+def _hosts(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any, bool]:
+    sys.path.insert(0, str(BENCHES.parent))  # benches are scripts beside the packages, not one of them
+    hosts = import_module("benches.hosts")
+    seconds = options.rounds or budgets["hosts"]["seconds"]
+    document, rows = hosts.run_hosts(GATE, options.report, out, seconds)
+    report.write_junit("hosts", rows, options.report / "hosts.xml")
+    out.print(report.table("hosts", rows))
+    return {**document, "rows": [row.to_json() for row in rows]}, is_green(rows)
+
+
+RUNNERS = {"vitals": _vitals, "micro": _micro, "soak": _soak, "hosts": _hosts}
 
 
 @contextmanager
