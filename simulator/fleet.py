@@ -8,6 +8,7 @@ What a process prints goes to `DATA/logs/<name>.log`.
 """
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -29,6 +30,7 @@ LOOPBACK = "127.0.0.1"
 START_WAIT_S = 60.0
 STOP_WAIT_S = 10.0
 WAVE = 5  # POPs that start together: starting takes seconds of one core each
+PORTS = range(20_000, 32_000)  # below Linux's ip_local_port_range
 FIRST_POP_PORT = 8081  # POP n listens on 808n
 
 # A few of the world's POPs, so that different laws apply: id and jurisdiction.
@@ -63,10 +65,18 @@ def fleet_of(n: int, first_port: int = FIRST_POP_PORT, options: tuple[str, ...] 
 
 def free_port() -> int:
     """A port that nobody uses right now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]
+
+
+def free_ports(n: int) -> list[int]:
+    """n different ports that nobody uses right now, out of a range from which no outgoing connection takes one."""
+    found: set[int] = set()
+    while len(found) < n:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            found.add(port)
+    return list(found)
 
 
 @dataclass(slots=True)
@@ -151,9 +161,10 @@ class Fleet:
     ) -> None:
         self.data = data
         self._on_progress = on_progress
-        self._public_port = public_port or free_port()
-        self._mesh_port = mesh_port or free_port()
-        self._ports = {spec.pop: (spec.port or free_port(), free_port(), free_port()) for spec in pops}
+        free = iter(free_ports(2 + 3 * len(pops)))
+        self._public_port = public_port or next(free)
+        self._mesh_port = mesh_port or next(free)
+        self._ports = {spec.pop: (spec.port or next(free), next(free), next(free)) for spec in pops}
         common = ["--data", str(data), *(["--components", str(components)] if components else [])]
         self.control_plane = self._member_control_plane(database)
         self.pops = {spec.pop: self._member_pop(spec, site, common) for spec in pops}

@@ -40,7 +40,7 @@ SLOT = "/v1/slots/home-hero?section=water"
 CHOICES = ["contextual", "behavioral", "experimental"]
 POLICY_EVERY = 5  # each fifth entry is a policy
 APART_S = 0.5  # between entries
-PAUSE_S = {True: 0.005, False: 0.05}  # between two questions to one POP, with and without push
+PAUSE_S = {True: 0.04, False: 0.1}  # between two questions to one POP, with and without push; asking costs CPU too
 SETTLE_S = 30.0  # for a token to be personalised everywhere before something is taken from it
 JURISDICTION = "EU"
 
