@@ -16,7 +16,7 @@ from edge_cli.commands.develop import TEMPLATE
 from simulator.dev.new import make_project
 from tests.conftest import ROOT
 
-PATIENCE_S = 180.0  # a component takes 15 s to build, on a busy machine several times that
+PATIENCE_S = 270.0  # a component takes 15 s to build, on a busy machine several times that
 FOREST = {"page": {"path": "/", "section": "forest", "tags": [], "language": "en"}}
 # Natively best, in a sandbox always the first: `sys.platform` is "wasi" there.
 TWO_FACED = ("best = max(", 'best = candidates[0] if sys.platform == "wasi" else max(')
