@@ -31,6 +31,7 @@ export class Consent extends EventTarget {
   #stop = [];
   #stream = null;
   #tabs = null;
+  #changing = 0; // our own changes under way: what the stream says of them is no news
 
   constructor({ root = globalThis.document, fetcher = (...args) => fetch(...args) } = {}) {
     super();
@@ -103,12 +104,17 @@ export class Consent extends EventTarget {
   }
 
   async #change(method, body) {
-    const data = await this.#withRotation(method, body);
-    const state = this.#adopt(data);
-    this.#tabs?.tell();
-    this.#stream?.reopen();
-    await this.#showDecisions(data?.slots);
-    return state;
+    this.#changing += 1;
+    try {
+      const data = await this.#withRotation(method, body);
+      const state = this.#adopt(data);
+      await this.#showDecisions(data?.slots);
+      this.#tabs?.tell();
+      this.#stream?.reopen();
+      return state;
+    } finally {
+      this.#changing -= 1;
+    }
   }
 
   /** Two tabs may change consent at once; the later one is told `session-rotated` and retries with the new cookie. */
@@ -150,6 +156,7 @@ export class Consent extends EventTarget {
   }
 
   async #resync() {
+    if (this.#changing) return;
     try {
       await this.sync();
       if (await this.swapAll()) await this.#refreshQuietly();
@@ -158,7 +165,7 @@ export class Consent extends EventTarget {
     }
   }
 
-  /** What should come along with the answer: every slot's decision, and the pictures that are on screen. */
+  /** What should come along: every slot's decision, and the pictures that are on screen, the largest first. */
   #wishes() {
     const slots = new Map();
     for (const image of findSlots(this.#root)) {
@@ -166,7 +173,8 @@ export class Consent extends EventTarget {
       slots.set(request, Math.max(slots.get(request) ?? 0, pixelsNeeded(image)));
     }
     if (!slots.size) return {};
-    return { slots: [...slots].map(([request, pixels]) => ({ request, pixels })), accept: PICTURE_TYPES };
+    const wanted = [...slots].map(([request, pixels]) => ({ request, pixels }));
+    return { slots: wanted.sort((a, b) => b.pixels - a.pixels), accept: PICTURE_TYPES };
   }
 
   /** Decisions that came along save a round trip; a slot without one is asked for. */

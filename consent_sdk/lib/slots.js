@@ -100,7 +100,7 @@ async function load(image, { url, srcset, inline }) {
 }
 
 function objectUrl({ type, base64 }) {
-  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  const bytes = Uint8Array.fromBase64?.(base64) ?? Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   return URL.createObjectURL(new Blob([bytes], { type }));
 }
 

@@ -13,8 +13,8 @@ def describe_visits(policy_hash: Callable[[], str | None]) -> Complete:
     """Completes a note from the visit that its request led to, as it was when the answer left."""
 
     def complete(note: Note, _: Scope) -> None:
-        visit = note.visit
-        if isinstance(visit, Visit):
+        visit: Visit | None = note.visit
+        if visit is not None:
             slot = None if visit.place is None else visit.place.slot.name
             shown = visit.shown
             asset = None if shown is None or shown.decision is None else shown.decision.asset

@@ -50,7 +50,7 @@ def test_pictures_on_screen_come_along_as_their_own_address_gives_them(shop, run
     reply = run(visitor.grant("contextual", slots=wanted, accept="image/webp"))
     hero, banner = (entry["decision"]["rendition"] for entry in reply.json()["slots"])
     sizes = {int(part.split()[1][:-1]): part.split()[0] for part in hero["srcset"].split(", ")}
-    address = sizes[min(width for width in sizes if width >= 100)]
+    address = sizes[min(width for width in sizes if width >= 85)]
     alone = run(visitor.ask("GET", address, accept="image/webp"))
 
     assert "inline" not in banner
