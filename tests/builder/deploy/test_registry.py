@@ -1,5 +1,6 @@
 """Push, pull and verify through a real registry."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from builder.deploy.push import push
 from builder.deploy.release import Release
 from builder.deploy.verify import verify
 from consent_core.errors import Rejected, Untrusted
+from consent_core.formats.dsse import sign_statement
 from consent_core.formats.manifest import ComponentManifest
 from consent_core.trust.keys import KeyStore
 from tests.builder.deploy.releases import make_release
@@ -190,6 +192,26 @@ def test_a_bad_signature_beside_a_good_one_does_no_harm(package, store, referenc
     assert verify(reference, trust, registry).reference.digest == package.component.digest
 
 
+def test_a_good_signature_about_another_component_does_no_harm(package, store, reference, registry, trust, tmp_path):
+    """It is passed over, and the right one further down counts."""
+    other = kind(pack_of(tmp_path / "other", store, "other"), SIGNATURE_TYPE)
+    push(Package(package.component, (about(other, package.component), *package.referrers)), reference, registry)
+
+    assert verify(reference, trust, registry).reference.digest == package.component.digest
+
+
+def test_provenance_by_another_builder_is_refused(package, release, store, reference, registry, trust, tmp_path):
+    """Our key, but not our way of building."""
+    envelope = json.loads(kind(package, PROVENANCE_TYPE).blobs[1].content)
+    statement = base64.b64decode(envelope["payload"]).replace(b"consent-edge:builder:v1", b"consent-edge:by-hand:v1")
+    signed = sign_statement(envelope["payloadType"], statement, store.current("component"))
+    swapped = (*kept(package, PROVENANCE_TYPE), with_layer(kind(package, PROVENANCE_TYPE), signed))
+
+    assert refusal(push(Package(package.component, swapped), reference, registry), trust, registry, tmp_path) == (
+        "deploy-provenance"
+    )
+
+
 def test_something_else_than_a_component_is_refused(package, reference, registry, trust, tmp_path):
     """A bill of materials is no component, whoever signed it."""
     pushed = push(package, reference, registry)
@@ -247,6 +269,14 @@ def about(artefact, subject):
     """The same referrer, about another component."""
     value = json.loads(artefact.manifest.content) | {"subject": subject.manifest.descriptor()}
     return Artefact(artefact.kind, Blob.of(IMAGE_MANIFEST, json.dumps(value).encode()), artefact.blobs)
+
+
+def with_layer(artefact, data):
+    """The same referrer with other bytes in its one layer."""
+    layer = Blob.of(artefact.blobs[1].media_type, data)
+    value = json.loads(artefact.manifest.content) | {"layers": [layer.descriptor()]}
+    manifest = Blob.of(IMAGE_MANIFEST, json.dumps(value).encode())
+    return Artefact(artefact.kind, manifest, (artefact.blobs[0], layer))
 
 
 def json_of(package):
