@@ -27,7 +27,7 @@ from consent_core.clock import SystemClock
 from consent_core.trust.providers.keyring import LocalKeyring
 from runtime_host.pop.process import _server
 
-ROUNDS = 9
+ROUNDS = 15
 WRITER = "edge/tokyo-1"
 FIELDS = {
     "listener": "public",

@@ -55,12 +55,17 @@ class Journal:
             raise Unavailable("audit-unwritable", f"the journal: {error.strerror}") from error
 
     def add(self, seq: int, body: bytes) -> bool:
-        """Put one record into the kernel; False if there is no room before the next `clear`."""
-        entry = _pack(len(body), _checksum(seq, body), seq) + body
-        begin, end = self._end, self._end + len(entry)
+        """Put one record into the kernel; False if there is no room before the next `clear`.
+
+        Raises: ValueError for a record that nobody could read back.
+        """
+        if len(body) > MAX_RECORD_BYTES:
+            raise ValueError(f"a record of {len(body)} bytes")
+        begin = self._end
+        end = begin + _START + len(body)
         if end > self._size:
             return False
-        self._map[begin:end] = entry
+        self._map[begin:end] = _pack(len(body), crc32(body, seq & 0xFFFFFFFF), seq) + body
         self._last, self._end = begin, end
         return True
 

@@ -37,15 +37,12 @@ class Note:
     wants to look at when the answer leaves.
     """
 
-    __slots__ = ("code", "more", "person", "route", "subject", "visit")
-
-    def __init__(self) -> None:
-        self.route: str | None = None
-        self.code: str | None = None
-        self.more: tuple[Any, ...] = ()
-        self.subject: str | None = None
-        self.person: Person = ()
-        self.visit: Any = None
+    route: str | None = None  # defaults on the class: a request sets few of these
+    code: str | None = None
+    more: tuple[Any, ...] = ()
+    subject: str | None = None
+    person: Person = ()
+    visit: Any = None
 
     def about(self, subject: str, person: Person) -> None:
         """Whose request this is: the revocation log's name for them, and what is sealed under their key."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from consent_core.audit.journal import MAX_RECORD_BYTES, Journal, read_journal
+from consent_core.audit.journal import Journal, read_journal
 from consent_core.audit.recovery import log_files
 from consent_core.audit.segment_writer import DAY_S, SegmentLimits, SegmentWriter, date_of
 from consent_core.audit.segments import read_keys
@@ -119,12 +119,7 @@ class AuditWriter:
         `person`: pairs of name and value.
         """
         try:
-            seq = self._add(fields, subject, person)
-            if seq is None:  # the journal is full: make room, once
-                self._seal()
-                seq = self._add(fields, subject, person)
-            if seq is None:
-                raise Unavailable("audit-unwritable", "the journal is full")
+            seq = self._add(fields, subject, person) or self._add_after_sealing(fields, subject, person)
             if self._thread is None:
                 self._seal_last()
         except ConsentEdgeError:
@@ -204,8 +199,8 @@ class AuditWriter:
         self._journal.clear()
         self._seq = self._segments.seq
 
-    def _add(self, fields: bytes, subject: str | None, person: Person) -> int | None:
-        """Put a record into the journal; None if there is no room."""
+    def _add(self, fields: bytes, subject: str | None, person: Person) -> int:
+        """Put a record into the journal and return its number; 0 if there is no room."""
         with self._lock:
             now = self._clock.now()
             if now >= self._period_ends:
@@ -215,14 +210,20 @@ class AuditWriter:
                 body = b'{"at":%d,%b,"person":"%b"}' % (now, fields, sealed)
             else:
                 body = b'{"at":%d,%b}' % (now, fields)
-            if len(body) > MAX_RECORD_BYTES:
-                raise ValueError(f"a record of {len(body)} bytes")
             seq = self._seq + 1
             if not self._journal.add(seq, body):
-                return None
+                return 0
             self._waiting.append(body)
             self._seq = seq
         crash_point("audit-journaled")
+        return seq
+
+    def _add_after_sealing(self, fields: bytes, subject: str | None, person: Person) -> int:
+        """The journal was full: make room, once."""
+        self._seal()
+        seq = self._add(fields, subject, person)
+        if not seq:
+            raise Unavailable("audit-unwritable", "the journal is full")
         return seq
 
     def _seal(self) -> None:
