@@ -34,7 +34,7 @@ def bench(
     report: Report = Path("build/bench"),
     as_json: JsonOption = False,
 ) -> None:
-    """Measure in a real browser (vitals), in process (micro), for long (soak) or beside others (hosts); compare with budgets.
+    """Measure pages (vitals), calls (micro), memory (soak) or other hosts beside ours (hosts); compare with budgets.
 
     Example: [bold]edge bench --suite vitals --gate --url https://127.0.0.1:8443/[/bold]
     """
