@@ -130,7 +130,8 @@ def _identity(plane: ControlPlane) -> SvidSource:
     if settings.spiffe_endpoint_socket is None:
         DevelopmentCa.open(settings.data, domain, create=True, clock=settings.clock)
     name = SpiffeId.of(domain, "control-plane", settings.name)
-    return open_source(settings.data, name, endpoint_socket=settings.spiffe_endpoint_socket, clock=settings.clock)
+    socket_path, ttl_s = settings.spiffe_endpoint_socket, settings.svid_ttl_s
+    return open_source(settings.data, name, endpoint_socket=socket_path, ttl_s=ttl_s, clock=settings.clock)
 
 
 def _public_config(plane: ControlPlane, audit: AuditWriter) -> uvicorn.Config:

@@ -32,6 +32,7 @@ class Settings:
     name: str = "main"  # of this control plane in its SPIFFE id
     spiffe_endpoint_socket: str | None = None  # SPIRE's Workload API; None: the development CA under `data`
     mutual_tls: bool = True  # off only where the caller is this very process, as in tests and benchmarks
+    svid_ttl_s: int = 3_600  # of the certificates that the development CA issues; rotated at half of it
     key_provider: str = "keyring"  # who wraps the audit trail's data keys: consent_core.trust.providers.selection
     key_provider_token: str | None = None  # for OpenBao
     audit_keep_days: int = 400  # a year, and time to answer for its end

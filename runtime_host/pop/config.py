@@ -44,6 +44,7 @@ class PopConfig:
     stream_ping_s: float = 15.0  # below the idle time-out of common proxies
     token_leeway_s: int = 5  # how far ahead an issuer's clock may be
     control_plane_timeout_s: float = 5.0
+    svid_ttl_s: int = 3_600  # of the certificates that the development CA issues; rotated at half of it
     key_provider: str = "keyring"  # who wraps the audit trail's data keys: see consent_core.trust.providers.selection
     audit_keep_days: int = 400  # a year, and time to answer for its end
 

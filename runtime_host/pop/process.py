@@ -91,7 +91,10 @@ def run(config: PopConfig, places: Places) -> None:
 async def _run(config: PopConfig, places: Places, clock: Clock) -> None:
     trust = TrustFile.load(config.data / "trust.json")
     name = SpiffeId(trust.trust_domain, ("edge", config.pop))
-    identity = Identity(open_source(config.data, name, endpoint_socket=places.endpoint_socket, clock=clock), clock)
+    source = open_source(
+        config.data, name, endpoint_socket=places.endpoint_socket, ttl_s=config.svid_ttl_s, clock=clock
+    )
+    identity = Identity(source, clock)
     client = identity.client(config.control_plane)
     audit = open_audit(config, places, clock)
     pop = build_pop(config, replace(load_parts(places, trust, client), audit=audit), clock)
