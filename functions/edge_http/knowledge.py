@@ -9,7 +9,7 @@ from wit_world.imports import outgoing_handler
 from wit_world.imports.types import Fields, IncomingBody, OutgoingRequest, RequestOptions, Scheme_Http, Scheme_Https
 from wit_world.imports.wall_clock import now as wall_time
 
-from consent_core.errors import ConsentEdgeError, Unavailable
+from consent_core.errors import Unavailable
 from consent_core.formats.edge_state import MAX_AGE_S, MAX_BYTES, EdgePolicy, EdgeState, open_edge_state
 
 PATH = "/v1/edge-state"
@@ -73,7 +73,7 @@ def _fetch(settings: Settings) -> bytes:
     try:
         return _get(settings)
     except Err as error:
-        raise Unavailable("control-plane", f"no edge state: {type(error.value).__name__}") from None
+        raise Unavailable("control-plane-unreachable", f"no edge state: {type(error.value).__name__}") from None
 
 
 def _get(settings: Settings) -> bytes:
@@ -92,7 +92,7 @@ def _get(settings: Settings) -> bytes:
         response = _value(_value(answered))
         with response:
             if response.status() != 200:
-                raise Unavailable("control-plane", f"no edge state: {response.status()}")
+                raise Unavailable("control-plane-failed", f"no edge state: {response.status()}")
             return _read(response.consume())
 
 
@@ -111,7 +111,4 @@ def _read(body: IncomingBody) -> bytes:
             except Err:
                 return bytes(parts)
             if len(parts) > MAX_BYTES:
-                raise Unavailable("control-plane", "the edge state is too long")
-
-
-__all__ = ["ConsentEdgeError", "Knowledge", "learn", "now"]
+                raise Unavailable("control-plane-oversize", "the edge state is too long")

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from twins import verify_signature
 
-from consent_core.errors import Rejected, Unavailable, Untrusted
+from consent_core.errors import Rejected, Untrusted
 from consent_core.formats.edge_site import EdgeSite
 from consent_core.formats.rendition import RenditionKey
 from consent_core.formats.token import decode_base64url
@@ -14,6 +14,7 @@ from runtime_host.pop.jurisdictions import UNKNOWN_JURISDICTION, is_jurisdiction
 
 PREFIX = "CONSENT_EDGE_"
 TOKEN_COOKIES = {"1": b"__Host-consent-token", "0": b"consent-token"}
+POP_KEY_BYTES = 32
 ALGORITHM = "ed25519"  # of the log's keys
 
 
@@ -52,7 +53,7 @@ class Settings(NamedTuple):
 
 
 def read_settings(environment: dict[str, str]) -> Settings:
-    """Settings from the variables `CONSENT_EDGE_…`. Raises: Unavailable("edge-settings"), without their values."""
+    """Settings from the variables `CONSENT_EDGE_…`. Raises: Rejected("edge-site", 503), without their values."""
     said = {name.removeprefix(PREFIX): value for name, value in environment.items() if name.startswith(PREFIX)}
     try:
         plane = urlsplit(said["CONTROL_PLANE"])
@@ -65,14 +66,21 @@ def read_settings(environment: dict[str, str]) -> Settings:
             trust=_read_trust(said["TRUST"]),
             site=EdgeSite.from_bytes(said["SITE"]),
             rendition_key=RenditionKey("k1", decode_base64url(said["RENDITION_KEY"])),
-            pop_key=decode_base64url(said["POP_KEY"]),
+            pop_key=_read_pop_key(said["POP_KEY"]),
             jurisdiction=jurisdiction,
             geo_header=said["GEO_HEADER"].lower().encode("ascii") if "GEO_HEADER" in said else None,
             cookie=TOKEN_COOKIES[said.get("SECURE_COOKIES", "1")],
             keep_s=int(said.get("KEEP_S", "1")),
         )
     except (KeyError, ValueError, TypeError, Rejected) as error:
-        raise Unavailable("edge-settings", "this edge is not configured; see docs/edges.md") from error
+        raise Rejected("edge-site", "this edge is not configured; see docs/edges.md", status=503) from error
+
+
+def _read_pop_key(text: str) -> bytes:
+    key = decode_base64url(text)
+    if len(key) != POP_KEY_BYTES:
+        raise ValueError("POP key")
+    return key
 
 
 def _read_trust(text: str) -> LogTrust:
@@ -83,6 +91,3 @@ def _read_trust(text: str) -> LogTrust:
         if key["algorithm"] == ALGORITHM
     }
     return LogTrust(value["issuer"], keys)
-
-
-__all__ = ["LogTrust", "Settings", "read_settings"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.gate import Surface, check_imports, pass_gate, world_surface
+from builder.gate import Surface, check_imports, check_pinned, pass_gate, world_surface
 from builder.toolchain import targets_world
 from consent_core.errors import Rejected
 from tests.conftest import ROOT, Components
@@ -92,3 +92,12 @@ def test_an_unknown_world_is_refused() -> None:
     """A spelling mistake in function.toml is not an empty world."""
     with pytest.raises(Rejected, match="no world personalisation"):
         world_surface(WIT, "personalisation")
+
+
+def test_pinned_imports_are_exact() -> None:
+    """A component built on WASI asks for exactly what its function.toml says: no interface more, none less."""
+    pinned = ("wasi:http/types@0.2.9", "wasi:io/poll@0.2.9")
+    check_pinned("edge", pinned, pinned)
+    for found in ((*pinned, "wasi:sockets/tcp@0.2.9"), pinned[:1]):
+        with pytest.raises(Rejected, match=r"function\.toml says otherwise"):
+            check_pinned("edge", found, pinned)
