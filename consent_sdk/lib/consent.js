@@ -165,7 +165,7 @@ export class Consent extends EventTarget {
     }
   }
 
-  /** What should come along: every slot's decision, and the pictures that are on screen, the largest first. */
+  /** What should come along: every slot's decision, and the largest picture on screen. The others can wait for it. */
   #wishes() {
     const slots = new Map();
     for (const image of findSlots(this.#root)) {
@@ -173,8 +173,8 @@ export class Consent extends EventTarget {
       slots.set(request, Math.max(slots.get(request) ?? 0, pixelsNeeded(image)));
     }
     if (!slots.size) return {};
-    const wanted = [...slots].map(([request, pixels]) => ({ request, pixels }));
-    return { slots: wanted.sort((a, b) => b.pixels - a.pixels), accept: PICTURE_TYPES };
+    const [[first, pixels], ...others] = [...slots].sort(([, a], [, b]) => b - a);
+    return { slots: [{ request: first, pixels }, ...others.map(([request]) => ({ request }))], accept: PICTURE_TYPES };
   }
 
   /** Decisions that came along save a round trip; a slot without one is asked for. */
