@@ -17,7 +17,7 @@ from playwright.sync_api import BrowserContext
 from latency_gate.sample import Broken
 
 HERO = re.compile(r'<img id="hero".*?>', re.DOTALL)
-SCRIPT = re.compile(r'\s*<script type="module" src="/shop.js"></script>')
+SCRIPT = re.compile(r'\s*<script [^>]*src="/shop.js"[^>]*></script>')
 SLOT = "home-hero"
 
 HERO_PAINTED = f"""() => __vitals.lcp.some((e) => e.element?.slot === '{SLOT}')"""

@@ -103,7 +103,6 @@ def _write_vitals(result: Result, budgets: dict[str, float], place: Path, out: C
 def _show_selftest(outcomes: list[selftest.Outcome], out: Console) -> tuple[Any, bool]:
     for outcome in outcomes:
         mark = "[green]caught[/]" if outcome.passed else "[red]NOT CAUGHT[/]"
-        mark = "[green]quiet[/]" if outcome.passed and outcome.fault == "none" else mark
         out.print(f"{mark:24} {outcome.fault:22} {outcome.found}", highlight=False)
     return [{"fault": o.fault, "passed": o.passed, "found": o.found} for o in outcomes], all(o.passed for o in outcomes)
 

@@ -1,5 +1,7 @@
-/** The shop's own script: a consent panel over the SDK, and purchases. */
-import { connect } from "/sdk/consent-edge.js";
+/**
+ * The shop's own script: a consent panel over the SDK, and purchases. The first paint is personalised without any of
+ * it, so it waits until the page has loaded and takes no bandwidth from the pictures.
+ */
 
 const CATEGORIES = {
   contextual: "Pictures that follow the page you read. Nothing is kept.",
@@ -8,6 +10,8 @@ const CATEGORIES = {
 };
 
 const panel = buildPanel();
+await pageLoaded();
+const { connect } = await import("/sdk/consent-edge.js");
 const consent = await connect();
 show(consent.state);
 consent.addEventListener("change", (event) => show(event.detail));
@@ -15,6 +19,13 @@ consent.addEventListener("error", (event) => say(`${event.detail.code}: ${event.
 document.body.append(panel);
 document.documentElement.dataset.consentReady = "true"; // for tests: the panel works from here on
 document.addEventListener("click", (event) => event.target.dataset?.buy && buy(event.target));
+
+function pageLoaded() {
+  return new Promise((done) => {
+    if (document.readyState === "complete") done();
+    else addEventListener("load", done, { once: true });
+  });
+}
 
 function buildPanel() {
   const section = document.createElement("section");

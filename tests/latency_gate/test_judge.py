@@ -7,7 +7,17 @@ import pytest
 
 from latency_gate.arms import check_personalised
 from latency_gate.browser import server_timing
-from latency_gate.judge import BROKEN, OK, OVER, TOO_FEW, is_green, judge_paired, judge_regression, judge_vitals
+from latency_gate.judge import (
+    BROKEN,
+    OK,
+    OVER,
+    TOO_FEW,
+    is_green,
+    judge_paired,
+    judge_regression,
+    judge_vitals,
+    loads_wanted,
+)
 from latency_gate.sample import Broken, Sample
 from latency_gate.selftest import FAULTS, judge_fault
 
@@ -56,6 +66,16 @@ def test_one_load_over_budget_among_59_is_over(row, change):
     arms["ours"][17] = load("ours", **change)
 
     assert statuses(arms)[row] == OVER
+
+
+@pytest.mark.parametrize(("slow", "wanted"), [(0, 0), (1, 93), (2, 124), (3, 0)])
+def test_more_loads_are_taken_only_where_they_can_decide(slow, wanted):
+    """One load above the budget may be forgiven among 93, two among 124, three not at all."""
+    arms = good()
+    for i in range(slow):
+        arms["ours"][i] = load("ours", swap=900.0)
+
+    assert loads_wanted(judge_vitals(arms, BUDGETS)) == wanted
 
 
 def test_a_load_without_an_entry_is_broken_not_fast():
@@ -143,4 +163,4 @@ def test_selftest_refuses_a_gate_that_stays_green():
     """A fault that nothing noticed fails the self-test."""
     rows = judge_vitals(good(8), BUDGETS)
 
-    assert [judge_fault(fault, rows).passed for fault in FAULTS] == [True, False, False, False, False]
+    assert [judge_fault(fault, rows).passed for fault in FAULTS] == [False] * len(FAULTS)
