@@ -172,7 +172,7 @@ def _hosts(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any
     sys.path.insert(0, str(BENCHES.parent))  # benches are scripts beside the packages, not one of them
     hosts = import_module("benches.hosts")
     seconds = options.rounds or budgets["hosts"]["seconds"]
-    document, rows = hosts.run_hosts(GATE, options.report, out, seconds)
+    document, rows = hosts.run_hosts(GATE / "hosts", options.report, out, seconds)
     report.write_junit("hosts", rows, options.report / "hosts.xml")
     out.print(report.table("hosts", rows))
     return {**document, "rows": [row.to_json() for row in rows]}, is_green(rows)
