@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consent_core.audit.frames import GENESIS, Frame, pack_block, read_frames
+from consent_core.audit.frames import GENESIS, Frame, Header, pack_block, pack_header, read_frames
 from consent_core.audit.segments import SegmentCipher
 from consent_core.audit.verify import verify
 from consent_core.audit.writer import AuditWriter
@@ -210,3 +210,26 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LocalKeyring,
         head = audit.head().text
         audit.close()
     return directory, provider, only_log(directory).read_bytes(), head
+
+
+def test_a_segment_by_another_writer_is_refused(opened: Open, directory: Path) -> None:
+    """A well-formed next segment that says it is somebody else's does not continue this trail."""
+    audit = opened()
+    fill(audit, 2)
+    header = Header("edge/osaka-1", 2, 3, 0, "0" * 64, audit.head().chain)
+    log = only_log(directory)
+    log.write_bytes(log.read_bytes() + pack_header(header)[0])
+    report = verify(directory)
+
+    assert report.problem is not None
+    assert (report.problem.code, report.problem.seq) == ("audit-sequence", 3)
+
+
+def test_a_block_holds_as_many_records_as_it_says() -> None:
+    """A record that would read as two is not read as one."""
+    cipher = SegmentCipher(bytes(32), WRITER, 1)
+
+    with pytest.raises(Untrusted) as refusal:
+        cipher.open(1, 1, cipher.seal(1, [b"{}\n{}"]))
+
+    assert refusal.value.code == "audit-record"

@@ -122,7 +122,7 @@ def run(mesh: Mesh, scenario: Callable[[Mesh], Coroutine[Any, Any, None]]) -> No
     """Serve while `scenario` talks."""
 
     async def serve() -> None:
-        async with mesh.serving():
+        async with mesh.serving(), asyncio.timeout(30):  # what ought to end and does not is a failure
             await scenario(mesh)
 
     asyncio.run(serve())
