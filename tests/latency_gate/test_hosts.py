@@ -1,0 +1,35 @@
+"""What the hosts suite makes of its loads."""
+
+from benches.hosts import OURS, Load, judge
+from latency_gate.judge import BROKEN, OK, OVER
+
+
+def load(host, connections=1, requests=100, wrong=0, fresh=True):
+    return Load(host, connections, requests, 1.0, 1.0, 2.0, wrong, 100.0, fresh, 0.0)
+
+
+def statuses(*loads):
+    return [row.status for row in judge(list(loads))]
+
+
+def test_a_faster_peer_turns_the_gate_red():
+    """Ours must answer at least as many decisions as each peer."""
+    assert statuses(load(OURS), load("peer", requests=100)) == [OK, OK]
+    assert statuses(load(OURS), load("peer", requests=101)) == [OVER, OK]
+
+
+def test_each_number_of_connections_is_judged():
+    """A peer that is faster under load is not hidden by one connection."""
+    loads = (load(OURS), load(OURS, 4), load("peer", requests=50), load("peer", 4, requests=150))
+    assert statuses(*loads) == [OK, OVER, OK]
+
+
+def test_kept_instances_gate_nothing():
+    """A host that reuses instances does something else."""
+    assert statuses(load(OURS), load("peer", requests=900, fresh=False)) == [OK]
+
+
+def test_defaults_are_no_decisions():
+    """A peer is not faster for giving up, and ours may not give up at all."""
+    assert statuses(load(OURS), load("peer", requests=150, wrong=60)) == [OK, OK]
+    assert statuses(load(OURS, wrong=1)) == [BROKEN]
