@@ -3,7 +3,7 @@
 Each is one transaction. A change raises `ver` by one; whatever it takes back becomes an entry of the revocation log
 in the same transaction, so that a token of a lower `ver` cannot outlive it anywhere.
 
-    grant     rotates the session; an unknown or deleted session begins a new identity
+    grant     rotates the session; an unknown, deleted or stranded session begins a new identity
     refresh   a new token, never wider than the record; an opt-out signal that the law honours is kept as a change
     withdraw  also by a session that was rotated away; counted once per idempotency key
 """
@@ -138,6 +138,8 @@ class Consents:
         repeated = self._repeated(connection, request)
         if repeated is not None:
             return self._answer(policy, repeated, _stated(request), request.pop)
+        if session is not None and request.source == "grant" and sessions.is_stranded(connection, session, now):
+            session = None
         if session is not None:
             sessions.require_current(session)
             _require_choice(request)

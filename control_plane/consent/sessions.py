@@ -11,6 +11,8 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from consent_core.errors import Rejected
 from control_plane.store.schema import sessions, visitors
 
+ANSWER_LOST_S = 60  # a browser that still shows the old cookie by then never got the new one
+
 # Statements are built once: building one costs more than running it.
 _FIND = (
     select(sessions.c.session, sessions.c.sub, sessions.c.predecessor, sessions.c.successor)
@@ -20,6 +22,7 @@ _FIND = (
 _FIND_AND_LOCK = _FIND.with_for_update()
 _ROTATE = update(sessions).where(sessions.c.session == bindparam("old")).values(successor=bindparam("new"))
 _ADD = insert(sessions)
+_SINCE = select(sessions.c.at).where(sessions.c.session == bindparam("session"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,18 @@ def require_owner(session: Session | None, sub: str | None = None) -> Session:
     if sub is not None and session.sub != sub:
         raise Rejected("session-foreign", "the session belongs to somebody else", status=403)
     return session
+
+
+def is_stranded(connection: Connection, session: Session, now: int) -> bool:
+    """Whether whoever holds this session was rotated away so long ago that the answer with the next one was lost.
+
+    They may begin a new identity. The record stays with the successor, which is all that keeps a planted or stolen
+    old cookie harmless.
+    """
+    if session.successor is None:
+        return False
+    since: int | None = connection.scalar(_SINCE, {"session": session.successor})
+    return since is not None and now - since >= ANSWER_LOST_S
 
 
 def rotate(connection: Connection, old: str | None, new: str, sub: str, now: int) -> None:
