@@ -12,7 +12,8 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select, text
@@ -87,6 +88,9 @@ def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), pool_size=CONNECTIONS)
     engine = create_engine(url, pool_size=CONNECTIONS)
+    if engine.url.database:
+        with suppress(OSError):  # whatever is wrong with the place, connecting says it
+            Path(engine.url.database).touch(mode=0o600)  # visitors' records; SQLite gives its log the same mode
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

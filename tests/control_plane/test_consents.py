@@ -191,6 +191,23 @@ def test_the_session_is_rotated_at_each_grant(browser, refused):
     assert visitor.refresh().categories == CATEGORIES
 
 
+def test_whose_answer_was_lost_is_not_locked_out(browser, refused):
+    """The browser never got the rotated cookie: a minute later it may choose again, and gets nobody's record."""
+    visitor = browser()
+    visitor.grant("contextual")
+    lost, sub = visitor.session, visitor.grant(*CATEGORIES).sub
+    stranded = browser()
+    stranded.session = lost
+    stranded.plane.settings.clock.advance(60)
+
+    refused("session-rotated", 409, stranded.refresh)
+    refused("session-rotated", 409, stranded.notice)
+    answer = stranded.grant("behavioral")
+    assert (answer.ver, answer.choices) == (1, ("behavioral",))
+    assert answer.sub != sub
+    assert visitor.refresh().categories == CATEGORIES
+
+
 def test_a_rotated_session_may_still_say_no_but_gets_nothing_for_it(browser):
     """Two tabs: the old one's withdrawal counts, and its answer carries no token."""
     visitor = browser()
@@ -436,3 +453,11 @@ def test_an_empty_store_serves_nobody(plane, browser, refused):
 
     refused("policy-missing", 503, browser().grant, "contextual")
     assert poll(plane).head == 1
+
+
+def test_only_this_user_reads_the_store(plane):
+    """Records, receipts and pseudonyms of every visitor lie in it."""
+    files = list(plane.settings.data.glob("control-plane/consent.db*"))
+
+    assert {file.name for file in files} >= {"consent.db", "consent.db-wal"}
+    assert all(file.stat().st_mode & 0o077 == 0 for file in files)
