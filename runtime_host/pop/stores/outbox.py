@@ -73,10 +73,14 @@ class Outbox:
         self._db.run("DELETE FROM outbox WHERE subject=?", (subject,))
 
     def sweep(self) -> int:
-        """Delete what was forwarded a week ago. What was refused stays: it is still in force."""
+        """Delete what ended a week ago. What was refused and names a visitor stays: it is still in force.
+
+        A refused one of nobody known here (an invented session, say) has no effect: kept, it would fill the disk.
+        """
         with self._db.transaction(durable=False):
             return self._db.run(
-                "DELETE FROM outbox WHERE state='forwarded' AND closed_at<=?", (self._clock.now() - CLOSED_KEPT_S,)
+                "DELETE FROM outbox WHERE closed_at<=? AND (state='forwarded' OR state='refused' AND subject IS NULL)",
+                (self._clock.now() - CLOSED_KEPT_S,),
             )
 
 

@@ -215,6 +215,17 @@ def test_a_withdrawal_without_a_known_visitor_is_still_forwarded(store: PopStore
     assert store.outbox.pending() == (unknown,)
 
 
+def test_refused_withdrawals_of_nobody_do_not_pile_up(store: PopStore, clock: ManualClock) -> None:
+    """Invented sessions: what names no visitor is in force for nobody, and leaves the disk after a week."""
+    invented = Withdrawal("u" * 22, "1" * 64, None, 0, None)
+    store.withdraw(invented)
+    store.refused(invented, "session-unknown")
+    clock.advance(7 * DAY_S)
+    store.sweep(clock.now())
+
+    assert store.outbox.refused() == ()
+
+
 def test_a_purge_takes_the_visitors_withdrawals_and_sessions_along(store: PopStore, clock: ManualClock) -> None:
     """Nothing that names the visitor is left but the tombstone, the receipt and the retrain row."""
     store.sessions.remember(Session("0" * 64, VISITOR, 3, clock.now() + 60))
