@@ -87,13 +87,21 @@ class Delivery:
 
     async def slot(self, slot: str, query: bytes, headers: Headers) -> Answer:
         """The decision for this request as JSON. Raises: as `image`, but for sizes."""
+        return (await self.decided(slot, query, headers))[1]
+
+    async def decided(self, slot: str, query: bytes, headers: Headers) -> tuple[Visit, Answer]:
+        """The same with its visit, for whoever waits for something else before the first byte: ask `still_holds`."""
         visit = Visit(headers, self._place(slot), page_context(query))
         await self._pipeline.decide(visit)
         if not self._pipeline.still_holds(visit):
             visit.settle_for_default("revoked")
         body = self._slot_body(slot, visit.shown or self._defaults[slot])
         length = (b"content-length", str(len(body)).encode("ascii"))
-        return Answer(200, [*SLOT_HEADERS, length, *_own_headers(visit)], body)
+        return visit, Answer(200, [*SLOT_HEADERS, length, *_own_headers(visit)], body)
+
+    def still_holds(self, visit: Visit) -> bool:
+        """Whether what was decided may leave now."""
+        return self._pipeline.still_holds(visit)
 
     async def rendition(self, path: bytes, query: bytes, headers: Headers) -> Answer:
         """The bytes of a signed recipe. Reads no cookie: who asks does not matter.

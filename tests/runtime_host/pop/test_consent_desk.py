@@ -7,8 +7,10 @@ import hashlib
 import json
 
 import pytest
-from edge import SESSION_COOKIE, TOKEN_COOKIE
-from shop import HERO
+from edge import SESSION_COOKIE, TOKEN_COOKIE, ask
+from shop import HERO, make_pop
+
+from runtime_host.pop.stores import Withdrawal
 
 BANNER = "/v1/slots/member-banner?section=water"
 
@@ -41,6 +43,25 @@ def test_decisions_come_along_with_the_grant(shop, run):
 
     assert list(along) == ["home-hero?section=camping", "member-banner"]
     assert along["home-hero?section=camping"] == run(visitor.ask("GET", HERO)).json()
+
+
+def test_what_is_taken_back_while_company_is_decided_does_not_come_along(shop, run):
+    """The first slot was decided; while the second's picture was made the visitor said no in another tab."""
+    visitor = shop.browser()
+    run(visitor.grant("contextual"))
+    real = shop.pop.renderer.render
+
+    async def render(recipe):
+        shop.pop.renderer.render = real
+        subject = shop.pop.store.database.rows("SELECT subject FROM sessions")[0][0]
+        shop.pop.sync.withdraw(Withdrawal("k" * 32, "s" * 64, subject, 99))
+        return await real(recipe)
+
+    shop.pop.renderer.render = render
+    wanted = [{"request": "home-hero?section=camping"}, {"request": "member-banner", "pixels": 100}]
+    reply = run(visitor.grant("contextual", slots=wanted, accept="image/webp"))
+
+    assert [entry["decision"]["category"] for entry in reply.json()["slots"]].count("contextual") == 0
 
 
 def test_pictures_on_screen_come_along_as_their_own_address_gives_them(shop, run):
@@ -379,6 +400,15 @@ def test_the_stream_tells_the_visitors_own_pages(shop, run):
     assert mine == b'retry: 1000\n\nevent: change\ndata: {"reason":"revoked"}\n\n'
     assert other == b"retry: 1000\n\n"
     assert len(shop.pop.streams) == 0
+
+
+def test_one_page_too_many_is_told_so(shop, run, tmp_path):
+    """503 with a code before the stream begins, recorded as such, instead of a failure in the middle."""
+    pop = make_pop(tmp_path / "full", shop.plane, shop.cable, shop.clock, max_streams=0)
+    reply = run(ask(pop.public_app, "GET", "/v1/consent/stream"))
+    run(pop.stop())
+
+    assert (reply.status, reply.json()["error"]["code"]) == (503, "too-many-streams")
 
 
 def test_the_stream_tells_of_a_revocation_from_elsewhere(shop, run):

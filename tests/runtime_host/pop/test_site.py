@@ -17,6 +17,7 @@ def site(tmp_path, catalogue, run):
     (tmp_path / "secret.txt").write_text("secret")
     (root / "out.txt").symlink_to(tmp_path / "secret.txt")
     (root / "away").symlink_to(tmp_path)
+    (root / "loop").symlink_to(root / "loop")
     (sdk / "consent-edge.js").write_text("export {}")
     edge = make_edge(tmp_path / "data", catalogue, parts={"sites": {"/": root, "/sdk/": sdk}})
     edge.root = root
@@ -63,6 +64,9 @@ def test_published_files_are_served(site, run, path, kind, text):
         "/index.html/",
         "/nothing.html",
         "/v1",
+        "/" + "a" * 300,
+        "/" + "a/" * 3_000,
+        "/loop/",
     ],
 )
 def test_nothing_else_is(site, run, path):

@@ -69,7 +69,8 @@ async def decide_company(
 ) -> list[dict[str, Any]]:
     """`{request, decision}` of each slot, as a visitor with this token cookie gets them; None is a visitor without.
 
-    A slot that cannot be decided is left out: the page asks for it alone and hears why.
+    A slot that cannot be decided, or whose consent was taken back while the others were decided, is left out: the page
+    asks for it alone and hears why. Nothing may be awaited between this and the first byte.
     """
     asker = {name: value for name, value in headers.items() if name not in (b"authorization", b"cookie")}
     if cookie is not None:
@@ -78,13 +79,13 @@ async def decide_company(
     for companion in company.slots:
         name, _, query = companion.request.partition("?")
         try:
-            reply = await delivery.slot(name, query.encode("ascii"), asker)
+            visit, reply = await delivery.decided(name, query.encode("ascii"), asker)
             decision = json.loads(reply.body)
             room -= await _add_picture(delivery, decision["rendition"], companion.pixels, company.accept, room)
         except ConsentEdgeError:
             continue
-        decided.append({"request": companion.request, "decision": decision})
-    return decided
+        decided.append((visit, {"request": companion.request, "decision": decision}))
+    return [entry for visit, entry in decided if delivery.still_holds(visit)]
 
 
 async def _add_picture(delivery: Delivery, rendition: dict[str, Any], pixels: int, accept: str, room: int) -> int:

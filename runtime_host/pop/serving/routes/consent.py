@@ -169,8 +169,12 @@ class ConsentDesk:
         return _small(call, json_answer(state, self._clear_token(), status=202))
 
     async def stream(self, call: Call) -> Streaming:
-        """Tell this page of changes. Anybody may listen; without a visitor only policy changes are news."""
+        """Tell this page of changes. Anybody may listen; without a visitor only policy changes are news.
+
+        Raises: Unavailable("too-many-streams").
+        """
         visit, session = await self._identify(call), self._session(call.headers)
+        self._streams.require_room()  # nothing is awaited between this and the stream's first byte
         owner = None if session is None else self._sessions.find(session)
         subject = visit.known.subject if visit.known is not None else owner.subject if owner is not None else None
         listener = Listener(subject, lambda: self._worth(visit, owner))

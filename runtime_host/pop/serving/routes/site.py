@@ -41,7 +41,13 @@ class Site:
 
     async def get(self, call: Call) -> Answer:
         """One file. Raises: Rejected("route-unknown", 404) for anything that is not a published file."""
-        file = self._load(self._resolve(call.scope["path"]))
+        try:
+            file = self._load(self._resolve(call.scope["path"]))
+        except (
+            OSError,
+            RuntimeError,
+        ) as error:  # too long a name, a loop of links, a file just gone
+            raise _nothing() from error
         answer = Answer(200, file.headers, file.body)
         condition = call.headers.get(b"if-none-match", b"").decode("latin-1")
         return not_modified(answer.headers) if file.etag in {tag.strip() for tag in condition.split(",")} else answer
@@ -61,7 +67,7 @@ class Site:
             found = root.joinpath(*parts).resolve()
             if found.is_relative_to(root) and found.is_file():
                 return found
-        raise Rejected("route-unknown", "there is nothing at this address", status=404)
+        raise _nothing()
 
     def _load(self, path: Path) -> _File:
         status = path.stat()
@@ -74,6 +80,10 @@ class Site:
         body = path.read_bytes()
         file = self._files[path] = _read(path.name, stamp, body)
         return file
+
+
+def _nothing() -> Rejected:
+    return Rejected("route-unknown", "there is nothing at this address", status=404)
 
 
 def _read(name: str, stamp: tuple[int, int], body: bytes) -> _File:

@@ -88,10 +88,13 @@ class Streams:
         for listener in self._open:
             listener.tell("closing")
 
-    async def run(self, listener: Listener, receive: Receive, send: Send) -> None:
-        """Serve one page until it hangs up. Raises: Unavailable("too-many-streams")."""
+    def require_room(self) -> None:
+        """Refuse one more page before its answer begins. Raises: Unavailable("too-many-streams")."""
         if len(self._open) >= self._most:
             raise Unavailable("too-many-streams", f"{self._most} pages are listening already")
+
+    async def run(self, listener: Listener, receive: Receive, send: Send) -> None:
+        """Serve one page until it hangs up."""
         listener.told = listener.worth()
         self._open.add(listener)
         gone = asyncio.ensure_future(_hang_up(receive))
