@@ -20,7 +20,11 @@ HERO = re.compile(r'<img id="hero".*?>', re.DOTALL)
 SCRIPT = re.compile(r'\s*<script [^>]*src="/shop.js"[^>]*></script>')
 SLOT = "home-hero"
 
-HERO_PAINTED = f"""() => __vitals.lcp.some((e) => e.element?.slot === '{SLOT}')"""
+HERO_LOADED = f"""() => {{
+  const hero = document.querySelector('img[data-consent-slot="{SLOT}"]');
+  return hero?.complete && hero.naturalWidth > 0;
+}}"""
+REVEALED = "() => !document.documentElement.classList.contains('hide-until-decided')"
 ANY_IMAGE_PAINTED = "() => __vitals.lcp.some((e) => e.url)"
 PANEL_READY = "() => document.documentElement.dataset.consentReady === 'true'"
 
@@ -83,12 +87,12 @@ def shop_arms(origin: str) -> list[Arm]:
             slot=SLOT,
             toggle=".consent input[name=contextual]",
             click=".consent h2",
-            hero_done=HERO_PAINTED,
+            hero_done=HERO_LOADED,
             prepare=consented,
             check_hero=check_personalised,
         ),
-        Arm("plain", f"{origin}/plain.html", slot=SLOT, hero_done=HERO_PAINTED, prepare=consented),
-        Arm("antiflicker", f"{origin}/antiflicker.html", slot=SLOT, hero_done=HERO_PAINTED, prepare=consented),
+        Arm("plain", f"{origin}/plain.html", slot=SLOT, hero_done=HERO_LOADED, prepare=consented),
+        Arm("antiflicker", f"{origin}/antiflicker.html", slot=SLOT, hero_done=REVEALED, prepare=consented),
     ]
 
 

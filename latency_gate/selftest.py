@@ -39,7 +39,7 @@ addEventListener("DOMContentLoaded", () => {
   }
   const decoy = new Image();
   decoy.src = canvas.toDataURL("image/jpeg", 0.95);
-  decoy.style = "position:absolute;inset:0;width:100vw;height:100vh;object-fit:cover;z-index:-1";
+  decoy.style = "position:absolute;top:0;left:0;width:96vw;height:70vh;object-fit:cover;z-index:-1"; // not all: that is a background
   document.body.prepend(decoy);
 });
 """
