@@ -28,7 +28,8 @@ addEventListener("click", () => { const end = performance.now() + 250; while (pe
 MISSING_ENTRY = """
 __vitals.lcp = Object.freeze([]);
 """
-# A large picture that is not the personalised one comes first and wins.
+# A large picture that is not the personalised one comes first and wins. Not quite as large as the window: Chromium
+# takes such a picture for a background.
 DECOY = """
 addEventListener("DOMContentLoaded", () => {
   const canvas = Object.assign(document.createElement("canvas"), { width: 1600, height: 1600 });
@@ -39,7 +40,7 @@ addEventListener("DOMContentLoaded", () => {
   }
   const decoy = new Image();
   decoy.src = canvas.toDataURL("image/jpeg", 0.95);
-  decoy.style = "position:absolute;top:0;left:0;width:96vw;height:70vh;object-fit:cover;z-index:-1"; // not all: that is a background
+  decoy.style = "position:absolute;top:0;left:0;width:96vw;height:70vh;object-fit:cover;z-index:-1";
   document.body.prepend(decoy);
 });
 """
