@@ -75,7 +75,11 @@ class LogFollower:
                 self._freshness.lose()
                 self.alarm = error.code
             raise
-        changes = self._take(answer)
+        try:
+            changes = self._take(answer)
+        except Unavailable:  # a full disk, say: what is known and cannot be enforced closes
+            self._freshness.lose()
+            raise
         more = self._store.revocations.position.position < answer.head
         if not more:
             self._freshness.renew(sent, answer.at)

@@ -76,6 +76,19 @@ def test_a_first_page_without_the_second_is_not_in_sync(world: World) -> None:
     assert not world.sync.in_sync()
 
 
+def test_an_entry_that_cannot_be_stored_ends_personalisation_at_once(known: World) -> None:
+    """A full disk: the POP knows that something was taken back and cannot put it in force."""
+    known.plane.revoke(ver=9)
+    known.store.database.row("PRAGMA query_only=ON")
+    assert refused(known, Unavailable) == "store-io"
+    assert not known.sync.in_sync()
+
+    known.store.database.row("PRAGMA query_only=OFF")
+    poll(known)
+    assert known.sync.in_sync()
+    assert known.sync.denied(VISITOR, 8) == set(CATEGORIES)
+
+
 def test_a_replayed_answer_does_not_refresh(known: World) -> None:
     """An answer to an earlier poll carries that poll's nonce."""
     old = known.network.answers[-1]
