@@ -69,7 +69,7 @@ def test_a_users_own_function_becomes_a_component(tmp_path: Path, components: Co
     decision = Personalizer(pool).decide("s", Signals(page=PageContext("/", "", (), "")), offers, 0)
     pool.close()
     assert (decision.asset, decision.copy) == ("b", "second")
-    assert result.manifest.lock == ""
+    assert result.manifest.lock == sha256_digest((ROOT / "requirements.lock").read_bytes())
 
 
 @pytest.mark.parametrize(
