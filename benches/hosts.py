@@ -11,15 +11,17 @@ what is measured is the host and not the control plane.
 
 import contextlib
 import json
+import math
 import re
 import socketserver
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
@@ -45,10 +47,11 @@ from simulator.stage import DEMO, Stage, prepare
 POP = "bench-1"
 OURS = "runtime_host"
 CONNECTIONS = (1, 4)
-TOKENS = 12_000  # more than any host answers in one run, so that none comes twice
+ROUNDS = 3
+TOKENS = 6_000  # more than any host answers in one slice, so that none comes twice
 COOKIE = "__Host-consent-token"
 MIB = 2**20
-FRESH_SHARE = 0.98  # of our POP's answers that came out of both sandboxes; the rest were open when time was up
+FRESH_SHARE = 0.95  # of our POP's answers that came out of both sandboxes; the rest were open when time was up
 
 SCRIPT = """
 wrong = 0
@@ -74,27 +77,39 @@ end
 
 
 @dataclass(frozen=True)
-class Load:
-    """What one host did on so many connections. Times in ms, memory in MiB of resident set, children included.
+class Slice:
+    """One host driven once by `wrk`. Times in ms. `wrong`: answers that were no decision, such as the default."""
 
-    `others`: cores in use by processes that are not ours, without which the figures would be better.
-    """
-
-    host: str
-    connections: int
     requests: int
     seconds: float
     p50_ms: float
     p99_ms: float
     wrong: int
-    memory_mib: float
-    fresh: bool
-    others: float
+    others: float  # cores that processes of other people used meanwhile
+    memory_mib: float  # resident, children included
 
     @property
     def rate(self) -> float:
         """Decisions per second. A default is no decision, whatever kept the host from one."""
         return (self.requests - self.wrong) / self.seconds
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one host did on so many connections, a slice per round. Figures are medians over the rounds."""
+
+    host: str
+    connections: int
+    fresh: bool
+    slices: tuple[Slice, ...]
+
+    def median(self, name: str) -> float:
+        """The median of one figure of the slices."""
+        return float(median(getattr(one, name) for one in self.slices))
+
+    def total(self, name: str) -> int:
+        """A count over all slices."""
+        return int(sum(getattr(one, name) for one in self.slices))
 
 
 @dataclass(frozen=True)
@@ -118,20 +133,26 @@ class Scene:
 
 
 def run_hosts(place: Path, report: Path, out: Console, seconds: int) -> tuple[dict[str, Any], list[Row]]:
-    """Measure every host on `CONNECTIONS`; write `hosts.json`; judge ours against each at equal isolation."""
-    with _scene(place, out) as scene:
-        loads = [load for contender in _contenders(scene) for load in _measured(scene, contender, seconds, out)]
-    document = {"machine": describe(), "seconds": seconds, "loads": [_value(load) for load in loads]}
+    """Measure every host on `CONNECTIONS`; write `hosts.json`; judge ours against each at equal isolation.
+
+    All hosts run all the time and are driven in turn, `ROUNDS` times, so that whatever else the machine does meets
+    them alike. `seconds`: of each slice.
+    """
+    with _scene(place, out) as scene, ExitStack() as stack:
+        running = [_start(contender, stack, out) for contender in _contenders(scene)]
+        loads = _measure(scene, running, seconds, out)
+    figures = {"seconds": seconds, "rounds": ROUNDS, "loads": [_value(load) for load in loads]}
+    document = {"machine": describe(), **figures}
     (report / "hosts.json").write_text(json.dumps(document, indent=1))
     out.print(table(loads))
     return document, judge(loads)
 
 
 def judge(loads: list[Load]) -> list[Row]:
-    """A row per host and number of connections: our rate over theirs, at least 1; and that all answers were right."""
+    """A row per host and number of connections: our rate over theirs, at least 1; and that all ours were decisions."""
     ours = {load.connections: load for load in loads if load.host == OURS}
     rows = [_ratio(ours[load.connections], load) for load in loads if load.fresh and load.host != OURS]
-    wrong = sum(load.wrong for load in ours.values())
+    wrong = sum(load.total("wrong") for load in ours.values())
     return [*rows, Row("our answers that were no decisions", OK if wrong == 0 else BROKEN, wrong, 0, "", "none may be")]
 
 
@@ -142,31 +163,44 @@ def table(loads: list[Load]) -> Table:
     for heading in ("host", "conn", "per s", "p50", "p99", "memory", "n", "no", "others"):
         shown.add_column(heading, justify="left" if heading == "host" else "right", no_wrap=True)
     for load in loads:
+        rate, p50, p99 = load.median("rate"), load.median("p50_ms"), load.median("p99_ms")
         shown.add_row(
-            load.host if load.fresh else f"{load.host} *", str(load.connections), f"{load.rate:.0f}",
-            f"{load.p50_ms:.1f}", f"{load.p99_ms:.0f}", f"{load.memory_mib:.0f}", str(load.requests), str(load.wrong),
-            f"{load.others:.1f}",
+            load.host if load.fresh else f"{load.host} *", str(load.connections), f"{rate:.0f}", f"{p50:.1f}",
+            f"{p99:.0f}", f"{load.median('memory_mib'):.0f}", str(load.total("requests")), str(load.total("wrong")),
+            f"{load.median('others'):.1f}",
         )  # fmt: skip
     shown.caption = "* keeps an instance for many requests; no: answers that were the default"
     return shown
 
 
 def _ratio(ours: Load, theirs: Load) -> Row:
-    ratio = ours.rate / theirs.rate if theirs.rate else float("inf")
-    text = f"{ours.rate:.0f} and {theirs.rate:.0f} decisions/s, n {ours.requests} and {theirs.requests}"
-    name = f"our POP over {theirs.host}, {theirs.connections} connections"
-    return Row(name, OK if ratio >= 1 else OVER, round(ratio, 3), 1.0, "×", f"{text}; at least 1")
+    """The median over rounds of our rate over theirs in the same round."""
+    pairs = zip(ours.slices, theirs.slices, strict=True)
+    ratio = median(mine.rate / other.rate if other.rate else math.inf for mine, other in pairs)
+    text = f"{ours.median('rate'):.0f} and {theirs.median('rate'):.0f} per s; at least 1"
+    name = f"over {theirs.host}, {theirs.connections} conn."
+    return Row(name, OK if ratio >= 1 else OVER, round(ratio, 3), 1.0, "×", text)
 
 
 def _value(load: Load) -> dict[str, Any]:
-    return {**asdict(load), "decisions_per_s": round(load.rate, 1)}
+    shown = {name: round(load.median(name), 3) for name in ("rate", "p50_ms", "p99_ms", "memory_mib", "others")}
+    counts = {name: load.total(name) for name in ("requests", "wrong")}
+    slices = [{**asdict(one), "rate": round(one.rate, 1)} for one in load.slices]
+    return {
+        "host": load.host,
+        "connections": load.connections,
+        "fresh": load.fresh,
+        **shown,
+        **counts,
+        "slices": slices,
+    }
 
 
 def _contenders(scene: Scene) -> tuple[Contender, ...]:
     def peer(start: peers.Peer, *flags: str) -> Callable[[], AbstractContextManager[tuple[int, int]]]:
         @contextmanager
         def started() -> Iterator[tuple[int, int]]:
-            directory = scene.place / start.__name__
+            directory = scene.place / "-".join((start.__name__, *flags)).replace("=", "")
             directory.mkdir(parents=True, exist_ok=True)
             with start(scene.component, scene.environment, directory, *flags) as server:
                 yield server.port, server.process.pid
@@ -195,17 +229,44 @@ def _our_pop(scene: Scene) -> Iterator[tuple[int, int]]:
     yield int(scene.fleet.url(POP).rpartition(":")[2]), process.pid
 
 
-def _measured(scene: Scene, contender: Contender, seconds: int, out: Console) -> Iterator[Load]:
-    with out.status(f"{contender.name} …"), contender.start() as (port, pid):
-        _warm(scene, port)
-        for turn, connections in enumerate(CONNECTIONS):
-            before = _sandboxes(scene)
-            meter = LoadMeter()
-            found = _drive(scene, port, connections, seconds, turn)
-            found["others"] = round(meter.foreign_cores(), 2)
-            if contender.name == OURS:
-                _require_fresh(before, _sandboxes(scene), found["requests"])
-            yield Load(contender.name, connections, memory_mib=_memory(pid), fresh=contender.fresh, **found)
+@dataclass(frozen=True)
+class Running:
+    """A contender that listens."""
+
+    contender: Contender
+    port: int
+    pid: int
+
+
+def _start(contender: Contender, stack: ExitStack, out: Console) -> Running:
+    with out.status(f"starting {contender.name} …"):
+        return Running(contender, *stack.enter_context(contender.start()))
+
+
+def _measure(scene: Scene, running: list[Running], seconds: int, out: Console) -> list[Load]:
+    for one in running:
+        _drive(scene, one.port, 1, 1)  # counts nothing: translated code is paged in
+    slices: dict[tuple[str, int], list[Slice]] = {}
+    for turn in range(ROUNDS):
+        for connections in CONNECTIONS:
+            for one in running:
+                name = one.contender.name
+                with out.status(f"round {turn + 1} of {ROUNDS}: {name}, {connections} connections"):
+                    slices.setdefault((name, connections), []).append(_slice(scene, one, connections, seconds))
+    return [
+        Load(one.contender.name, connections, one.contender.fresh, tuple(slices[one.contender.name, connections]))
+        for one in running
+        for connections in CONNECTIONS
+    ]
+
+
+def _slice(scene: Scene, one: Running, connections: int, seconds: int) -> Slice:
+    before, meter = _sandboxes(scene), LoadMeter()
+    found = _drive(scene, one.port, connections, seconds)
+    others = round(meter.foreign_cores(), 2)
+    if one.contender.name == OURS:
+        _require_fresh(before, _sandboxes(scene), found["requests"])
+    return Slice(**found, others=others, memory_mib=_memory(one.pid))
 
 
 def _require_fresh(before: dict[str, float], after: dict[str, float], requests: int) -> None:
@@ -215,16 +276,11 @@ def _require_fresh(before: dict[str, float], after: dict[str, float], requests: 
             raise RuntimeError(f"{name} ran {ran:.0f} times for {requests} requests: the rest came from memory")
 
 
-def _warm(scene: Scene, port: int) -> None:
-    """Half a second that counts nothing: translated code is paged in, connections are known."""
-    _drive(scene, port, 1, 1, len(CONNECTIONS))
-
-
-def _drive(scene: Scene, port: int, connections: int, seconds: int, turn: int) -> dict[str, Any]:
+def _drive(scene: Scene, port: int, connections: int, seconds: int) -> dict[str, Any]:
     """One load by `wrk`, with tokens of its own."""
     tokens, script = scene.place / "tokens.txt", scene.place / "hosts.lua"
     tokens.write_text("\n".join(_tokens(scene)))
-    script.write_text(SCRIPT % (turn * 1_000_000, tokens, COOKIE))
+    script.write_text(SCRIPT % (time.time_ns() // 1_000_000 % 10**9, tokens, COOKIE))
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script)]
     run = subprocess.run([*command, f"http://127.0.0.1:{port}"], capture_output=True, text=True, check=False)
     if run.returncode:

@@ -1,11 +1,11 @@
 """What the hosts suite makes of its loads."""
 
-from benches.hosts import OURS, Load, judge
+from benches.hosts import OURS, Load, Slice, judge
 from latency_gate.judge import BROKEN, OK, OVER
 
 
 def load(host, connections=1, requests=100, wrong=0, fresh=True):
-    return Load(host, connections, requests, 1.0, 1.0, 2.0, wrong, 100.0, fresh, 0.0)
+    return Load(host, connections, fresh, (Slice(requests, 1.0, 1.0, 2.0, wrong, 0.0, 100.0),))
 
 
 def statuses(*loads):
@@ -33,3 +33,13 @@ def test_defaults_are_no_decisions():
     """A peer is not faster for giving up, and ours may not give up at all."""
     assert statuses(load(OURS), load("peer", requests=150, wrong=60)) == [OK, OK]
     assert statuses(load(OURS, wrong=1)) == [BROKEN]
+
+
+def test_rounds_are_compared_pair_by_pair():
+    """A round in which the machine was busy meets both; the median pair decides."""
+
+    def slices(*rates):
+        return tuple(Slice(rate, 1.0, 1.0, 2.0, 0, 0.0, 100.0) for rate in rates)
+
+    ours = Load(OURS, 1, True, slices(100, 20, 100))
+    assert [row.measured for row in judge([ours, Load("peer", 1, True, slices(50, 10, 200))])] == [2.0, 0]
