@@ -12,6 +12,7 @@ from latency_gate.sample import Sample
 from latency_gate.stats import paired_shift, quantile_upper_bound, regression, samples_needed, summary
 
 OK, OVER, BROKEN, TOO_FEW = "ok", "over", "broken", "too-few"
+ADVISORY = "advisory"  # over, and known to be: shown with its reason, does not stop anybody
 REGRESSION_P = 0.01
 MOST_LOADS = 124  # forgive two
 
@@ -120,5 +121,5 @@ def judge_vitals(arms: dict[str, list[Sample]], budgets: dict[str, float]) -> li
 
 
 def is_green(rows: Sequence[Row]) -> bool:
-    """Whether every row is ok, and there is one."""
-    return bool(rows) and all(row.status == OK for row in rows)
+    """Whether every row is ok or only advice, and there is one."""
+    return bool(rows) and all(row.status in (OK, ADVISORY) for row in rows)

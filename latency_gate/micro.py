@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from latency_gate.judge import BROKEN, OK, OVER, Row
+from latency_gate.judge import ADVISORY, BROKEN, OK, OVER, Row
 
 Budget = dict[str, Any]
 
@@ -43,7 +43,8 @@ def _judge_one(budget: Budget, results: dict[str, dict[str, Any]]) -> Row:
     elif unit == "µs":
         measured *= 1e6
     passed = measured >= limit if "at_least" in budget else measured <= limit
-    return Row(budget["row"], OK if passed else OVER, measured, limit, unit, _explain(budget, results))
+    status = OK if passed else ADVISORY if "advisory" in budget else OVER
+    return Row(budget["row"], status, measured, limit, unit, _explain(budget, results))
 
 
 def _statistic(record: dict[str, Any], name: str) -> float:
@@ -62,4 +63,6 @@ def _explain(budget: Budget, results: dict[str, dict[str, Any]]) -> str:
     text = f"{budget['statistic']}, n {record['rounds'] * record.get('iterations', 1)}"
     if "over" in budget:
         text += f", against {budget['over']}"
+    if "advisory" in budget:
+        text += f"; {budget['advisory']}"
     return text if aim is None else f"{text}; aim {aim}"

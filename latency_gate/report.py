@@ -11,13 +11,14 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from latency_gate.judge import OK, Row
+from latency_gate.judge import ADVISORY, OK, Row
 from latency_gate.run import Result
 from latency_gate.stats import summary
 
 mpl.rcParams["svg.fonttype"] = "none"
 mpl.rcParams["svg.hashsalt"] = "consent-edge"
 
+COLOUR_OF = {OK: "green", ADVISORY: "yellow"}
 COLOURS = {"ours": "#0b6e69", "plain": "#7a8a94", "antiflicker": "#c8702a", "page": "#0b6e69"}
 LABELS = {"ours": "consent-edge", "plain": "no personalisation", "antiflicker": "client-side swap, hidden until done"}
 MEASURES = (
@@ -34,7 +35,7 @@ def table(title: str, rows: Sequence[Row]) -> Table:
     for heading, justify in (("row", "left"), ("measured", "right"), ("budget", "right"), ("", "left"), ("", "left")):
         out.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for row in rows:
-        colour = "green" if row.status == OK else "red"
+        colour = COLOUR_OF.get(row.status, "red")
         out.add_row(row.name, number(row.measured, row.unit), number(row.budget, row.unit),
                     f"[{colour}]{row.status}[/{colour}]", row.explanation)  # fmt: skip
     return out
@@ -55,10 +56,10 @@ def write_json(result: Result, path: Path) -> None:
 def write_junit(suite: str, rows: Sequence[Row], path: Path) -> None:
     """One test case per row, for CI systems that show JUnit."""
     root = ET.Element("testsuite", name=suite, tests=str(len(rows)))
-    root.set("failures", str(sum(row.status != OK for row in rows)))
+    root.set("failures", str(sum(row.status not in COLOUR_OF for row in rows)))
     for row in rows:
         case = ET.SubElement(root, "testcase", classname=suite, name=row.name)
-        if row.status != OK:
+        if row.status not in COLOUR_OF:
             ET.SubElement(case, "failure", type=row.status, message=row.explanation)
     ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from latency_gate.judge import BROKEN, OK, OVER, judge_vitals
+from latency_gate.judge import ADVISORY, BROKEN, OK, OVER, judge_vitals
 from latency_gate.micro import judge_micro, read_results
 from latency_gate.report import write_html, write_json, write_junit
 from latency_gate.run import Result
@@ -30,6 +30,8 @@ def results(**medians):
         ({"bench": "b", "over": "a", "statistic": "ops", "at_least": 0.6}, OVER),
         ({"bench": "b", "over": "a", "statistic": "median", "at_most": 1.3}, OVER),
         ({"bench": "c", "statistic": "median", "budget_us": 900}, BROKEN),
+        ({"bench": "a", "statistic": "median", "budget_us": 900, "advisory": "known"}, ADVISORY),
+        ({"bench": "c", "statistic": "median", "budget_us": 900, "advisory": "known"}, BROKEN),
     ],
 )
 def test_micro_rows(budget, status):
