@@ -196,7 +196,7 @@ def test_a_purge_racing_with_writers_leaves_no_row(tmp_path: Path, clock: Manual
     def write() -> None:
         with PopStore(path, clock) as mine:
             started.wait()
-            for _ in range(500):
+            for _ in range(100_000):
                 try:
                     mine.history.record(click())
                 except Rejected as error:
