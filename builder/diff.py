@@ -96,6 +96,15 @@ class Difference:
         }
 
 
+def commit_of(root: Path, revision: str) -> str:
+    """The commit that a revision names. Raises: Rejected("diff-revision")."""
+    asked = ["git", "-C", str(root), "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
+    try:
+        return run_tool(asked).strip()
+    except Rejected as error:
+        raise Rejected("diff-revision", f"{revision} is no revision of this repository: {error.message}") from error
+
+
 def comparable(root: Path) -> tuple[str, ...]:
     """The functions of this tree that become components, those for other hosts included."""
     names = function_names((root,))
@@ -131,15 +140,8 @@ def compare(
 
 def _laid_out(root: Path, revision: str, scratch: Path) -> Path:
     """The revision's files as git has them, and nothing of the working tree."""
-    git = ["git", "-C", str(root)]
     archive, tree = scratch / "tree.tar", scratch / "tree"
-    try:
-        commit = run_tool(
-            [*git, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
-        ).strip()
-        run_tool([*git, "archive", "--format=tar", f"--output={archive}", commit])
-    except Rejected as error:
-        raise Rejected("diff-revision", f"{revision} is no revision of this repository: {error.message}") from error
+    run_tool(["git", "-C", str(root), "archive", "--format=tar", f"--output={archive}", commit_of(root, revision)])
     tree.mkdir()
     run_tool(["tar", "-xf", str(archive), "-C", str(tree)])  # tarfile's own filter is not in every Python 3.11
     archive.unlink()

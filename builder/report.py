@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -36,19 +37,19 @@ def show_progress(console: Console) -> Iterator[OnStage]:
 
 
 def results_table(results: Sequence[BuildResult]) -> Table:
-    """Name, world, sizes, imports, digest and time of each component."""
-    table = Table(title="components", title_justify="left")
-    for heading in ("function", "world", "size", "native", "imports", "digest", "time"):
-        table.add_column(heading, justify="right" if heading in ("size", "native", "time") else "left")
+    """Name, sizes, imports, digest and time of each component; whole in a terminal of 80 columns."""
+    table = Table(title="components", title_justify="left", box=SIMPLE_HEAD)
+    for heading in ("function", "size", "native", "imports", "digest", "time"):
+        right, folds = heading in ("size", "native", "time"), heading == "imports"
+        table.add_column(heading, justify="right" if right else "left", no_wrap=not folds, overflow="fold")
     for result in results:
         table.add_row(
             result.name,
-            result.manifest.world,
             f"{result.size / MIB:.1f} MiB",
             f"{result.compiled_size / MIB:.1f} MiB",
             ", ".join(result.manifest.imports) or "none",
             result.manifest.component.removeprefix("sha256:")[:12],
-            f"{result.seconds:.1f} s" + (" (cached)" if result.cached else ""),
+            "cached" if result.cached else f"{result.seconds:.1f} s",
         )
     return table
 

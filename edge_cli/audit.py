@@ -12,6 +12,7 @@ from consent_core.audit.rotation import RotationReport, rewrap
 from consent_core.audit.verify import VerifyReport, reported_heads, verify_all
 from consent_core.errors import Rejected, Untrusted
 from consent_core.trust.providers import KeyProvider
+from edge_cli.console import when
 
 CONTROL_PLANE = "control-plane"
 
@@ -22,7 +23,12 @@ def trails(data: Path) -> Path:
 
 
 def check_trails(data: Path, provider: KeyProvider | None) -> list[VerifyReport]:
-    """Every trail against itself, and the POPs' against the heads that the control plane was told."""
+    """Every trail against itself, and the POPs' against the heads that the control plane was told.
+
+    Raises: Rejected("audit-unknown") where there is none: nothing found is no proof of anything.
+    """
+    if not any(trails(data).glob("*/")):
+        raise Rejected("audit-unknown", f"no trails under {trails(data)}", status=404)
     heads: dict[str, list[str]] = {}
     if provider is not None and (trails(data) / CONTROL_PLANE).is_dir():
         try:
@@ -79,7 +85,7 @@ def records_table(records: list[AuditRecord]) -> Table:
         table.add_column(heading)
     for record in records:
         who = "shredded" if record.shredded else "" if record.person is None else _pairs(record.person)
-        table.add_row(str(record.seq), str(record.at), _pairs(record.fields), who)
+        table.add_row(str(record.seq), when(record.at), _pairs(record.fields), who)
     return table
 
 

@@ -5,12 +5,14 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import psutil
 from rich.table import Table
+
+from consent_core.errors import Unavailable
 
 MIN_MEMORY_GIB = 2.0  # one component build takes 0.4 GB, Chromium 0.5 GB, two POPs and the control plane 0.5 GB
 MIN_DISK_GIB = 4.0  # the virtual environment takes 2.4 GB
@@ -58,7 +60,7 @@ def table(findings: list[Finding]) -> Table:
     for heading in ("what", "", "detail", "what to do"):
         out.add_column(heading)
     for finding in findings:
-        mark = "[green]ok[/]" if finding.present else "[red]missing[/]" if finding.needed else "[yellow]absent[/]"
+        mark = "[green]ok[/]" if finding.present else "[red]missing[/]" if finding.needed else "[yellow]no[/]"
         out.add_row(finding.what, mark, finding.detail, "" if finding.present else finding.remedy)
     return out
 
@@ -93,11 +95,22 @@ def _programs() -> Iterator[Finding]:
 
 def _ports() -> Iterator[Finding]:
     for port, user in PORTS.items():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-                free = True
-            except OSError:
-                free = False
-        yield Finding(f"port {port} free", False, free, user, "another program uses it; `edge up` may be running")
+        yield Finding(f"port {port} free", False, is_free(port), user, "another program has it; perhaps edge up runs")
+
+
+def require_free(ports: Sequence[int]) -> None:
+    """Raises: Unavailable("port-taken") that names all of them which another process listens on."""
+    taken = [str(port) for port in ports if not is_free(port)]
+    if taken:
+        raise Unavailable("port-taken", f"in use: {', '.join(taken)}; perhaps another edge up runs")
+
+
+def is_free(port: int) -> bool:
+    """Nobody listens there on this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

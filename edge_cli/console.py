@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,11 @@ def show(document: Any, *, as_json: bool, text: Callable[[], Any]) -> None:
     made = text()
     if made is not None:
         out.print(made)
+
+
+def when(seconds: int | None) -> str:
+    """Unix seconds for people, in UTC; nothing for None."""
+    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def show_error(error: ConsentEdgeError) -> None:

@@ -24,10 +24,10 @@ def _try(fleet: Fleet, spec: PopSpec) -> list[str]:
     url, admin = fleet.url(spec.pop), fleet.admin_url(spec.pop)
     change = "curl -s -c jar -b jar -H 'Content-Type: application/json' -H 'Sec-Fetch-Site: same-origin'"
     steps = (
-        ("the shop: toggle consent in the panel, bottom right", f"xdg-open {url}/"),
-        ("the default, as everybody without consent gets it", f"curl '{url}/v1/slots/home-hero?section=water'"),
+        ("the shop: toggle consent in the panel at the bottom", f"xdg-open {url}/"),
+        ("the default, as everybody without consent gets it", f"curl -s '{url}/v1/slots/home-hero?section=water'"),
         ("say yes, and ask again", f"{change} -d '{{\"choices\":[\"contextual\"]}}' {url}/v1/consent"),
-        ("", f"curl -b jar '{url}/v1/slots/home-hero?section=water'"),
+        ("", f"curl -s -b jar '{url}/v1/slots/home-hero?section=water'"),
         ("the picture, with what each step took", f"curl -s -b jar -D - -o hero.avif -H 'Accept: image/avif' "
          f"'{url}/v1/images/home-hero?w=1200&section=water'"),
         ("say no", f"{change} -X DELETE -d '{{}}' {url}/v1/consent"),

@@ -6,6 +6,7 @@ rich.print(policy_table(table))
 from collections.abc import Iterator
 from typing import Any
 
+from rich.table import Column
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -55,7 +56,9 @@ def decisions(table: PolicyTable) -> Iterator[dict[str, Any]]:
 def policy_table(table: PolicyTable) -> RichTable:
     """The decisions as a terminal table: a row per jurisdiction and category, a column per signal."""
     columns = list(signals(table, table.jurisdictions[0]))
-    drawn = RichTable("law", "category", *columns, title="Who may see what, and which rule decided")
+    drawn = RichTable(
+        "law", Column("category", no_wrap=True), *columns, title="Who may see what, and which rule decided"
+    )
     for jurisdiction in table.jurisdictions:
         answers = signals(table, jurisdiction)
         for category in CATEGORIES:

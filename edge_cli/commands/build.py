@@ -31,10 +31,12 @@ def build(
     Example: [bold]edge build personalization[/bold] or [bold]edge build --diff main[/bold]
     """
     from builder import build as build_functions
-    from builder.diff import comparable, compare
+    from builder.diff import commit_of, comparable, compare
     from builder.report import differences_table, results_json, results_table, show_progress
     from consent_core.trust.keys import KeyStore
 
+    if diff:
+        commit_of(root, diff)  # what is no revision is said before anything is built
     store = KeyStore.open(data, create=True)
     with show_progress(err) as progress:
         results = build_functions(

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.console import Group
+from rich.table import Column, Table
 
-from edge_cli.console import DEFAULT_DATA, FAILED, DataOption, JsonOption, err, progress, show
+from edge_cli.console import DEFAULT_DATA, FAILED, DataOption, JsonOption, err, progress, show, when
 
 ControlPlane = Annotated[str, typer.Option("--control-plane", help="The control plane's mesh listener.")]
 DEFAULT_CONTROL_PLANE = "https://127.0.0.1:7443"
@@ -159,7 +160,7 @@ def list_keys(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> N
     trusted = TrustFile.load(data / "trust.json").trusted_keys
     fields = ("role", "kid", "algorithm", "not_before", "not_after")
     rows = [{field: getattr(key, field) for field in fields} for key in trusted]
-    show(rows, as_json=as_json, text=lambda: _table(fields, rows))
+    show(rows, as_json=as_json, text=lambda: _keys_table(rows))
 
 
 @keys.command("rotate")
@@ -208,20 +209,20 @@ def _sources(policies: Path | None, legal: Path | None) -> Any:
     return read_sources(policies or resource("policies"), legal or resource("legal"))
 
 
-def _table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> Table:
-    table = Table(*columns)
+def _keys_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(Column("key id", no_wrap=True), "algorithm", "valid from", "until")
     for row in rows:
-        table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
+        table.add_row(row["kid"], row["algorithm"], when(row["not_before"] or None), when(row["not_after"]))
     return table
 
 
-def _pops_table(status: dict[str, Any]) -> Table:
-    table = Table("POP", "policy", "since", "behind", "untrusted", title=f"In force: {status['policy_hash']}")
+def _pops_table(status: dict[str, Any]) -> Group:
+    table = Table("POP", "policy", "since", "behind", "untrusted")
     for pop in status["pops"]:
         mark = "[green]current[/]" if pop["current"] else f"[red]{(pop['policy_hash'] or 'none')[:19]}[/]"
         refused = ", ".join(f"{code} {count}" for code, count in sorted(pop["untrusted"].items()))
-        table.add_row(pop["pop"], mark, str(pop["policy_since"]), str(pop["behind"]), refused)
-    return table
+        table.add_row(pop["pop"], mark, when(pop["policy_since"]), str(pop["behind"]), refused)
+    return Group(f"in force: {status['policy_hash']}", table)
 
 
 def _receipts_table(told: dict[str, Any]) -> Table:
@@ -229,5 +230,5 @@ def _receipts_table(told: dict[str, Any]) -> Table:
     for pop in told["pops"]:
         receipt = pop["receipt"]
         deleted = "" if receipt is None else ", ".join(f"{kind} {n}" for kind, n in sorted(receipt["deleted"].items()))
-        table.add_row(pop["pop"], "[red]owed[/]" if receipt is None else str(receipt["at"]), deleted)
+        table.add_row(pop["pop"], "[red]owed[/]" if receipt is None else when(receipt["at"]), deleted)
     return table

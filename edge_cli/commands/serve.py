@@ -19,6 +19,7 @@ from edge_cli.console import (
 
 HERE = Path()
 COMPONENTS = Path("build/components")
+PUBLIC_PORT, MESH_PORT = 7000, 7443  # the control plane's
 
 Pops = Annotated[int, typer.Option("--pops", min=1, max=50, help="How many POPs; POP n listens on 808n.")]
 Database = Annotated[str | None, typer.Option("--database", help="postgresql://… instead of SQLite.")]
@@ -69,16 +70,21 @@ def up(
     Example: [bold]edge up --pops 3[/bold]
     """
     from builder.report import results_table
+    from edge_cli.checkup import require_free
     from edge_cli.welcome import places, welcome
     from simulator.fleet import Fleet, fleet_of
     from simulator.stage import prepare, project_of
 
+    for option, path in (("--catalogue", catalogue), ("--art", art), ("--site", site)):
+        if path is not None and not path.exists():
+            raise typer.BadParameter(f"{path} does not exist", param_hint=option)
     project = project_of(HERE).but(catalogue, art, site, functions)
-    err.print(results_table(prepare(data, COMPONENTS, err, HERE, project).built))
     specs = fleet_of(pops, options=project.options())
+    require_free([PUBLIC_PORT, MESH_PORT, *(spec.port for spec in specs)])
+    err.print(results_table(prepare(data, COMPONENTS, err, HERE, project).built))
     with err.status("starting …") as status:
-        fleet = Fleet(data, specs, site=project.site, public_port=7000, mesh_port=7443, database=database,
-                      on_progress=lambda name: status.update(f"starting {name} …"))  # fmt: skip
+        fleet = Fleet(data, specs, site=project.site, public_port=PUBLIC_PORT, mesh_port=MESH_PORT,
+                      database=database, on_progress=lambda name: status.update(f"starting {name} …"))  # fmt: skip
         fleet.__enter__()
     try:
         show(places(fleet, specs), as_json=as_json, text=lambda: out.print(welcome(fleet, specs), soft_wrap=True))
@@ -116,11 +122,14 @@ def pop(
     from runtime_host.pop.process import Places, run
     from simulator.stage import SDK, project_of
 
-    config = PopConfig(
-        pop=name, data=data, jurisdiction=jurisdiction, geo_header=geo_header, control_plane=control_plane,
-        host=host, public_port=port, mesh_port=mesh_port, admin_port=admin_port, push=not no_push,
-        key_provider=key_provider,
-    )  # fmt: skip
+    try:
+        config = PopConfig(
+            pop=name, data=data, jurisdiction=jurisdiction, geo_header=geo_header, control_plane=control_plane,
+            host=host, public_port=port, mesh_port=mesh_port, admin_port=admin_port, push=not no_push,
+            key_provider=key_provider,
+        )  # fmt: skip
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     project = project_of(HERE).but(catalogue, art, site, functions)
     show({"pop": name, "port": port, "mesh_port": mesh_port, "admin_port": admin_port},
          as_json=as_json, text=lambda: None)  # fmt: skip
@@ -133,8 +142,8 @@ def pop(
 def control_plane(
     data: DataOption = DEFAULT_DATA,
     host: Host = "127.0.0.1",
-    public_port: Annotated[int, typer.Option(help="Documentation, ledger, dashboard.")] = 7000,
-    mesh_port: Annotated[int, typer.Option(help="POPs, devices, operators (mTLS).")] = 7443,
+    public_port: Annotated[int, typer.Option(help="What anybody may read: documentation, edge state.")] = PUBLIC_PORT,
+    mesh_port: Annotated[int, typer.Option(help="POPs, devices, operators (mTLS).")] = MESH_PORT,
     database: Database = None,
     policies: Policies = None,
     legal: Legal = None,

@@ -113,7 +113,7 @@ def _opened(path: Path) -> Iterator[int]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise Untrusted("component-missing", f"cannot open {path.name}: {error.strerror}") from error
+        raise Untrusted("component-missing", f"cannot open {path.parent.name}/{path.name}: {error.strerror}") from error
     try:
         yield descriptor
     except OSError as error:

@@ -58,6 +58,7 @@ class BackgroundBuild:
             out, err = await process.communicate()
         finally:
             _end(process)
+            await process.communicate()  # its pipes close while there is an event loop to close them
         return _result(out, err)
 
 

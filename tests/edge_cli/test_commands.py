@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import socket
 from collections.abc import Iterator
 
 import click
@@ -114,3 +115,51 @@ def test_every_make_target_in_the_readme_exists():
     named = set(re.findall(r"(?:^|`)make ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
 
     assert named - targets == set()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("up", "--site", "nowhere"),
+        ("up", "--catalogue", "nowhere.toml"),
+        ("pop", "Bad_Name"),
+        ("pop", "tokyo-1", "--jurisdiction", "nowhere at all"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_values_are_wrong_usage(edge, line):
+    """Said before anything is built or started."""
+    assert edge(*line).code == 2
+
+
+def test_a_taken_port_is_named_before_anything_is_built(edge, tmp_path, monkeypatch):
+    """`edge up` twice: the second says which port, and leaves nothing behind."""
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("edge_cli.commands.serve.PUBLIC_PORT", port)
+        said = edge("up")
+
+    assert said.code == 1
+    assert "port-taken" in said.err
+    assert str(port) in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_trail_is_not_a_trail_in_order(edge, tmp_path):
+    """A wrong `--data` must not look like a good verdict."""
+    said = edge("audit", "verify", "--data", tmp_path)
+
+    assert said.code == 1
+    assert "audit-unknown" in said.err
+
+
+def test_no_revision_is_said_before_anything_is_built(edge, tmp_path, monkeypatch):
+    """`--diff` with a slip of the pen costs no build."""
+    monkeypatch.chdir(tmp_path)
+
+    said = edge("build", "--diff", "no-such-revision", "--root", ROOT)
+
+    assert said.code == 1
+    assert "diff-revision" in said.err
+    assert list(tmp_path.iterdir()) == []
