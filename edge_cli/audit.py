@@ -11,6 +11,7 @@ from consent_core.audit.reader import AuditRecord, read_records
 from consent_core.audit.rotation import RotationReport, rewrap
 from consent_core.audit.verify import VerifyReport, reported_heads, verify_all
 from consent_core.errors import Rejected, Untrusted
+from consent_core.formats.revocation import subject_of
 from consent_core.trust.providers import KeyProvider
 from edge_cli.console import when
 
@@ -39,13 +40,21 @@ def check_trails(data: Path, provider: KeyProvider | None) -> list[VerifyReport]
 
 
 def read_trail(data: Path, writer: str, provider: KeyProvider, sub: str | None = None) -> Iterator[AuditRecord]:
-    """One trail's records, opened. `sub`: only those that name this visitor. Raises: Rejected("audit-unknown")."""
+    """One trail's records, opened. `sub`: only those that name this visitor, by sub or by subject as receipts do.
+
+    Raises: Rejected("audit-unknown").
+    """
     directory = trails(data) / writer
     if directory.parent != trails(data) or not directory.is_dir():
         raise Rejected("audit-unknown", f"no trail of {writer!r} here", status=404)
     for record in read_records(directory, provider):
-        if sub is None or (record.person is not None and sub in record.person.values()):
+        if sub is None or _is_about(record, sub):
             yield record
+
+
+def _is_about(record: AuditRecord, sub: str) -> bool:
+    named = None if record.person is None else record.person.get("sub")
+    return named is not None and sub in (named, subject_of(str(named)))
 
 
 def rotate_trails(data: Path, provider: KeyProvider) -> list[RotationReport]:
@@ -82,7 +91,7 @@ def records_table(records: list[AuditRecord]) -> Table:
     """Records for a terminal."""
     table = Table(title_justify="left")
     for heading in ("record", "at", "what", "who"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for record in records:
         who = "shredded" if record.shredded else "" if record.person is None else _pairs(record.person)
         table.add_row(str(record.seq), when(record.at), _pairs(record.fields), who)

@@ -30,7 +30,9 @@ def _try(fleet: Fleet, spec: PopSpec) -> list[str]:
         ("", f"curl -s -b jar '{url}/v1/slots/home-hero?section=water'"),
         ("the picture, with what each step took", f"curl -s -b jar -D - -o hero.avif -H 'Accept: image/avif' "
          f"'{url}/v1/images/home-hero?w=1200&section=water'"),
+        ("the receipt, verified", f"curl -s -b jar {url}/v1/consent | edge receipt -"),
         ("say no", f"{change} -X DELETE -d '{{}}' {url}/v1/consent"),
+        ("what is on record", f"edge audit read {spec.pop}"),
         ("metrics", f"curl -s {admin}/metrics"),
     )  # fmt: skip
     lines = []

@@ -6,6 +6,7 @@ rich.print(policy_table(table))
 from collections.abc import Iterator
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Column
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -56,9 +57,9 @@ def decisions(table: PolicyTable) -> Iterator[dict[str, Any]]:
 def policy_table(table: PolicyTable) -> RichTable:
     """The decisions as a terminal table: a row per jurisdiction and category, a column per signal."""
     columns = list(signals(table, table.jurisdictions[0]))
-    drawn = RichTable(
-        "law", Column("category", no_wrap=True), *columns, title="Who may see what, and which rule decided"
-    )
+    title = "Who may see what, and which rule decided"
+    drawn = RichTable("law", Column("category", no_wrap=True), *columns, title=title, box=SIMPLE_HEAD, show_edge=False)
+    drawn.padding = (0, 1, 0, 0)  # whole in a terminal of 80 columns
     for jurisdiction in table.jurisdictions:
         answers = signals(table, jurisdiction)
         for category in CATEGORIES:

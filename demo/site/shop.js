@@ -57,8 +57,9 @@ function show(state) {
     input.parentElement.title = off ? `switched off by policy: ${state.reasons?.[input.name] ?? ""}` : "";
   }
   const effective = state.categories.length ? state.categories.join(", ") : "nothing";
+  const law = state.jurisdiction ? ` Law: ${state.jurisdiction}.` : "";
   const gpc = state.gpc_honoured ? " Your browser’s Global Privacy Control signal is honoured." : "";
-  say(`${state.jurisdiction ?? ""} in effect: ${effective}.${gpc}`);
+  say(`In effect: ${effective}.${law}${gpc}`);
 }
 
 function say(text, bad = false) {

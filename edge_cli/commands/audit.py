@@ -22,7 +22,9 @@ from edge_cli.console import (
 NoKeys = Annotated[bool, typer.Option("--without-keys", help="Check order and chain alone; open nothing.")]
 Writer = Annotated[str, typer.Argument(help="A POP's id, or control-plane.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="The last so many records.")]
-Sub = Annotated[str | None, typer.Option("--sub", help="Only records that name this visitor.")]
+Sub = Annotated[
+    str | None, typer.Option("--sub", help="Only records that name this visitor: sub, or subject as receipts do.")
+]
 
 audit = typer.Typer(help="The audit trail: verify, read, rotate its keys.", no_args_is_help=True)
 

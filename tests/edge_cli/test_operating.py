@@ -157,6 +157,41 @@ def test_the_audit_trail_is_verified_read_and_wrapped_anew_while_it_is_written(e
     assert any(record["person"] is not None for record in read.json)
 
 
+def test_a_receipt_is_verified_and_leads_to_the_record(edge, fleet, tmp_path):
+    """What a person was given, as it came or alone; one letter changed is exit 1; its subject finds the trail."""
+    url = f"{fleet.url('frankfurt-1')}/v1/consent"
+    answer = httpx.post(url, headers=SAME_SITE, content=json.dumps({"choices": ["contextual"]}), trust_env=False)
+    kept, alone, altered = tmp_path / "answer.json", tmp_path / "receipt.jwt", tmp_path / "altered.jwt"
+    receipt = answer.json()["receipt"]
+    kept.write_text(answer.text)
+    alone.write_text(f"{receipt}\n")
+    header, payload, signature = receipt.split(".")
+    altered.write_text(f"{header}.{payload}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}")
+
+    told = [edge("receipt", path, "--data", fleet.data, "--json") for path in (kept, alone, altered)]
+    shown = edge("receipt", kept, "--trust", fleet.data / "trust.json")
+
+    assert [said.code for said in told] == [0, 0, 1]
+    assert told[0].json == told[1].json
+    assert told[2].json["error"]["code"] == "trust-signature"
+    assert [purpose["effective"] for purpose in told[0].json["purposes"]] == [True, False, False]
+    assert "genuine" in shown.out
+    subject = told[0].json["pii_principal_id"]
+    records = edge("audit", "read", "frankfurt-1", "--sub", subject, "--data", fleet.data, "--json").json
+    assert [record["fields"]["route"] for record in records] == ["consent"]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"receipt": null}', "[]", "a.b.c"])
+def test_what_is_no_receipt_is_refused(edge, fleet, tmp_path, text):
+    """Whatever a person pastes."""
+    path = tmp_path / "pasted"
+    path.write_text(text)
+
+    said = edge("receipt", path, "--data", fleet.data, "--json")
+
+    assert (said.code, said.json["error"]["code"]) == (1, "receipt-malformed")
+
+
 def test_a_cut_trail_is_exit_1(edge, fleet, tmp_path):
     """A byte in the middle of a copy."""
     shutil.copytree(fleet.data / "audit", tmp_path / "audit")
