@@ -1,6 +1,8 @@
 """What `edge up` says when everything runs."""
 
+import sys
 from collections.abc import Sequence
+from shutil import which
 from typing import Any
 
 from simulator.fleet import Fleet, PopSpec
@@ -20,8 +22,13 @@ def welcome(fleet: Fleet, specs: Sequence[PopSpec]) -> str:
     return "\n".join([*lines, "", *_try(fleet, specs[0]), "", "Ctrl-C ends everything."])
 
 
+def _edge() -> str:
+    """How this shell calls the command: by its name if it finds it, else as it was called just now."""
+    return "edge" if which("edge") else sys.argv[0]
+
+
 def _try(fleet: Fleet, spec: PopSpec) -> list[str]:
-    url, admin = fleet.url(spec.pop), fleet.admin_url(spec.pop)
+    url, admin, edge = fleet.url(spec.pop), fleet.admin_url(spec.pop), _edge()
     change = "curl -s -c jar -b jar -H 'Content-Type: application/json' -H 'Sec-Fetch-Site: same-origin'"
     steps = (
         ("the shop: toggle consent in the panel at the bottom", f"xdg-open {url}/"),
@@ -30,9 +37,9 @@ def _try(fleet: Fleet, spec: PopSpec) -> list[str]:
         ("", f"curl -s -b jar '{url}/v1/slots/home-hero?section=water'"),
         ("the picture, with what each step took", f"curl -s -b jar -D - -o hero.avif -H 'Accept: image/avif' "
          f"'{url}/v1/images/home-hero?w=1200&section=water'"),
-        ("the receipt, verified", f"curl -s -b jar {url}/v1/consent | edge receipt -"),
+        ("the receipt, verified", f"curl -s -b jar {url}/v1/consent | {edge} receipt -"),
         ("say no", f"{change} -X DELETE -d '{{}}' {url}/v1/consent"),
-        ("what is on record", f"edge audit read {spec.pop}"),
+        ("what is on record", f"{edge} audit read {spec.pop}"),
         ("metrics", f"curl -s {admin}/metrics"),
     )  # fmt: skip
     lines = []
