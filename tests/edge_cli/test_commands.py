@@ -41,6 +41,9 @@ def options(command: click.Command) -> set[str]:
     return {"--help", "-h", *(name for parameter in command.params for name in parameter.opts)}
 
 
+ROOT_OPTIONS = options(typer.main.get_command(app))
+
+
 def complaint(line: str) -> str | None:
     """What is wrong with `edge LINE`; None if such a command exists and has these options."""
     words = []
@@ -48,6 +51,8 @@ def complaint(line: str) -> str | None:
         if word.startswith(STOP) or word in STOP:
             break
         words.append(word.strip("`[]().,:'\""))
+    if words[0].startswith("-"):
+        return None if words[0] in ROOT_OPTIONS else f"edge has no {words[0]}"
     path = next((p for p in (tuple(words[:2]), tuple(words[:1])) if p in COMMANDS), None)
     if path is None:
         is_group = any(known[0] == words[0] for known in COMMANDS)
