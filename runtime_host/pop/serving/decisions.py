@@ -1,7 +1,8 @@
 """Decisions: from memory, or from the component in a fresh sandbox.
 
 A decision depends on the component, the slot, the signals, the candidates and the entropy; these are the whole key of
-the memory, so two visitors with equal signals share an entry and no entry names a visitor.
+the memory, so two visitors with equal signals share an entry and no entry names a visitor. Signals are many and
+decisions few: equal decisions are one object, with its recipes and its JSON, however many signals lead to it.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from runtime_host.pop.serving.seams import Personalizer
 from runtime_host.wasm.contract import Candidate, Decision, Signals
 
 MemoKey = tuple[str, str, Signals, str, int]
+MAX_SHOWN = 2_048  # different decisions held once each; a site has assets × copies × looks of them
 
 
 class Decider:
@@ -24,6 +26,7 @@ class Decider:
     def __init__(self, personalizers: Mapping[str, Personalizer], entries: int) -> None:
         self.personalizers = personalizers
         self._memo: Remembered[MemoKey, Shown] = Remembered(entries)
+        self._shown: Remembered[tuple[str, str, Decision], Shown] = Remembered(MAX_SHOWN)
         self.hits = 0
         self.misses = 0
 
@@ -47,7 +50,9 @@ class Decider:
         personalizer = self.personalizers[category]
         decision = await personalizer.adecide(slot.name, signals, slot.candidates, entropy)
         key = (personalizer.digest, slot.name, signals, slot.digest, entropy)
-        return self._memo.put(key, Shown(decision, category))
+        same = (slot.name, category, decision)
+        shown = self._shown.get(same) or self._shown.put(same, Shown(decision, category))
+        return self._memo.put(key, shown)
 
 
 class Shown:

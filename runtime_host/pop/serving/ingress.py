@@ -51,7 +51,7 @@ def read_headers(scope: Scope, extra: bytes | None = None) -> Headers:
     return found
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=256)  # what is made of a query is remembered by those who make it
 def read_query(raw: bytes) -> dict[str, str]:
     """The query string's fields. Callers must not change the answer: it is shared.
 

@@ -121,3 +121,16 @@ def test_the_memory_is_bounded(run):
         run(decider.decide("contextual", offer, choose_signals("contextual", CATEGORIES, page, None, None), 3))
 
     assert len(decider) <= 10
+
+
+def test_equal_decisions_are_one_object_per_slot_and_category(run):
+    """Signals are many, decisions few: what is made of a decision is made and held once."""
+    decider = Decider(dict.fromkeys(CATEGORIES, Counting()), 10)
+    offer = Offer("home-hero", (Candidate("tents", (), ("c",)),))
+    pages = [choose_signals("contextual", CATEGORIES, PageContext(f"/{n}", "", (), ""), None, None) for n in (1, 2)]
+    one, same = (run(decider.decide("contextual", offer, signals, 3)) for signals in pages)
+    elsewhere = run(decider.decide("contextual", Offer("other", offer.candidates), pages[0], 3))
+    otherwise = run(decider.decide("behavioral", offer, pages[0], 3))
+
+    assert one is same
+    assert len({id(shown) for shown in (one, elsewhere, otherwise)}) == 3
