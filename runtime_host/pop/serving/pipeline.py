@@ -157,15 +157,16 @@ class Pipeline:
         standing, known = self.standing, visit.known
         if known is None or known.claims.exp <= self.standing.now() or not standing.in_sync():
             return False
-        if standing.generation == visit.generation:
+        generation = standing.generation  # before what is checked: another process may raise it meanwhile
+        if generation == visit.generation:
             return True
         try:
             check_key(known.kid, standing)
-        except Rejected:
+            known.grants.clear()
+            known.checked_at = generation
+            return set(self._grant_of(visit, known).categories) >= set(visit.grant.categories)
+        except ConsentEdgeError:  # also a disk that cannot say: then it does not hold
             return False
-        known.grants.clear()
-        known.checked_at = standing.generation
-        return set(self._grant_of(visit, known).categories) >= set(visit.grant.categories)
 
     async def _run(self, visit: Visit, stages: tuple[tuple[int, Stage], ...]) -> None:
         current_note().visit = visit
@@ -227,8 +228,8 @@ class Pipeline:
         finally:
             self._counters.sandbox_seconds.observe(perf_counter() - started, "consent-validation")
         kid = token.parse(text).kid
-        check_key(kid, self.standing)
         visit.generation = self.standing.generation
+        check_key(kid, self.standing)
         visit.known = self.tokens.remember(received, claims, kid, digest, visit.generation)
 
     def _policy(self, visit: Visit) -> None:

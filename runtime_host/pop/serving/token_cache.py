@@ -44,7 +44,7 @@ class TokenCache:
             self._known.drop(digest)
             raise Rejected("token-expired", f"{now - known.claims.exp} s ago", status=401)
         if known.checked_at != generation:
-            self._recheck(digest, known, standing)
+            self._recheck(digest, known, standing, generation)
         self.hits += 1
         return known
 
@@ -58,14 +58,15 @@ class TokenCache:
         """Drop every token of one visitor (64 hex digits). Returns how many there were."""
         return self._known.drop_if(lambda known: known.subject == subject)
 
-    def _recheck(self, digest: bytes, known: KnownToken, standing: Standing) -> None:
+    def _recheck(self, digest: bytes, known: KnownToken, standing: Standing, generation: int) -> None:
+        """`generation` was read before: whatever another process changes meanwhile is looked at next time."""
         try:
             check_key(known.kid, standing)
         except Rejected:
             self._known.drop(digest)
             raise
         known.grants.clear()
-        known.checked_at = standing.generation
+        known.checked_at = generation
 
 
 def check_key(kid: str, standing: Standing) -> None:
