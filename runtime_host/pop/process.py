@@ -22,7 +22,6 @@ from typing import Any
 import httpx
 import uvicorn
 import uvloop
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from consent_core.audit.writer import AuditLimits, AuditWriter
 from consent_core.clock import Clock, SystemClock
@@ -37,6 +36,7 @@ from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.app import Parts, Pop, build_pop
 from runtime_host.pop.config import PopConfig
 from runtime_host.pop.images.loading import load_catalogue
+from runtime_host.pop.serving.http1 import PopProtocol
 from runtime_host.pop.serving.ingress import App
 from runtime_host.wasm.functions import ConsentValidator, Personalizer
 from runtime_host.wasm.loading import load_component
@@ -48,7 +48,6 @@ ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}  # for whoever starts this process: it i
 GRACE_S = 5  # for answers that have begun
 KEEP_ALIVE_S = 75  # longer than common proxies keep a connection, so that they close first
 BACKLOG = 2_048
-MAX_HEAD_BYTES = 2 * 2**20  # of one request; what is above a token's own cap still gets the default and a code
 
 Started = Callable[[list[int]], None]  # the ports: public, admin, and mesh if there is one
 
@@ -179,31 +178,6 @@ async def _announce(servers: Sequence[uvicorn.Server], started: Started) -> None
     started([server.servers[0].sockets[0].getsockname()[1] for server in servers])
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 protocol with an end to what a client may send before its request is complete."""
-
-    _head = 0  # bytes of the request line and headers that have come
-    _in_head = True
-
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        super().on_message_begin()
-        self._in_head = True
-
-    def on_headers_complete(self) -> None:
-        """What follows is body, which handlers bound."""
-        super().on_headers_complete()
-        self._head, self._in_head = 0, False
-
-    def data_received(self, data: bytes) -> None:
-        """Count until the headers are complete. Too much: 400, and the connection ends."""
-        if self._in_head:
-            self._head += len(data)
-            if self._head > MAX_HEAD_BYTES:
-                return self.send_400_response("Request header too large.")
-        return super().data_received(data)
-
-
 class _Server(uvicorn.Server):
     """One of several servers in a process: signals are the process's business, not each server's."""
 
@@ -220,7 +194,7 @@ def _server(app: App, host: str, port: int, **settings: Any) -> _Server:
                 "host": host,
                 "port": port,
                 "loop": "none",
-                "http": BoundedProtocol,
+                "http": PopProtocol,
                 "ws": "none",
                 "lifespan": "off",
                 "interface": "asgi3",

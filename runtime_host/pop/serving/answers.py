@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from consent_core.errors import ConsentEdgeError
+from runtime_host.pop.serving.http1 import WholeAnswer
 from runtime_host.pop.serving.ingress import Receive, Send
 
 Header = tuple[bytes, bytes]
@@ -87,9 +88,11 @@ def to_json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
-async def send_answer(send: Send, answer: Answer, head: bool) -> None:
-    """Write an answer; for HEAD only what comes before the body."""
+async def send_answer(send: Send, answer: Answer, head: bool, whole: WholeAnswer | None = None) -> None:
+    """Write an answer; for HEAD only what comes before the body. `whole`: the server's short way, if it has one."""
     body = b"" if head else answer.body
+    if body and whole is not None and whole(answer.status, answer.headers, body):
+        return
     await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
     await send({"type": "http.response.body", "body": body})
 

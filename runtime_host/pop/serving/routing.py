@@ -13,6 +13,7 @@ from consent_core.audit.recording import Recorder, begin_note, current_note
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable, Untrusted
 from consent_core.telemetry.tally import Tally
 from runtime_host.pop.serving.answers import Answer, Streaming, empty_answer, error_answer, send_answer
+from runtime_host.pop.serving.http1 import WHOLE
 from runtime_host.pop.serving.ingress import Headers, Receive, Scope, Send, read_headers
 
 LOG = logging.getLogger("consent_edge.pop")
@@ -115,7 +116,9 @@ class Router:
         elif isinstance(answer, Streaming):
             await send_answer(send, empty_answer(answer.status), head=True)
         else:
-            await send_answer(send, answer, scope["method"] == "HEAD")
+            extensions = scope.get("extensions")
+            whole = None if extensions is None else extensions.get(WHOLE)
+            await send_answer(send, answer, scope["method"] == "HEAD", whole)
         self._tallies.requests.add("unknown" if route is None else route.name, _STATUS[answer.status // 100])
 
     def _find(self, path: str) -> tuple[Route | None, str]:

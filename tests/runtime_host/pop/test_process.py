@@ -8,7 +8,8 @@ import signal
 import pytest
 from edge import TOKEN_COOKIE
 
-from runtime_host.pop.process import MAX_HEAD_BYTES, serve
+from runtime_host.pop.process import serve
+from runtime_host.pop.serving.http1 import MAX_HEAD_BYTES, _write
 
 
 @pytest.fixture
@@ -131,3 +132,59 @@ def test_a_request_head_without_end_is_cut_off(served, run, what):
 
     assert cut == b"" or cut.startswith(b"HTTP/1.1 400")  # the reset may overtake the answer
     assert fine.startswith(b"HTTP/1.1 200")
+
+
+def test_whole_answers_keep_to_http(served, run):
+    """Pipelined requests are answered in order, HEAD without a body, and `Connection: close` ends the connection."""
+    get = b"GET /v1/slots/home-hero HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = b"HEAD /v1/slots/home-hero HTTP/1.1\r\nHost: x\r\n\r\n"
+    last = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+    async def client(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(get + head + get + last)
+        everything = await reader.read()
+        writer.close()
+        return everything
+
+    answers = run(served(client)).split(b"HTTP/1.1 200 OK\r\n")[1:]
+    heads, bodies = zip(*(answer.split(b"\r\n\r\n", 1) for answer in answers), strict=True)
+
+    assert len(answers) == 4
+    assert bodies[0] == bodies[2] != b""
+    assert bodies[1] == b""
+    assert bodies[3] == b'{"ok":true}'
+    assert [b"content-length: %d" % len(body) in head for head, body in zip(heads, bodies, strict=True)] == [
+        True, False, True, True,
+    ]  # fmt: skip
+    assert b"date: " in heads[0]
+    assert b"connection: close" in heads[3]
+
+
+def test_a_client_that_does_not_read_is_waited_for(served, run):
+    """What it has asked for waits in its connection up to the server's mark, and comes whole when it reads."""
+    ask_for = b"GET /v1/images/home-hero?w=960 HTTP/1.1\r\nHost: x\r\nAccept: image/jpeg\r\n\r\n"
+
+    async def client(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_000)
+        writer.write(ask_for * 2_000 + b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        await asyncio.sleep(0.5)
+        everything = await reader.read()
+        writer.close()
+        return everything
+
+    everything = run(served(client))
+
+    assert everything.count(b"HTTP/1.1 200 OK\r\n") == 2_001
+    assert everything.endswith(b'{"ok":true}')
+
+
+def test_a_header_cannot_begin_another_line(served, run):
+    """Whoever made it: the server refuses to write it."""
+
+    class Cycle:
+        flow = type("Flow", (), {"write_paused": False})
+        disconnected, response_started, keep_alive, default_headers = False, False, True, ()
+
+    with pytest.raises(ValueError, match="line break"):
+        _write(Cycle(), 200, [(b"etag", b"x\r\nset-cookie: a=b")], b"body")

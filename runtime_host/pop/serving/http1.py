@@ -1,0 +1,62 @@
+"""The HTTP/1.1 protocol of a POP's listeners: uvicorn's, with bounded request heads and a short way for whole answers.
+
+An ASGI server takes an answer in two messages, looks at every header and writes twice. A POP's usual answer is
+complete when it begins, so its application may hand it over at once: `scope["extensions"][WHOLE]` takes status,
+headers and body, and one gathered write carries them. What it does not take goes the usual way.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+WHOLE = "consent-edge.whole-answer"  # (status, headers, body) -> whether it was taken
+MAX_HEAD_BYTES = 2 * 2**20  # of one request; what is above a token's own cap still gets the default and a code
+
+Header = tuple[bytes, bytes]
+WholeAnswer = Callable[[int, Sequence[Header], bytes], bool]
+
+
+class PopProtocol(HttpToolsProtocol):
+    """One connection. What a client may send before its request is complete is bounded."""
+
+    _head = 0  # bytes of the request line and headers that have come
+    _in_head = True
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._in_head = True
+
+    def on_headers_complete(self) -> None:
+        """What follows is body, which handlers bound."""
+        super().on_headers_complete()
+        self._head, self._in_head = 0, False
+        self.scope["extensions"] = {WHOLE: partial(_write, self.cycle)}
+
+    def data_received(self, data: bytes) -> None:
+        """Count until the headers are complete. Too much: 400, and the connection ends."""
+        if self._in_head:
+            self._head += len(data)
+            if self._head > MAX_HEAD_BYTES:
+                return self.send_400_response("Request header too large.")
+        return super().data_received(data)
+
+
+def _write(cycle: RequestResponseCycle, status: int, headers: Sequence[Header], body: bytes) -> bool:
+    """Write a complete answer, as `cycle.send` would in two messages. `headers` name the body's length.
+
+    Not taken: while the client reads too slowly, and where the connection ends with this answer.
+    Raises: ValueError for a header that would begin another line.
+    """
+    if cycle.flow.write_paused or cycle.disconnected or cycle.response_started or not cycle.keep_alive:
+        return False
+    lines = [name + b": " + value for name, value in (*cycle.default_headers, *headers)]
+    head = b"\r\n".join(lines)
+    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
+        raise ValueError("a header with a line break")
+    cycle.response_started = cycle.response_complete = True
+    cycle.transport.writelines((STATUS_LINE[status] + head + b"\r\n\r\n", body))
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
