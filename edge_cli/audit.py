@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from heapq import merge
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from rich.table import Table
 
 from consent_core.audit.reader import AuditRecord, read_records
 from consent_core.audit.rotation import RotationReport, rewrap
-from consent_core.audit.verify import VerifyReport, reported_heads, verify_all
+from consent_core.audit.verify import VerifyReport, is_trail_of, reported_heads, verify_all
 from consent_core.errors import Rejected, Untrusted
 from consent_core.formats.revocation import subject_of
 from consent_core.trust.providers import KeyProvider
@@ -40,14 +41,16 @@ def check_trails(data: Path, provider: KeyProvider | None) -> list[VerifyReport]
 
 
 def read_trail(data: Path, writer: str, provider: KeyProvider, sub: str | None = None) -> Iterator[AuditRecord]:
-    """One trail's records, opened. `sub`: only those that name this visitor, by sub or by subject as receipts do.
+    """One writer's records, opened; a POP's with those of its workers, by time.
 
-    Raises: Rejected("audit-unknown").
+    `sub`: only those that name this visitor, by sub or by subject as receipts do. Raises: Rejected("audit-unknown").
     """
     directory = trails(data) / writer
     if directory.parent != trails(data) or not directory.is_dir():
         raise Rejected("audit-unknown", f"no trail of {writer!r} here", status=404)
-    for record in read_records(directory, provider):
+    workers = sorted(path for path in directory.parent.glob(f"{writer}.w*") if is_trail_of(path.name, writer))
+    several = (read_records(path, provider) for path in (directory, *workers))
+    for record in merge(*several, key=lambda record: record.at):
         if sub is None or _is_about(record, sub):
             yield record
 

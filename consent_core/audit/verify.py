@@ -59,19 +59,35 @@ def verify(directory: Path, provider: KeyProvider | None = None, heads: Iterable
 
 
 def verify_all(root: Path, provider: KeyProvider | None, heads: dict[str, list[str]]) -> list[VerifyReport]:
-    """Check every trail below `audit/edge/`; `heads` by directory name."""
-    directories = sorted({path.parent for path in root.glob("*/*.log")})
-    return [verify(directory, provider, heads.get(directory.name, ())) for directory in directories]
+    """Check every trail below `audit/edge/`; `heads` by trail.
+
+    A POP's trails lie together: where one of its workers' was reported and the POP's own is here, it must be too.
+    """
+    names = {path.parent.name for path in root.glob("*/*.log")}
+    names |= {trail for trail in heads if any(is_trail_of(trail, pop) for pop in names)}
+    return [verify(root / name, provider, heads.get(name, ())) for name in sorted(names)]
 
 
 def reported_heads(control_plane: Path, provider: KeyProvider) -> dict[str, list[str]]:
-    """What POPs reported of their trails, by POP, as the control plane's own trail recorded it."""
+    """What POPs reported of their trails, by trail, as the control plane's own trail recorded it."""
     heads: dict[str, list[str]] = {}
     for record in read_records(control_plane, provider):
         head, pop = record.fields.get("audit_head"), record.fields.get("pop")
-        if isinstance(head, str) and isinstance(pop, str):
+        if not isinstance(pop, str):
+            continue
+        if isinstance(head, str):
             heads.setdefault(pop, []).append(head)
+        for told in record.fields.get("worker_heads", ()):  # `<trail>=<head>`; a POP speaks for its own trails only
+            trail, _, head = str(told).partition("=")
+            if is_trail_of(trail, pop):
+                heads.setdefault(trail, []).append(head)
     return heads
+
+
+def is_trail_of(trail: str, pop: str) -> bool:
+    """Whether a trail is one of a POP's workers' (`tokyo-1.w2`). No POP's id has a dot in it."""
+    name, _, worker = trail.partition(".w")
+    return name == pop and worker.isascii() and worker.isdecimal()
 
 
 class _Check:

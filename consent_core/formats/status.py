@@ -19,6 +19,9 @@ from consent_core.formats.fields import MAX_NUMBER, Fields
 MAX_RECEIPTS = 200  # in one report; the rest goes with the next
 MAX_RELEASES = 64
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+MAX_TRAILS = 128  # of one POP besides its first
+TRAIL = re.compile(r"[a-z0-9-]{1,64}\.w[0-9]{1,3}")
+HEAD = re.compile(r"[0-9]{1,20}:[0-9a-f]{64}")
 PERSON = re.compile(r"[0-9a-f]{64}")
 
 _STATUS = ("policy_hash", "revocation_seq", "releases", "audit_head", "receipts")
@@ -36,7 +39,10 @@ class PurgeReceipt:
 
 @dataclass(frozen=True, slots=True)
 class PopStatus:
-    """One report. `releases`: model id to release name; `untrusted`: refused artefacts counted by error code."""
+    """One report. `releases`: model id to release name; `untrusted`: refused artefacts counted by error code.
+
+    `audit_head`: of this POP's trail; `worker_heads`: of its further trails, by name.
+    """
 
     policy_hash: str | None
     revocation_seq: int
@@ -44,11 +50,15 @@ class PopStatus:
     audit_head: str | None = None
     receipts: tuple[PurgeReceipt, ...] = ()
     untrusted: Mapping[str, int] = field(default_factory=dict)
+    worker_heads: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_status(status: PopStatus) -> bytes:
     """The JSON of a report; `read_status` gives the same value back."""
-    return canonical_json(asdict(status))
+    value = asdict(status)
+    if not status.worker_heads:  # a member that POPs of one process never send
+        del value["worker_heads"]
+    return canonical_json(value)
 
 
 def read_status(data: bytes) -> PopStatus:
@@ -57,7 +67,7 @@ def read_status(data: bytes) -> PopStatus:
         value = read_json_object(data, MAX_BODY_BYTES)
     except Untrusted as error:
         raise bad_request(error.message) from error
-    fields = Fields(value, bad_request, _STATUS, ("untrusted",))
+    fields = Fields(value, bad_request, _STATUS, ("untrusted", "worker_heads"))
     return PopStatus(
         policy_hash=None if fields.absent("policy_hash") else fields.matching("policy_hash", DIGEST),
         revocation_seq=fields.number("revocation_seq"),
@@ -65,6 +75,7 @@ def read_status(data: bytes) -> PopStatus:
         audit_head=None if fields.absent("audit_head") else fields.text("audit_head", 256),
         receipts=tuple(_receipt(item) for item in fields.items("receipts", MAX_RECEIPTS)),
         untrusted={} if fields.absent("untrusted") else _counts(fields.mapping("untrusted")),
+        worker_heads={} if fields.absent("worker_heads") else _heads(fields.mapping("worker_heads")),
     )
 
 
@@ -77,6 +88,14 @@ def _receipt(value: object) -> PurgeReceipt:
 def _texts(value: dict[str, Any]) -> dict[str, str]:
     if len(value) > MAX_RELEASES or not all(isinstance(item, str) and len(item) <= 256 for item in value.values()):
         raise bad_request(f"releases: expected at most {MAX_RELEASES} names")
+    return value
+
+
+def _heads(value: dict[str, Any]) -> dict[str, str]:
+    if len(value) > MAX_TRAILS or not all(
+        TRAIL.fullmatch(name) and isinstance(head, str) and HEAD.fullmatch(head) for name, head in value.items()
+    ):
+        raise bad_request("worker_heads: expected <sequence>:<64 hex digits> by trail")
     return value
 
 

@@ -57,7 +57,8 @@ def policy_routes(policies: Policies, pops: Pops, max_body_bytes: int, max_bundl
         """A POP reports itself."""
         require_pop(request, pop)
         reported = read_status(body)
-        current_note().say(pop=pop, audit_head=reported.audit_head)
+        heads = tuple(f"{trail}={head}" for trail, head in sorted(reported.worker_heads.items()))
+        current_note().say(pop=pop, audit_head=reported.audit_head, **({"worker_heads": heads} if heads else {}))
         pops.report(pop, reported)
         return Response(None, 204)
 

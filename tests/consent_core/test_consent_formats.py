@@ -307,6 +307,14 @@ def test_reports_round_trip():
     assert read_status(canonical_json(value)) == STATUS
 
 
+def test_heads_of_workers_round_trip():
+    """By trail; a POP of one process sends no such member, so that older control planes read its reports."""
+    several = replace(STATUS, worker_heads={"tokyo-1.w2": "8:" + "ab" * 32})
+
+    assert read_status(write_status(several)) == several
+    assert b"worker_heads" not in write_status(STATUS)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -319,6 +327,10 @@ def test_reports_round_trip():
         {"receipts": [{"seq": 1, "subject": "x", "at": 1, "deleted": {}}]},
         {"receipts": [{"seq": 1, "subject": "ab" * 32, "at": 1, "deleted": {"rows": -1}}]},
         {"untrusted": {"bundle-signature": True}},
+        {"worker_heads": {"tokyo-1": "8:" + "ab" * 32}},
+        {"worker_heads": {"tokyo-1.w2": "8"}},
+        {"worker_heads": {"tokyo-1.w2": None}},
+        {"worker_heads": {f"tokyo-1.w{n}": "8:" + "ab" * 32 for n in range(129)}},
         {"more": 1},
     ],
     ids=lambda change: next(iter(change)),

@@ -74,6 +74,16 @@ def test_heads_of_pops_are_on_record(plane: ControlPlane, settings: Settings, au
     assert reported_heads(audit.directory, open_provider("keyring", settings.data)) == {POP: [HEAD]}
 
 
+def test_heads_of_a_pops_workers_are_on_record(plane: ControlPlane, settings: Settings, audit: AuditWriter) -> None:
+    """Each under its own trail's name; for another POP's trail a POP cannot speak."""
+    mesh = Caller(recorded(plane.mesh_app, audit, "mesh"), PEER)
+    heads = {f"{POP}.w2": HEAD, "elsewhere-1.w2": HEAD}
+    mesh("POST", f"/v1/pops/{POP}/status", content=write_status(PopStatus(None, 0, worker_heads=heads)))
+    audit.flush()
+
+    assert reported_heads(audit.directory, open_provider("keyring", settings.data)) == {f"{POP}.w2": [HEAD]}
+
+
 def test_a_purged_visitor_is_shredded(plane: ControlPlane, settings: Settings, audit: AuditWriter) -> None:
     """After the purge nobody can say whose requests these were; the trail is whole; doing it again adds nothing."""
     mesh = Caller(recorded(plane.mesh_app, audit, "mesh"), PEER)

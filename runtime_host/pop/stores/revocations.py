@@ -4,12 +4,16 @@
 
 The tables are the truth, read at the start; a mirror in memory answers requests and changes only after a commit.
 A denial comes from the log, or from a withdrawal said at this POP (`local`), which holds until the log says it too.
+
+`SharedRevocations` is for a POP of several processes: any of them may have committed the newest denial, so each asks
+the table, by key, and nobody loads it.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from consent_core.formats.token import CATEGORIES, MAX_LIFETIME_S
+from runtime_host.pop.stores.board import Board, Mark
 from runtime_host.pop.stores.database import Database
 
 DENIAL_KEPT_S = 2 * MAX_LIFETIME_S  # CONTRACTS section 4: no token that it could hit is alive any more
@@ -47,18 +51,23 @@ class Position:
 class Revocations:
     """The `denials`, `revoked` and `log` tables, and their mirror: `_below`, `_erased`, `_revoked`, `_position`.
 
-    `generation` rises with every change of the mirror.
+    `_generation` counts its changes.
     """
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self.generation = 0
+        self._generation = 0
         self._below: dict[str, dict[str, int]] = {}
         self._erased: set[str] = set()
         self._revoked: set[tuple[str, str]] = set()
         self._position = Position(None, 0, 0, 0)
         self._seen = -1
         self.load()
+
+    @property
+    def generation(self) -> int:
+        """Rises with every change."""
+        return self._generation
 
     def denied(self, subject: str, ver: int) -> frozenset[str]:
         """The categories that a token of this visitor and version has lost."""
@@ -109,7 +118,7 @@ class Revocations:
         self._revoked = {(kind, name) for kind, name in self._db.rows("SELECT kind, name FROM revoked")}
         self._position = self._read_position()
         self._seen = seen
-        self.generation += 1
+        self._generation += 1
 
     def deny(self, subject: str, categories: Iterable[str], below: int, source: str, until: int | None) -> None:
         """Take categories from every token of a visitor below a version, inside a transaction.
@@ -168,16 +177,16 @@ class Revocations:
     def _mirror(self, subject: str, category: str, below: int) -> None:
         bounds = self._below.setdefault(subject, {})
         bounds[category] = max(bounds.get(category, 0), below)
-        self.generation += 1
+        self._generation += 1
 
     def _mirror_erased(self, subject: str) -> None:
         self._below.pop(subject, None)
         self._erased.add(subject)
-        self.generation += 1
+        self._generation += 1
 
     def _mirror_revoked(self, kind: str, name: str) -> None:
         self._revoked.add((kind, name))
-        self.generation += 1
+        self._generation += 1
 
     def _mirror_position(self) -> None:
         self._position = self._read_position()
@@ -186,3 +195,72 @@ class Revocations:
         row = self._db.row("SELECT origin, position, head, at FROM log")
         assert row is not None
         return Position(*row)
+
+
+class SharedRevocations(Revocations):
+    """The same tables in a POP of several processes. Only the lead follows the log; anybody denies.
+
+    `_revoked` and `_position` are mirrored; `_read_at` is the mark under which the keys were read.
+    """
+
+    def __init__(self, database: Database, board: Board) -> None:
+        self._board = board
+        self._read_at = -1
+        super().__init__(database)
+
+    @property
+    def generation(self) -> int:
+        """Rises with every change that any process of this POP has committed."""
+        return self._board.count(self._board.marks())
+
+    def denied(self, subject: str, ver: int) -> frozenset[str]:
+        """The categories that a token of this visitor and version has lost. Raises: Unavailable("store-io")."""
+        lost = [category for (category,) in self._db.rows(
+            "SELECT category FROM denials WHERE subject=?1 AND below>?2"
+            " UNION ALL SELECT '' FROM tombstones WHERE subject=?1", (subject, ver),
+        )]  # fmt: skip
+        return _EVERYTHING if "" in lost else frozenset(lost)
+
+    def key_revoked(self, kid: str) -> bool:
+        """Whether nothing signed by this key counts any more. Raises: Unavailable("store-io")."""
+        self._look()
+        return super().key_revoked(kid)
+
+    def revoked_keys(self) -> frozenset[str]:
+        """Every key id, SPIFFE id and certificate (`serial:<hex>`) the log took away."""
+        self._look()
+        return super().revoked_keys()
+
+    def model_revoked(self, model: str) -> bool:
+        """Whether this release is withdrawn. Raises: Unavailable("store-io")."""
+        self._look()
+        return super().model_revoked(model)
+
+    @property
+    def erased(self) -> frozenset[str]:
+        """The visitors with a tombstone."""
+        return frozenset(subject for (subject,) in self._db.rows("SELECT subject FROM tombstones"))
+
+    def refresh(self) -> None:
+        """Nothing to do: whoever commits says so on the board."""
+
+    def load(self) -> None:
+        """Read what is mirrored. A sweep changes none of it."""
+        mark = self._board.mark(Mark.KEYS)  # before the table: what comes meanwhile is read next time
+        self._revoked = {(kind, name) for kind, name in self._db.rows("SELECT kind, name FROM revoked")}
+        self._mirror_position()
+        self._read_at = mark
+
+    def _look(self) -> None:
+        if self._board.mark(Mark.KEYS) != self._read_at:
+            self.load()
+
+    def _mirror(self, subject: str, category: str, below: int) -> None:
+        self._board.announce_denial()
+
+    def _mirror_erased(self, subject: str) -> None:
+        self._board.announce(Mark.ERASED)
+
+    def _mirror_revoked(self, kind: str, name: str) -> None:
+        self._revoked.add((kind, name))
+        self._board.announce(Mark.KEYS)

@@ -18,12 +18,13 @@ from consent_core.clock import Clock
 from consent_core.crash import crash_point
 from consent_core.formats.revocation import Entry
 from consent_core.formats.token import CATEGORIES
+from runtime_host.pop.stores.board import Board
 from runtime_host.pop.stores.database import Database
 from runtime_host.pop.stores.history import History
 from runtime_host.pop.stores.outbox import Outbox, Withdrawal
 from runtime_host.pop.stores.policies import Policies
 from runtime_host.pop.stores.queue import Queue
-from runtime_host.pop.stores.revocations import DENIAL_KEPT_S, LOCAL, LOG, Change, Revocations
+from runtime_host.pop.stores.revocations import DENIAL_KEPT_S, LOCAL, LOG, Change, Revocations, SharedRevocations
 from runtime_host.pop.stores.sessions import Sessions
 from runtime_host.pop.stores.tombstones import Tombstones
 
@@ -31,9 +32,12 @@ RETRAIN, RECEIPT = "retrain", "purge-receipt"
 
 
 class PopStore:
-    """The open `pop.db` of one POP. One thread at a time; every call is short."""
+    """The open `pop.db` of one POP. One thread at a time; every call is short.
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    `board`: what this process shares with the POP's others, None where it is the only one.
+    """
+
+    def __init__(self, path: Path, clock: Clock, board: Board | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)  # SQLite gives its log the same mode
         self._clock = clock
@@ -41,7 +45,7 @@ class PopStore:
         self.history = History(self.database, clock)
         self.tombstones = Tombstones(self.database, clock)
         self.sessions = Sessions(self.database, clock)
-        self.revocations = Revocations(self.database)
+        self.revocations = Revocations(self.database) if board is None else SharedRevocations(self.database, board)
         self.outbox = Outbox(self.database, clock)
         self.queue = Queue(self.database, clock)
         self.policies = Policies(self.database, clock)

@@ -31,6 +31,16 @@ class Freshness:
         """Whether the last good answer is young enough."""
         return self._sent is not None and self._clock.elapsed() - self._sent < self._fresh_s
 
+    @property
+    def sent(self) -> float | None:
+        """`elapsed` when the poll of the last good answer was sent."""
+        return self._sent
+
+    @property
+    def signed_offset(self) -> float | None:
+        """What to add to `elapsed` for the control plane's time."""
+        return None if self._signed_at is None else self._signed_at - self._received
+
     def age(self) -> float | None:
         """Seconds since the poll of the last good answer was sent."""
         return None if self._sent is None else self._clock.elapsed() - self._sent

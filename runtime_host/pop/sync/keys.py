@@ -60,6 +60,16 @@ class KeyFollower:
         self._wanted_at = now
         return True
 
+    def reload(self) -> None:
+        """Take over what another process of this POP fetched. Raises: Unavailable("store-io"): believe nothing then."""
+        if not self._path.exists():  # none was ever fetched: the trust file's
+            return
+        keys = self._load()
+        if not keys:
+            raise Unavailable("store-io", "cannot read the key set")
+        if keys != self._listed:
+            self._replace(keys)
+
     async def fetch(self) -> None:
         """Ask for the set. Raises: Unavailable, Untrusted("jwks-…" | "json-malformed"); then nothing changed."""
         reply = await self._control_plane.get(PATH, limit=MAX_BYTES)

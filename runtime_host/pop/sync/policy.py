@@ -74,6 +74,16 @@ class PolicyFollower:
         if self._path.exists():
             self._activate(self._judged(self._path.read_bytes()))
 
+    def reload(self) -> None:
+        """Put in force what another process of this POP fetched. Raises: Untrusted, Unavailable; then none is here."""
+        self.active = None
+        self._newest = self._policies.newest()
+        self._older |= {policy.hash for policy in self._policies.known()}
+        try:
+            self.load()
+        except OSError as error:
+            raise Unavailable("store-io", f"cannot read the policy bundle: {error.strerror}") from error
+
     async def fetch(self) -> bool:
         """Ask for a newer bundle; whether one came into force. Raises: Untrusted, Unavailable; nothing changed then."""
         async with self._fetching:
@@ -108,6 +118,11 @@ class PolicyFollower:
         elif self._lacking_since is None:
             self._lacking_since = self._clock.elapsed()
         return lacks
+
+    @property
+    def lacking_since(self) -> float | None:
+        """`elapsed` when a demanded policy was first found lacking; None if none is."""
+        return self._lacking_since
 
     def lacking_for(self) -> float:
         """Seconds since a demanded policy was first found lacking; 0 if none is."""

@@ -15,6 +15,7 @@ from consent_core.formats.token import Key
 from consent_core.policy.bundle import open_bundle
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.stores import Change, PopStore, Withdrawal
+from runtime_host.pop.stores.board import Board, Mark
 from runtime_host.pop.sync.config import SyncConfig
 from runtime_host.pop.sync.errand import Errand
 from runtime_host.pop.sync.fetch import ControlPlane
@@ -52,7 +53,8 @@ class Sync:
     """One POP's link to the control plane.
 
     Args: opener: opens a policy bundle (default: `consent_core.policy`).  nonce: makes poll nonces.
-          releases, audit_head: what status reports say of them, asked at each report.
+          releases, audit_head, worker_heads: what status reports say of them, asked at each report.
+          board: where the POP's other processes read what this one puts in force; None without any.
     State: everything lives on the event loop's thread; `untrusted` and `unavailable` count refusals by code.
     """
 
@@ -68,6 +70,8 @@ class Sync:
         nonce: Callable[[], str] = random_nonce,
         releases: Callable[[], Mapping[str, str]] = dict,
         audit_head: Callable[[], str | None] = lambda: None,
+        worker_heads: Callable[[], Mapping[str, str]] = dict,
+        board: Board | None = None,
     ) -> None:
         self.config = config
         self.store = store
@@ -77,6 +81,9 @@ class Sync:
         self._client = client
         self._releases = releases
         self._audit_head = audit_head
+        self._worker_heads = worker_heads
+        self._board = board
+        self._announced = (0, 0)
         self._listeners: list[Listener] = []
         revocations = store.revocations
         plane = ControlPlane(client, config.timeout_s)
@@ -92,7 +99,7 @@ class Sync:
         self._reporter = Reporter(config.pop, store, plane, self._state)
         self._poll_errand = self._errand(self.poll, config.poll_s, "poll")
         self._policy_errand = self._errand(self.fetch_policy, config.bundle_s, "policy")
-        self._keys_errand = self._errand(self._keys.fetch, config.keys_s, "keys")
+        self._keys_errand = self._errand(self.fetch_keys, config.keys_s, "keys")
         self._outbox_errand = self._errand(self._forwarder.forward, config.poll_s, "outbox")
         self._status_errand = self._errand(self._reporter.report, config.status_s, "status")
         self._trust_errand = self._errand(self.look_at_trust, config.poll_s, "trust")
@@ -187,11 +194,15 @@ class Sync:
 
     async def poll(self) -> tuple[Change, ...]:
         """Ask the log and apply what is new. Raises: Untrusted, Unavailable."""
-        changes = await self._log.poll()
-        self._tell(changes)
+        try:
+            changes = await self._log.poll()
+            self._tell(changes)
+            lacking = self._policy.lacking()
+        finally:
+            self._announce()
         if any(change.kind == "key" for change in changes):
             self._keys_errand.wake()
-        if self._policy.lacking():
+        if lacking:
             self._policy_errand.wake()
         if changes:
             self._status_errand.wake()
@@ -199,14 +210,20 @@ class Sync:
 
     async def fetch_policy(self) -> bool:
         """Ask for a newer policy. Raises: Untrusted, Unavailable."""
-        new = await self._policy.fetch()
+        try:
+            new = await self._policy.fetch()
+        finally:
+            self._announce()
         if new:
             self._status_errand.wake()
         return new
 
     async def fetch_keys(self) -> None:
         """Ask for the token keys. Raises: Untrusted, Unavailable."""
-        await self._keys.fetch()
+        try:
+            await self._keys.fetch()
+        finally:
+            self._announce()
 
     async def forward(self) -> int:
         """Forward withdrawals; how many ended. Raises: Untrusted, Unavailable."""
@@ -253,6 +270,19 @@ class Sync:
         except Untrusted as error:
             self.count(error)
         self._policy.lacking()
+        self._announce()
+
+    def _announce(self) -> None:
+        """Let the POP's other processes see what is in force here. Nothing is awaited between the two."""
+        if self._board is None:
+            return
+        freshness = self._freshness
+        self._board.tell(freshness.sent, freshness.signed_offset, self._policy.lacking_since)
+        here = self._policy.generation, self._keys.generation
+        for mark, before, now in zip((Mark.POLICY, Mark.KEYS), self._announced, here, strict=True):
+            if before != now:
+                self._board.announce(mark)
+        self._announced = here
 
     def _errand(self, action: Callable[[], Any], every_s: float, name: str) -> Errand:
         return Errand(action, every_s, min(self.config.retry_s, every_s), self.count, f"{self.config.pop}/{name}")
@@ -270,6 +300,7 @@ class Sync:
             releases=self._releases(),
             audit_head=self._audit_head(),
             untrusted=dict(self.untrusted),
+            worker_heads=self._worker_heads(),
         )
 
     def _open_bundle(self, data: bytes, min_revision: int, known: str | None) -> Bundle:

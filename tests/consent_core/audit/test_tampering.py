@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from consent_core.audit.frames import GENESIS, Frame, Header, pack_block, pack_header, read_frames
 from consent_core.audit.segments import SegmentCipher
-from consent_core.audit.verify import verify
+from consent_core.audit.verify import verify, verify_all
 from consent_core.audit.writer import AuditWriter
 from consent_core.clock import ManualClock
 from consent_core.errors import Untrusted
@@ -110,6 +110,19 @@ def test_a_lost_trail_is_seen_by_a_reported_head(opened: Open, directory: Path, 
 
     assert report.problem is not None
     assert report.problem.code == "audit-truncated"
+
+
+def test_a_workers_trail_that_is_gone_is_missed(opened: Open, directory: Path, provider: LocalKeyring) -> None:
+    """A whole directory, beside the POP's own; the trails of POPs on other machines are not expected here."""
+    audit = opened()
+    fill(audit, 2)
+    head = audit.head().text
+    reports = verify_all(directory.parent, provider, {"tokyo-1.w2": [head], "osaka-1": [head], "osaka-1.w2": [head]})
+
+    assert [(report.directory, report.problem and report.problem.code) for report in reports] == [
+        ("tokyo-1", None),
+        ("tokyo-1.w2", "audit-truncated"),
+    ]
 
 
 def test_a_rewritten_history_is_seen_by_a_reported_head(
