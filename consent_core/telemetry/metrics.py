@@ -3,6 +3,7 @@
 Counters and gauges are observable instruments over plain numbers, so recording costs next to nothing and reading
 happens at scrape time. Distributions of the hot path are a collector of their own on the same page, because
 OpenTelemetry has no observable histogram; further readers (OTLP) see counters and gauges.
+Where several processes are one to whoever scrapes, one of them `include`s the numbers of the others.
 """
 
 from collections import Counter
@@ -19,7 +20,8 @@ from prometheus_client.registry import Collector
 
 from consent_core.telemetry.names import BY_NAME, Kind
 from consent_core.telemetry.names import Metric as Named
-from consent_core.telemetry.tally import Spread, Tally
+from consent_core.telemetry.numbers import Labels, Numbers, Sorted
+from consent_core.telemetry.tally import Spread, Tally, cumulative
 
 PAGE_TYPE = CONTENT_TYPE_LATEST
 
@@ -27,6 +29,8 @@ PAGE_TYPE = CONTENT_TYPE_LATEST
 Gauge = Callable[[], float]
 # Returns counts by label values that somebody else keeps; called at scrape time.
 Source = Callable[[], Mapping[tuple[str, ...], int]]
+# What the values of several processes come down to: their sum, or the least of them.
+Whole = Callable[[Iterable[float]], float]
 
 
 class Metrics:
@@ -42,7 +46,9 @@ class Metrics:
         self._tallies: dict[str, Tally] = {}
         self._spreads: dict[str, Spread] = {}
         self._sources: dict[str, list[Source]] = {}
-        self._registry.register(_Distributions(self._spreads, instance))
+        self._watched: dict[str, Gauge] = {}
+        self._others: Callable[[], Iterable[Numbers]] = tuple
+        self._registry.register(_Distributions(self._all_spreads, instance))
 
     def tally(self, name: str) -> Tally:
         """The counter `name`: count with `tally(name).add(*label values)`."""
@@ -66,15 +72,29 @@ class Metrics:
         self.tally(name)
         self._sources.setdefault(name, []).append(source)
 
-    def watch(self, name: str, read: Gauge) -> None:
-        """Show `read()` as the label-free counter or gauge `name` at every scrape."""
+    def watch(self, name: str, read: Gauge, whole: Whole = sum) -> None:
+        """Show `read()` as the label-free counter or gauge `name` at every scrape.
+
+        `whole`: what it and those of included processes come down to.
+        """
+        self._watched[name] = read
         metric = BY_NAME[name]
         create = (
             self._meter.create_observable_gauge
             if _known(name, Kind.GAUGE, Kind.COUNTER).kind is Kind.GAUGE
             else self._meter.create_observable_counter
         )
-        create(name, callbacks=[self._value(read)], unit=metric.unit, description=metric.description)
+        create(name, callbacks=[self._value(name, read, whole)], unit=metric.unit, description=metric.description)
+
+    def include(self, others: Callable[[], Iterable[Numbers]]) -> None:
+        """Show what `others()` gives at every scrape as if this process had counted it too."""
+        self._others = others
+
+    def numbers(self) -> Numbers:
+        """What this process has counted, for another one's page. Included ones are not in it."""
+        spreads = {name: _sorted(spread) for name, spread in self._spreads.items()}
+        counts = {name: dict(self._counted(name, tally)) for name, tally in self._tallies.items()}
+        return Numbers(counts, spreads, {name: read() for name, read in self._watched.items()})
 
     def page(self) -> bytes:
         """The Prometheus text page; its content type is `PAGE_TYPE`."""
@@ -86,34 +106,52 @@ class Metrics:
 
     def _counts(self, name: str, tally: Tally) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def read(_: CallbackOptions) -> Iterable[Observation]:
-            counts = Counter(tally.counts)
-            for source in self._sources.get(name, ()):
-                counts.update(source())
+            counts = self._counted(name, tally)
+            for other in self._others():
+                counts.update(other.counts.get(name, {}))
             for values, count in counts.items():
                 yield Observation(count, {**dict(zip(tally.labels, values, strict=True)), "pop": self._instance})
 
         return read
 
-    def _value(self, gauge: Gauge) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def _counted(self, name: str, tally: Tally) -> Counter[tuple[str, ...]]:
+        counts = Counter(tally.counts)
+        for source in self._sources.get(name, ()):
+            counts.update(source())
+        return counts
+
+    def _value(self, name: str, gauge: Gauge, whole: Whole) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def read(_: CallbackOptions) -> Iterable[Observation]:
-            yield Observation(gauge(), {"pop": self._instance})
+            others = [other.values[name] for other in self._others() if name in other.values]
+            yield Observation(whole([gauge(), *others]), {"pop": self._instance})
 
         return read
 
+    def _all_spreads(self) -> Mapping[str, Mapping[Labels, Sorted]]:
+        total = Numbers(spreads={name: _sorted(spread) for name, spread in list(self._spreads.items())})
+        for other in self._others():
+            total += Numbers(spreads=other.spreads)
+        return total.spreads
+
 
 class _Distributions(Collector):
-    """Turns every `Spread` into a Prometheus histogram family when the page is read."""
+    """Turns every distribution into a Prometheus histogram family when the page is read."""
 
-    def __init__(self, spreads: dict[str, Spread], instance: str) -> None:
+    def __init__(self, spreads: Callable[[], Mapping[str, Mapping[Labels, Sorted]]], instance: str) -> None:
         self._spreads = spreads
         self._instance = instance
 
     def collect(self) -> Iterable[Metric]:
-        for name, spread in list(self._spreads.items()):
-            family = HistogramMetricFamily(name, BY_NAME[name].description, labels=[*spread.labels, "pop"])
-            for values, bucketed in list(spread.series.items()):
-                family.add_metric([*values, self._instance], list(bucketed.cumulative()), bucketed.total)
+        for name, series in self._spreads().items():
+            metric = BY_NAME[name]
+            family = HistogramMetricFamily(name, metric.description, labels=[*metric.labels, "pop"])
+            for values, (counts, total) in series.items():
+                family.add_metric([*values, self._instance], list(cumulative(metric.bounds, counts)), total)
             yield family
+
+
+def _sorted(spread: Spread) -> dict[Labels, Sorted]:
+    return {labels: (tuple(one.counts), one.total) for labels, one in list(spread.series.items())}
 
 
 def _known(name: str, *kinds: Kind) -> Named:

@@ -58,6 +58,8 @@ METRICS = (
     Metric("consent_edge_asset_cache_entries", Kind.GAUGE, "", "renditions held in memory"),
     Metric("consent_edge_asset_cache_bytes", Kind.GAUGE, "", "bytes of renditions held in memory"),
     Metric("consent_edge_streams", Kind.GAUGE, "", "open consent streams"),
+    Metric("consent_edge_workers", Kind.GAUGE, "", "processes of the POP that take requests"),
+    Metric("consent_edge_worker_restarts", Kind.COUNTER, "", "processes of the POP that ended and were started again"),
     Metric("consent_edge_in_sync", Kind.GAUGE, "", "1 while in sync with the control plane"),
     Metric(
         "consent_edge_decision_seconds",

@@ -5,7 +5,7 @@ loop thread; the metrics page reads them and may see a count that is one behind,
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 MAX_SERIES = 2000  # combinations of label values; a later one is counted under `OTHER`
@@ -47,13 +47,6 @@ class Bucketed:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
-    def cumulative(self) -> Iterator[tuple[str, float]]:
-        """Prometheus' form: the count at or below each bound, ending with `+Inf`."""
-        reached = 0
-        for bound, count in zip((*map(str, self.bounds), "+Inf"), self.counts, strict=True):
-            reached += count
-            yield bound, reached
-
 
 @dataclass(slots=True)
 class Spread:
@@ -71,3 +64,11 @@ class Spread:
                 values = (OTHER,) * len(self.labels)
             bucketed = self.series.setdefault(values, Bucketed(self.bounds))
         bucketed.observe(value)
+
+
+def cumulative(bounds: Iterable[float], counts: Iterable[int]) -> Iterator[tuple[str, float]]:
+    """Prometheus' form: the count at or below each bound, ending with `+Inf`."""
+    reached = 0
+    for bound, count in zip((*map(str, bounds), "+Inf"), counts, strict=True):
+        reached += count
+        yield bound, reached

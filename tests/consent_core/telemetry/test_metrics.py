@@ -4,6 +4,7 @@ import pytest
 
 from consent_core.telemetry.metrics import Metrics
 from consent_core.telemetry.names import METRICS
+from consent_core.telemetry.numbers import read_numbers, write_numbers
 from consent_core.telemetry.tally import MAX_SERIES, OTHER, Tally
 
 
@@ -61,3 +62,53 @@ def test_label_values_from_input_cannot_grow_a_tally_without_bound():
 
     assert len(tally.counts) == MAX_SERIES + 1
     assert tally.counts[(OTHER,)] == 50
+
+
+def counting(pop: str = "tokyo-1", in_sync: float = 1.0) -> Metrics:
+    """A process that refused a token, saw one paint and holds three tokens."""
+    metrics = Metrics("pop", pop)
+    metrics.tally("consent_edge_rejected").add("token-expired")
+    metrics.spread("consent_edge_lcp_seconds").observe(0.18, "home-hero", "default")
+    metrics.watch("consent_edge_token_cache_entries", lambda: 3)
+    metrics.watch("consent_edge_token_cache_hits", lambda: 5)
+    metrics.watch("consent_edge_in_sync", lambda: in_sync, whole=min)
+    return metrics
+
+
+def test_included_processes_are_shown_as_one():
+    """Counts, distributions and sizes add up; in sync is who is so with all others. Their numbers travel as text."""
+    metrics, others = counting(), [counting(in_sync=0.0), counting()]
+    metrics.tally("consent_edge_rejected").add("bad-query")
+    metrics.include(lambda: [read_numbers(write_numbers(other.numbers())) for other in others])
+    page = metrics.page().decode()
+
+    for line in (
+        'consent_edge_rejected_total{code="token-expired",pop="tokyo-1"} 3.0',
+        'consent_edge_rejected_total{code="bad-query",pop="tokyo-1"} 1.0',
+        'consent_edge_lcp_seconds_bucket{le="0.1",pop="tokyo-1",slot="home-hero",state="default"} 0.0',
+        'consent_edge_lcp_seconds_bucket{le="0.18",pop="tokyo-1",slot="home-hero",state="default"} 3.0',
+        'consent_edge_token_cache_entries{pop="tokyo-1"} 9.0',
+        'consent_edge_token_cache_hits_total{pop="tokyo-1"} 15.0',
+        'consent_edge_in_sync{pop="tokyo-1"} 0.0',
+    ):
+        assert line in page
+
+
+def test_a_distribution_only_an_included_process_has_is_shown():
+    """Vitals reach whichever process the page's connection is at."""
+    metrics = Metrics("pop", "tokyo-1")
+    metrics.include(lambda: [counting().numbers()])
+
+    assert (
+        'consent_edge_lcp_seconds_count{pop="tokyo-1",slot="home-hero",state="default"} 1.0' in metrics.page().decode()
+    )
+
+
+def test_of_an_ended_process_only_what_counts_up_lasts():
+    """Counters never fall; what it held is gone with it."""
+    total = counting().numbers().lasting() + counting().numbers()
+
+    assert total.counts["consent_edge_rejected"] == {("token-expired",): 2}
+    assert total.spreads["consent_edge_lcp_seconds"][("home-hero", "default")][1] == pytest.approx(0.36)
+    assert total.values["consent_edge_token_cache_hits"] == 10
+    assert total.values["consent_edge_token_cache_entries"] == 3
