@@ -22,6 +22,7 @@ from edge import TOKEN_COOKIE, make_catalogue, make_edge
 from test_pop_http import BROWSER, PATH, rate
 
 from consent_core.audit.verify import verify
+from consent_core.audit.visitors import Person
 from consent_core.audit.writer import AuditWriter, encode_fields
 from consent_core.clock import SystemClock
 from consent_core.trust.providers.keyring import LocalKeyring
@@ -115,7 +116,7 @@ def test_append(benchmark: BenchmarkFixture, audit: AuditWriter) -> None:
     """A record of a known visitor whose fields resemble an earlier one: seal, chain, write."""
     fields = encode_fields(FIELDS)
 
-    benchmark(audit.append_encoded, fields, SUBJECT, tuple(PERSON.items()))
+    benchmark(audit.append_encoded, fields, Person(SUBJECT, tuple(PERSON.items())))
 
 
 def test_append_unlike_any_other(benchmark: BenchmarkFixture, audit: AuditWriter) -> None:

@@ -47,5 +47,5 @@ def _complete(note: Note, scope: Scope) -> None:
     """The route's pattern; a path may hold a visitor's id, which goes under that visitor's key."""
     note.route = getattr(scope.get("route"), "path", None)
     sub = scope.get("path_params", {}).get("sub", "-")
-    if sub != "-" and not note.person:
+    if sub != "-" and note.person is None:
         note.about(subject_of(sub), (("sub", sub),))

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
-from consent_core.audit.visitors import Person
+from consent_core.audit.visitors import Fields, Person
 from consent_core.audit.writer import AuditWriter, encode_fields
 from consent_core.errors import ConsentEdgeError
 
@@ -40,13 +40,12 @@ class Note:
     route: str | None = None  # defaults on the class: a request sets few of these
     code: str | None = None
     more: tuple[Any, ...] = ()
-    subject: str | None = None
-    person: Person = ()
+    person: Person | None = None
     visit: Any = None
 
-    def about(self, subject: str, person: Person) -> None:
+    def about(self, subject: str, fields: Fields) -> None:
         """Whose request this is: the revocation log's name for them, and what is sealed under their key."""
-        self.subject, self.person = subject, person
+        self.person = Person(subject, fields)
 
     def say(self, **fields: Any) -> None:
         """Add fields."""
@@ -90,7 +89,7 @@ class Recorder:
         fields = self._encoded.get(key)
         if fields is None:
             fields = self._encode(key)
-        self._append(fields, note.subject, note.person)
+        self._append(fields, note.person)
 
     def _encode(self, key: tuple[Any, ...]) -> bytes:
         method, route, status, code, more = key

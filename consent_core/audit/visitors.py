@@ -27,11 +27,10 @@ from consent_core.trust.files import PRIVATE, locked
 from consent_core.trust.providers import KeyProvider
 
 CACHED_VISITORS = 4_096
-CACHED_PERSONS = 4_096
 KEY_ID_BYTES = 9
 NONCE_BYTES = 12  # random: one visitor's month has far fewer than the 2^32 records SP 800-38D allows
 
-Person = tuple[tuple[str, str | int], ...]  # pairs of name and value, as a key of a memory
+Fields = tuple[tuple[str, str | int], ...]  # pairs of name and value
 
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
@@ -47,10 +46,24 @@ CREATE TABLE IF NOT EXISTS shredded (handle BLOB PRIMARY KEY, period TEXT NOT NU
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
+class Person:
+    """What a record says of a visitor. `subject`: the revocation log's name for them, 64 hex digits.
+
+    Holds how it was sealed last (`VisitorKeys.seal`), which stands for as long as `epoch` is the keys' own.
+    """
+
+    __slots__ = ("epoch", "fields", "sealed", "subject")
+
+    def __init__(self, subject: str, fields: Fields) -> None:
+        self.subject, self.fields = subject, fields
+        self.sealed, self.epoch = b"", None  # type: bytes, object
+
+
 class VisitorKeys:
     """The visitor keys of one writer. Not for several threads at once: the writer's lock guards it.
 
-    `_ciphers` and `_sealed` are caches, owned by `seal`, and emptied when full or when somebody is shredded.
+    `_ciphers` is a cache, emptied when full or when somebody is shredded. `epoch` is another object after each
+    shredding and in each month: what was sealed before it is not used again.
     """
 
     def __init__(self, directory: Path, writer: str, provider: KeyProvider) -> None:
@@ -63,22 +76,23 @@ class VisitorKeys:
         self._index_key = hmac.digest(store_key, b"index", "sha256")
         self._wrapping = AESGCM(hmac.digest(store_key, b"wrap", "sha256"))
         self._ciphers: dict[tuple[str, str], tuple[bytes, AESGCM] | None] = {}
-        self._sealed: dict[tuple[str, str, Person], bytes] = {}
+        self._period = ""
+        self.epoch = object()
 
-    def seal(self, subject: str, period: str, person: Person) -> bytes:
+    def begin(self, period: str) -> None:
+        """Seal under the keys of this month (YYYY-MM) from now on."""
+        if period != self._period:
+            self._period, self.epoch = period, object()
+
+    def seal(self, person: Person) -> bytes:
         """`person` under this visitor's key of this month: base64url of key id, nonce and ciphertext.
 
-        Empty for a visitor who was shredded: nothing of them is recorded again. The same person fields may give the
-        same text again: records are sealed as a whole, nobody sees it.
+        Empty for a visitor who was shredded: nothing of them is recorded again. The same `Person` gives the same text
+        again: records are sealed as a whole, nobody sees it.
         """
-        known = (subject, period, person)
-        try:
-            return self._sealed[known]
-        except KeyError:
-            if len(self._sealed) >= CACHED_PERSONS:
-                self._sealed.clear()
-            sealed = self._sealed[known] = self._seal(subject, period, person)
-            return sealed
+        if person.epoch is not self.epoch:
+            person.sealed, person.epoch = self._seal(person.subject, self._period, person.fields), self.epoch
+        return person.sealed
 
     def open(self, text: str) -> dict[str, Any] | None:
         """The person fields, or None if their visitor was shredded. Raises: Untrusted("audit-record")."""
@@ -125,7 +139,7 @@ class VisitorKeys:
         """Close the store."""
         self._database.close()
 
-    def _seal(self, subject: str, period: str, person: Person) -> bytes:
+    def _seal(self, subject: str, period: str, fields: Fields) -> bytes:
         if (subject, period) not in self._ciphers:
             if len(self._ciphers) >= CACHED_VISITORS:
                 self._ciphers.clear()
@@ -134,7 +148,7 @@ class VisitorKeys:
         if known is None:
             return b""
         (key_id, cipher), nonce = known, os.urandom(NONCE_BYTES)
-        sealed = key_id + nonce + cipher.encrypt(nonce, _encode(dict(person)).encode(), key_id)
+        sealed = key_id + nonce + cipher.encrypt(nonce, _encode(dict(fields)).encode(), key_id)
         return encode_base64url(sealed).encode("ascii")
 
     def _find(self, handle: bytes, period: str) -> tuple[bytes, AESGCM] | None:
@@ -167,7 +181,7 @@ class VisitorKeys:
 
     def _forget(self) -> None:
         self._ciphers.clear()
-        self._sealed.clear()
+        self.epoch = object()
 
     def _store_key(self) -> bytes:
         row = self._execute("SELECT wrapped FROM store").fetchone()

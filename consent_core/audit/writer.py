@@ -79,7 +79,7 @@ class AuditWriter:
         self._segments = SegmentWriter(directory, writer, provider, clock, segment)
         self._waiting: list[bytes] = []
         self._seq = self._segments.seq
-        self._period, self._period_ends = "", 0
+        self._day_ends = 0
         self._left = read_journal(directory)
         self._journal = Journal(directory, limits.journal_bytes)
 
@@ -111,15 +111,14 @@ class AuditWriter:
         `fields` names nobody. `person` is what does; it is readable until `subject` (64 hex digits) is shredded.
         Raises: Unavailable("audit-unwritable"): the caller must not answer as if it had been recorded.
         """
-        return self.append_encoded(encode_fields(fields), subject, tuple((person or {}).items()))
+        return self.append_encoded(
+            encode_fields(fields), Person(subject or "", tuple(person.items())) if person else None
+        )
 
-    def append_encoded(self, fields: bytes, subject: str | None = None, person: Person = ()) -> int:
-        """As `append`, for fields that `encode_fields` made before: most requests resemble an earlier one.
-
-        `person`: pairs of name and value.
-        """
+    def append_encoded(self, fields: bytes, person: Person | None = None) -> int:
+        """As `append`, for fields that `encode_fields` made before: most requests resemble an earlier one."""
         try:
-            seq = self._add(fields, subject, person) or self._add_after_sealing(fields, subject, person)
+            seq = self._add(fields, person) or self._add_after_sealing(fields, person)
             if self._thread is None:
                 self._seal_last()
         except ConsentEdgeError:
@@ -199,17 +198,17 @@ class AuditWriter:
         self._journal.clear()
         self._seq = self._segments.seq
 
-    def _add(self, fields: bytes, subject: str | None, person: Person) -> int:
+    def _add(self, fields: bytes, person: Person | None) -> int:
         """Put a record into the journal and return its number; 0 if there is no room."""
         with self._lock:
             now = self._clock.now()
-            if now >= self._period_ends:
-                self._period, self._period_ends = date_of(now)[:7], (now // DAY_S + 1) * DAY_S
-            if person:
-                sealed = self.visitors.seal(subject or "", self._period, person)
-                body = b'{"at":%d,%b,"person":"%b"}' % (now, fields, sealed)
-            else:
+            if now >= self._day_ends:
+                self._day_ends = (now // DAY_S + 1) * DAY_S
+                self.visitors.begin(date_of(now)[:7])
+            if person is None:
                 body = b'{"at":%d,%b}' % (now, fields)
+            else:
+                body = b'{"at":%d,%b,"person":"%b"}' % (now, fields, self.visitors.seal(person))
             seq = self._seq + 1
             if not self._journal.add(seq, body):
                 return 0
@@ -218,10 +217,10 @@ class AuditWriter:
         crash_point("audit-journaled")
         return seq
 
-    def _add_after_sealing(self, fields: bytes, subject: str | None, person: Person) -> int:
+    def _add_after_sealing(self, fields: bytes, person: Person | None) -> int:
         """The journal was full: make room, once."""
         self._seal()
-        seq = self._add(fields, subject, person)
+        seq = self._add(fields, person)
         if not seq:
             raise Unavailable("audit-unwritable", "the journal is full")
         return seq

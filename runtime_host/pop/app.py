@@ -231,12 +231,7 @@ class Pop:
 
     def _describe(self) -> Complete:
         """What this POP's audit records say of a visit."""
-
-        def policy_hash() -> str | None:
-            policy = self.sync.policy
-            return None if policy is None else policy.hash
-
-        return describe_visits(policy_hash)
+        return describe_visits(self.sync)
 
     def _audit_head(self) -> str | None:
         return None if self._parts.audit is None else self._parts.audit.head().text

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from consent_core.audit.visitors import Person
 from consent_core.formats.token import Claims
 
 
@@ -24,7 +25,7 @@ class KnownToken:
     claims: Claims
     kid: str
     subject: str
-    person: tuple[tuple[str, str | int], ...]  # what the audit trail seals under this visitor's key
+    person: Person  # what the audit trail seals under this visitor's key
     validator: str
     checked_at: int  # the generation at which the key was last found good
     grants: dict[tuple[str, bool], Grant] = field(default_factory=dict)

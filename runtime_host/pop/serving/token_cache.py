@@ -10,6 +10,7 @@ Trust: holds claims of visitors in memory only, for at most a token's life after
 
 import hashlib
 
+from consent_core.audit.visitors import Person
 from consent_core.errors import Rejected
 from consent_core.formats.subject import subject_of
 from consent_core.formats.token import Claims
@@ -50,8 +51,9 @@ class TokenCache:
 
     def remember(self, text: bytes, claims: Claims, kid: str, validator: str, generation: int) -> KnownToken:
         """Keep a token that the component `validator` accepted under this generation; one long unused gives way."""
-        person = (("sub", claims.sub), ("jti", claims.jti), ("ver", claims.ver))
-        known = KnownToken(claims, kid, subject_of(claims.sub), person, validator, generation)
+        subject = subject_of(claims.sub)
+        person = Person(subject, (("sub", claims.sub), ("jti", claims.jti), ("ver", claims.ver)))
+        known = KnownToken(claims, kid, subject, person, validator, generation)
         return self._known.put(hashlib.sha256(text).digest(), known)
 
     def forget(self, subject: str) -> int:
