@@ -37,6 +37,9 @@ Components = Annotated[Path, typer.Option("--components", help="Built and signed
 Host = Annotated[str, typer.Option("--host", help="The address to listen on; in a container 0.0.0.0.")]
 PublicPort = Annotated[int, typer.Option("--port", help="The public listener.")]
 MeshPort = Annotated[int, typer.Option("--mesh-port", help="The mesh listener (mTLS).")]
+Workers = Annotated[
+    int, typer.Option("--workers", min=1, max=64, help="Processes behind a POP's public port; one per core.")
+]
 NoPush = Annotated[bool, typer.Option("--no-push", help="Do not listen to hints; polls carry everything.")]
 SpireSocket = Annotated[
     str | None, typer.Option("--spire-socket", help="SPIFFE Workload API.", envvar="SPIFFE_ENDPOINT_SOCKET")
@@ -57,6 +60,7 @@ def register(app: typer.Typer) -> None:
 
 def up(
     pops: Pops = 2,
+    workers: Workers = 1,
     data: DataOption = DEFAULT_DATA,
     catalogue: Catalogue = None,
     art: Art = None,
@@ -79,7 +83,7 @@ def up(
         if path is not None and not path.exists():
             raise typer.BadParameter(f"{path} does not exist", param_hint=option)
     project = project_of(HERE).but(catalogue, art, site, functions)
-    specs = fleet_of(pops, options=project.options())
+    specs = fleet_of(pops, options=(*project.options(), "--workers", str(workers)))
     require_free([PUBLIC_PORT, MESH_PORT, *(spec.port for spec in specs)])
     err.print(results_table(prepare(data, COMPONENTS, err, HERE, project).built))
     with err.status("starting …") as status:
@@ -108,6 +112,7 @@ def pop(
     port: PublicPort = 8081,
     mesh_port: MeshPort = 8481,
     admin_port: AdminPort = 8881,
+    workers: Workers = 1,
     no_push: NoPush = False,
     spire_socket: SpireSocket = None,
     key_provider: KeyProviderOption = KEYRING,
@@ -125,8 +130,8 @@ def pop(
     try:
         config = PopConfig(
             pop=name, data=data, jurisdiction=jurisdiction, geo_header=geo_header, control_plane=control_plane,
-            host=host, public_port=port, mesh_port=mesh_port, admin_port=admin_port, push=not no_push,
-            key_provider=key_provider,
+            host=host, public_port=port, mesh_port=mesh_port, admin_port=admin_port, workers=workers,
+            push=not no_push, key_provider=key_provider,
         )  # fmt: skip
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error

@@ -24,6 +24,7 @@ from consent_core.clock import Clock, SystemClock
 from consent_core.errors import ConsentEdgeError, Unavailable
 from consent_core.formats.rendition import RenditionKey
 from consent_core.telemetry.metrics import Metrics
+from consent_core.telemetry.numbers import write_numbers
 from consent_core.trust.mesh import Authorize, GuardSettings, MeshGuard, policy_authorizer
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.config import PopConfig, load_secret
@@ -49,9 +50,13 @@ from runtime_host.pop.serving.routing import Call, Route, Router, Tallies
 from runtime_host.pop.serving.seams import Personalizer, Validator
 from runtime_host.pop.serving.token_cache import TokenCache
 from runtime_host.pop.stores import Change, PopStore
+from runtime_host.pop.stores.board import Board
 from runtime_host.pop.sync import Sync, SyncConfig
 from runtime_host.pop.sync.fetch import ControlPlane
+from runtime_host.pop.sync.led import LedSync
 from runtime_host.pop.sync.policy import Open
+from runtime_host.pop.workers.channel import Lead, Message
+from runtime_host.pop.workers.crew import Crew
 from runtime_host.wasm.contract import Candidate
 
 POP_KEY = "pop.key"
@@ -63,7 +68,8 @@ class Parts:
     """What a POP is made of besides its configuration. `personalizers`: by category; `sites`: URL prefix to directory.
 
     `client`: to the control plane's mesh listener, with base URL and identity settled; `audit`: this POP's trail, None
-    to keep none. The caller closes both.
+    to keep none; `retired`: trails of workers that this POP no longer has. The caller closes these.
+    `crew`: the further workers that this process leads; `lead`: whom this process works for. Neither: it is alone.
     """
 
     trust: TrustFile
@@ -74,6 +80,9 @@ class Parts:
     sites: Mapping[str, Path]
     sync: SyncConfig | None = None
     audit: AuditWriter | None = None
+    retired: tuple[AuditWriter, ...] = ()
+    crew: Crew | None = None
+    lead: Lead | None = None
     opener: Open | None = None  # of policy bundles; None: `consent_core.policy.bundle.open_bundle`
 
 
@@ -84,39 +93,35 @@ class Pop:
         self.config = config
         self.clock = clock
         self.metrics = Metrics("consent-edge-pop", config.pop)
-        self.store = PopStore(config.home / "pop.db", clock)
-        self.sync = Sync(
-            parts.sync
-            or SyncConfig(
-                pop=config.pop, home=config.home, trust_file=_replaceable_trust(config.data), push=config.push
-            ),
-            self.store,
-            parts.trust,
-            parts.client,
-            clock,
-            opener=parts.opener,
-            audit_head=self._audit_head,
-        )
+        self.crew = parts.crew
+        self._parts = parts
+        self._others = parts.crew or parts.lead
+        board = None if self._others is None else self._others.board
+        self.store = PopStore(config.home / "pop.db", clock, board)
+        self.sync = self._link(board)
         self.renderer = Renderer(
             parts.catalogue, RenditionCache(config.rendition_cache_bytes), threads=config.render_threads
         )
         self._geo = None if config.geo_header is None else config.geo_header.encode("ascii")
-        self._parts = parts
         self._tasks: list[asyncio.Task[None]] = []
         self.places = self._offers()
         self.pipeline = self._pipeline()
         self.delivery = Delivery(
             self.pipeline, self.places, parts.catalogue, self.renderer, (_rendition_key(config.data / RENDITION_KEY),)
         )
-        self.streams = Streams(lambda: self.sync.generation, config.max_streams, config.stream_ping_s)
+        self.streams = Streams(
+            lambda: self.sync.generation, config.max_streams, config.stream_ping_s, self._tell_others
+        )
         self._watch()
+        if self._others is not None:
+            self._others.attend(self._hear)
         tallies = self._tallies()
         self.refused: Callable[[str], None] = tallies.rejected.add
         recorder = None if parts.audit is None else Recorder(parts.audit, "public", self._describe())
         self.public_app: App = Router(
             self._public_routes(), tallies, self._geo, config.public_origins, recorder=recorder
         )
-        self.admin_app: App = Router(Admin(self.metrics, lambda: asdict(self.sync.status())).routes, tallies)
+        self.admin_app: App = Router(Admin(self.metrics, self._status, self._collect).routes, tallies)
         mesh = self._guarded(tallies)
         self.mesh_app: App = mesh if parts.audit is None else Recorded(mesh, parts.audit, "mesh", self._describe())
 
@@ -137,6 +142,34 @@ class Pop:
         self.renderer.close()
         self.store.close()
         self.metrics.close()
+
+    def _link(self, board: Board | None) -> Sync:
+        """To the control plane, or to the process that follows it."""
+        config, parts = self.config, self._parts
+        trust_file = _replaceable_trust(config.data)
+        settings = parts.sync or SyncConfig(config.pop, config.home, trust_file, push=config.push)
+        if parts.lead is not None:
+            return LedSync(settings, self.store, parts.trust, parts.client, self.clock,
+                           board=parts.lead.board, ask=parts.lead.send, opener=parts.opener)  # fmt: skip
+        return Sync(settings, self.store, parts.trust, parts.client, self.clock, opener=parts.opener,
+                    audit_head=self._audit_head, worker_heads=self._worker_heads, board=board)  # fmt: skip
+
+    def _hear(self, message: Message) -> None:
+        """What another process of this POP says."""
+        match message["kind"]:
+            case "tell":
+                self.streams.hear(message["subject"], message["reason"])
+            case "want-policy":
+                self.sync.request_sync()
+            case "want-key":
+                self.sync.request_key(message["kid"])
+            case "numbers" if self._others is not None:
+                told = {"numbers": write_numbers(self.metrics.numbers()), "head": self._audit_head()}
+                self._others.send({"kind": "numbers", **told})
+
+    def _tell_others(self, subject: str, reason: str) -> None:
+        if self._others is not None:
+            self._others.send({"kind": "tell", "subject": subject, "reason": reason})
 
     def _offers(self) -> dict[str, Place]:
         catalogue = self._parts.catalogue
@@ -236,11 +269,27 @@ class Pop:
     def _audit_head(self) -> str | None:
         return None if self._parts.audit is None else self._parts.audit.head().text
 
+    def _worker_heads(self) -> Mapping[str, str]:
+        """Where this POP's further trails end, by trail."""
+        heads = {} if self.crew is None else {f"{self.config.pop}.{name}": at for name, at in self.crew.heads().items()}
+        return heads | {trail.directory.name: trail.head().text for trail in self._parts.retired}
+
+    def _status(self) -> Mapping[str, Any]:
+        """How the POP stands; with several workers, how many of them serve too."""
+        status = asdict(self.sync.status())
+        return status if self.crew is None else {**status, "workers": self.crew.status()}
+
+    async def _collect(self) -> None:
+        """Before a scrape: what the workers have counted."""
+        if self.crew is not None:
+            await self.crew.collect()
+
     def _shred(self, subject: str) -> None:
-        """What the trail says of an erased visitor becomes unreadable. What fails is tried again at the next start."""
-        if self._parts.audit is not None:
+        """What trails say of an erased visitor becomes unreadable. What fails is tried again at the next start."""
+        own = self._parts.audit
+        for trail in (*(() if own is None else (own,)), *self._parts.retired):
             try:
-                self._parts.audit.shred(subject)
+                trail.shred(subject)
             except ConsentEdgeError as error:
                 self.sync.count(error)
 
@@ -267,7 +316,12 @@ class Pop:
         metrics.watch("consent_edge_asset_cache_entries", lambda: len(cache))
         metrics.watch("consent_edge_asset_cache_bytes", lambda: cache.bytes)
         metrics.watch("consent_edge_streams", lambda: len(self.streams))
-        metrics.watch("consent_edge_in_sync", lambda: float(self.sync.in_sync()))
+        metrics.watch("consent_edge_in_sync", lambda: float(self.sync.in_sync()), whole=min)
+        crew = self.crew
+        if crew is not None:
+            metrics.include(crew.numbers)
+            metrics.watch("consent_edge_workers", lambda: crew.status()["serving"])
+            metrics.watch("consent_edge_worker_restarts", lambda: crew.restarts)
         metrics.add_source("consent_edge_untrusted", lambda: _by_code(self.sync.untrusted))
         metrics.add_source("consent_edge_unavailable", lambda: _by_code(self.sync.unavailable))
         delay = metrics.spread("consent_edge_consent_sync_delay_seconds")

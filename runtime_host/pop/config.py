@@ -9,6 +9,7 @@ from pathlib import Path
 
 from consent_core.formats.consent import JURISDICTION, REGION
 from runtime_host.pop.jurisdictions import UNKNOWN_JURISDICTION
+from runtime_host.pop.stores.board import MAX_WORKERS
 
 _HEADER = re.compile(r"[a-z0-9-]{1,64}")
 _PORTS = range(65_536)
@@ -28,6 +29,7 @@ class PopConfig:
     age_band: str = "adult"  # whom the site addresses; a page that asks its visitors sends what they said
     geo_header: str | None = None  # lower-case name of a header that only a trusted front end can set
     control_plane: str = "https://127.0.0.1:7443"  # base URL of its mesh listener
+    workers: int = 1  # processes behind the public port; each has caches and sandboxes of its own
     push: bool = True  # listen to its stream of hints; off, polls carry everything
     host: str = "127.0.0.1"
     public_port: int = 8081
@@ -40,7 +42,7 @@ class PopConfig:
     rendition_cache_bytes: int = 64 * 2**20
     render_threads: int = 2
     max_body_bytes: int = 16_384  # of any request this listener accepts
-    max_streams: int = 2_000  # open consent streams
+    max_streams: int = 2_000  # open consent streams of one worker
     stream_ping_s: float = 15.0  # below the idle time-out of common proxies
     token_leeway_s: int = 5  # how far ahead an issuer's clock may be
     control_plane_timeout_s: float = 5.0
@@ -52,6 +54,7 @@ class PopConfig:
         _expect(REGION.fullmatch(self.pop), "pop: expected lower-case letters, digits and inner hyphens")
         _expect(JURISDICTION.fullmatch(self.jurisdiction), "jurisdiction: expected a code such as EU or US-CA")
         _expect(self.geo_header is None or _HEADER.fullmatch(self.geo_header), "geo_header: expected a lower-case name")
+        _expect(1 <= self.workers <= MAX_WORKERS, f"workers: expected 1 to {MAX_WORKERS}")
         for port in (self.public_port, self.mesh_port, self.admin_port):
             _expect(port in _PORTS, "port: expected 0 to 65535")
 

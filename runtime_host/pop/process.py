@@ -6,6 +6,8 @@ The public listener speaks HTTP on `public_port`; the mesh listener TLS with SPI
 admin listener HTTP on `admin_port`, of this machine only. A stopping POP takes no new connection, lets answers that
 have begun finish, ends its streams, and closes its stores last.
 
+With `workers` above 1 this process is the lead: see `runtime_host.pop.workers`.
+
 Start it with `MALLOC_ARENA_MAX=2` (see `ENVIRONMENT`): image threads otherwise keep an arena each.
 """
 
@@ -13,7 +15,9 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,8 +27,10 @@ import httpx
 import uvicorn
 import uvloop
 
+from consent_core.audit.verify import is_trail_of
 from consent_core.audit.writer import AuditLimits, AuditWriter
 from consent_core.clock import Clock, SystemClock
+from consent_core.errors import Unavailable
 from consent_core.formats.token import CATEGORIES
 from consent_core.trust.mesh import PeerCertificateProtocol
 from consent_core.trust.mesh_client import mesh_client
@@ -38,6 +44,8 @@ from runtime_host.pop.config import PopConfig
 from runtime_host.pop.images.loading import load_catalogue
 from runtime_host.pop.serving.http1 import PopProtocol
 from runtime_host.pop.serving.ingress import App
+from runtime_host.pop.stores.board import Board
+from runtime_host.pop.workers.crew import Crew, hold
 from runtime_host.wasm.functions import ConsentValidator, Personalizer
 from runtime_host.wasm.loading import load_component
 from runtime_host.wasm.sandbox import SandboxPool
@@ -88,30 +96,65 @@ def run(config: PopConfig, places: Places) -> None:
 
 
 async def _run(config: PopConfig, places: Places, clock: Clock) -> None:
+    held = await hold(config.home)
     trust = TrustFile.load(config.data / "trust.json")
-    name = SpiffeId(trust.trust_domain, ("edge", config.pop))
-    source = open_source(
-        config.data, name, endpoint_socket=places.endpoint_socket, ttl_s=config.svid_ttl_s, clock=clock
-    )
-    identity = Identity(source, clock)
+    identity = identity_of(config, places, trust, clock)
     client = identity.client(config.control_plane)
     audit = open_audit(config, places, clock)
-    pop = build_pop(config, replace(load_parts(places, trust, client), audit=audit), clock)
+    retired = open_retired(config, places, clock)
+    crew = None if config.workers == 1 else make_crew(config, places, held)
+    parts = replace(load_parts(places, trust, client), audit=audit, retired=retired, crew=crew)
+    pop = build_pop(config, parts, clock)
     rotation = asyncio.create_task(rotate_forever(identity.source, clock, pop.sync.count))
     try:
         await serve(pop, identity)
     finally:
         rotation.cancel()
         await client.aclose()
-        audit.close()
+        for trail in (audit, *retired):
+            trail.close()
+        os.close(held)
 
 
-def open_audit(config: PopConfig, places: Places, clock: Clock) -> AuditWriter:
-    """This POP's audit trail. Raises: Unavailable: a POP that cannot record does not start."""
+def identity_of(config: PopConfig, places: Places, trust: TrustFile, clock: Clock) -> Identity:
+    """Of a process of this POP; each has an SVID of its own."""
+    name = SpiffeId(trust.trust_domain, ("edge", config.pop))
+    source = open_source(
+        config.data, name, endpoint_socket=places.endpoint_socket, ttl_s=config.svid_ttl_s, clock=clock
+    )
+    return Identity(source, clock)
+
+
+def open_audit(config: PopConfig, places: Places, clock: Clock, worker: int = 1) -> AuditWriter:
+    """The audit trail of one of this POP's workers; the first one's has the POP's own name.
+
+    Raises: Unavailable: who cannot record does not start.
+    """
     provider = open_provider(config.key_provider, config.data, places.key_provider_token)
     limits = AuditLimits(keep_days=config.audit_keep_days)
-    directory = config.data / "audit" / "edge" / config.pop
-    return AuditWriter.open(directory, f"edge/{config.pop}", provider, clock, limits)
+    trail = config.pop if worker == 1 else f"{config.pop}.w{worker}"
+    return AuditWriter.open(config.data / "audit" / "edge" / trail, f"edge/{trail}", provider, clock, limits)
+
+
+def open_retired(config: PopConfig, places: Places, clock: Clock) -> tuple[AuditWriter, ...]:
+    """Trails of workers that this POP had more of: visitors who are erased must be shredded in them too."""
+    trails = (config.data / "audit" / "edge").glob(f"{config.pop}.w*")
+    numbers = sorted(int(trail.name.rpartition(".w")[2]) for trail in trails if is_trail_of(trail.name, config.pop))
+    return tuple(open_audit(config, places, clock, number) for number in numbers if number > config.workers)
+
+
+def make_crew(config: PopConfig, places: Places, held: int) -> Crew:
+    """This POP's further workers, not started, and the public socket that all will accept from.
+
+    Raises: Unavailable("port-taken").
+    """
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        public = socket.create_server((config.host, config.public_port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise Unavailable("port-taken", f"{config.host} port {config.public_port}: {error.strerror}") from error
+    public.setblocking(False)
+    return Crew(Board.make(config.workers), public, (config, places), held)
 
 
 def load_parts(places: Places, trust: TrustFile, client: httpx.AsyncClient) -> Parts:
@@ -144,32 +187,53 @@ async def serve(pop: Pop, identity: Identity | None = None, started: Started = l
 
     `started` is called once all listeners take connections.
     """
-    config = pop.config
+    config, crew = pop.config, pop.crew
     servers = [_server(pop.public_app, config.host, config.public_port)]
     servers.append(_server(pop.admin_app, "127.0.0.1", config.admin_port))
     if identity is not None:
         servers.append(_mesh_server(pop.mesh_app, config, identity, pop.refused))
     stop = asyncio.Event()
     with _stopping(stop):
-        await pop.start()
-        gc.collect()
-        gc.freeze()  # what is loaded now stays: looking through it again and again would stall requests
-        serving = [asyncio.create_task(server.serve()) for server in servers]
-        ended = asyncio.create_task(stop.wait())
-        announced = asyncio.create_task(_announce(servers, started))
-        try:
-            await asyncio.wait((ended, *serving), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            pop.streams.close()
-            for server in servers:
-                server.should_exit = True
-            failures = await asyncio.gather(*serving, return_exceptions=True)
-            ended.cancel()
-            announced.cancel()
-            await pop.stop()
+        await _serve(pop, servers, stop, started, None if crew is None else crew.listening)
+
+
+async def serve_public(pop: Pop, listening: socket.socket, stop: asyncio.Event, started: Started) -> None:
+    """The public listener alone, on a socket that listens already, until `stop`: what a worker does."""
+    await _serve(pop, [_server(pop.public_app, "", 0)], stop, started, listening)
+
+
+async def _serve(
+    pop: Pop, servers: Sequence[uvicorn.Server], stop: asyncio.Event, started: Started, public: socket.socket | None
+) -> None:
+    """`public`: what the first server listens on, None where it opens its own."""
+    await pop.start()
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: looking through it again and again would stall requests
+    sockets = [None if public is None else [public], *[None] * len(servers[1:])]
+    serving = [asyncio.create_task(server.serve(given)) for server, given in zip(servers, sockets, strict=True)]
+    ended = asyncio.create_task(stop.wait())
+    announced = asyncio.create_task(_announce(servers, started))
+    if pop.crew is not None:
+        pop.crew.start()
+    try:
+        await asyncio.wait((ended, *serving), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        pop.streams.close()
+        for server in servers:
+            server.should_exit = True
+        crew = asyncio.create_task(_nothing() if pop.crew is None else pop.crew.stop())
+        failures = await asyncio.gather(*serving, return_exceptions=True)
+        await crew
+        ended.cancel()
+        announced.cancel()
+        await pop.stop()
     for failure in failures:
         if isinstance(failure, BaseException):
             raise failure
+
+
+async def _nothing() -> None:
+    """Nobody to stop."""
 
 
 async def _announce(servers: Sequence[uvicorn.Server], started: Started) -> None:

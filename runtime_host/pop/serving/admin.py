@@ -1,6 +1,6 @@
 """The admin listener, for this machine only: `/metrics` and `/readyz`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from consent_core.telemetry.metrics import PAGE_TYPE, Metrics
@@ -9,11 +9,17 @@ from runtime_host.pop.serving.routing import Call, Route
 
 
 class Admin:
-    """`status`: how the POP stands, as JSON; it is ready once `in_sync` is true."""
+    """`status`: how the POP stands, as JSON; it is ready once `in_sync` is true and all `workers` serve, if it has any.
 
-    def __init__(self, metrics: Metrics, status: Callable[[], Mapping[str, Any]]) -> None:
+    `collect`: awaited before the metrics page is made.
+    """
+
+    def __init__(
+        self, metrics: Metrics, status: Callable[[], Mapping[str, Any]], collect: Callable[[], Awaitable[None]]
+    ) -> None:
         self._metrics = metrics
         self._status = status
+        self._collect = collect
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -25,12 +31,17 @@ class Admin:
 
     async def metrics(self, _: Call) -> Answer:
         """The Prometheus page."""
-        return Answer(200, ((b"content-type", PAGE_TYPE.encode("ascii")), PRIVATE, *INERT), self._metrics.page())
+        await self._collect()
+        page = self._metrics.page()
+        kind, length = PAGE_TYPE.encode("ascii"), str(len(page)).encode("ascii")
+        return Answer(200, ((b"content-type", kind), (b"content-length", length), PRIVATE, *INERT), page)
 
     async def readyz(self, _: Call) -> Answer:
-        """200 while in sync, 503 while everybody gets the default."""
+        """200 while in sync with all workers, 503 while everybody gets the default or a worker is missing."""
         status = self._status()
-        return json_answer(status, status=200 if status["in_sync"] else 503)
+        workers = status.get("workers", {"wanted": 1, "serving": 1})
+        ready = status["in_sync"] and workers["serving"] >= workers["wanted"]
+        return json_answer(status, status=200 if ready else 503)
 
 
 async def healthz(_: Call) -> Answer:

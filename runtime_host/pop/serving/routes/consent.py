@@ -209,6 +209,9 @@ class ConsentDesk:
         state = self._states.get(session)
         if state is None or visit.grant.refresh:
             return True
+        newest = self._sessions.find(session)
+        if newest is not None and newest.ver > state.ver:  # changed at another worker of this POP, or elsewhere
+            return True
         return visit.known is None and state.token is not None
 
     async def _refresh(self, call: Call, visit: Visit, session: str) -> Told:

@@ -9,9 +9,10 @@ stream belongs to is settled when it opens; a page whose visitor changes opens a
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from consent_core.errors import Unavailable
+from consent_core.errors import ConsentEdgeError, Unavailable
 from runtime_host.pop.serving.answers import INERT, Header, to_json
 from runtime_host.pop.serving.ingress import Receive, Send
 
@@ -43,8 +44,15 @@ class Listener:
 class Streams:
     """All open streams of one POP, and the watch that turns a new generation into news for those it concerns."""
 
-    def __init__(self, generation: Callable[[], int], most: int, ping_s: float) -> None:
+    def __init__(
+        self,
+        generation: Callable[[], int],
+        most: int,
+        ping_s: float,
+        tell_others: Callable[[str, str], None] = lambda *_: None,
+    ) -> None:
         self._generation = generation
+        self._tell_others = tell_others
         self._most = most
         self._ping_s = ping_s
         self._open: set[Listener] = set()
@@ -55,7 +63,12 @@ class Streams:
         return len(self._open)
 
     def tell(self, subject: str, reason: str) -> None:
-        """Tell every open page of one visitor."""
+        """Tell every open page of one visitor, at every process of the POP."""
+        self.hear(subject, reason)
+        self._tell_others(subject, reason)
+
+    def hear(self, subject: str, reason: str) -> None:
+        """Tell every page of one visitor that is open here."""
         for listener in self._open:
             if listener.subject == subject:
                 listener.told = listener.worth()
@@ -66,19 +79,20 @@ class Streams:
         generation = self._generation()
         if generation == self._seen:
             return
-        self._seen = generation
         for listener in self._open:
             worth = listener.worth()
             if worth != listener.told:
                 listener.told = worth
                 listener.tell("revoked")
+        self._seen = generation
 
     async def watch(self) -> None:
         """Look again and again until cancelled."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             if self._open:
-                self.look()
+                with suppress(ConsentEdgeError):  # a disk that cannot say: look again
+                    self.look()
             else:
                 self._seen = self._generation()
 
