@@ -1,0 +1,51 @@
+"""A control plane and two POPs of two processes each; importable helpers for the tests beside it."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from crewed import Crewed
+
+from simulator.fleet import Fleet, PopSpec
+from simulator.stage import SHOP, prepare
+
+TWO = ("--workers", "2")
+
+
+@pytest.fixture(scope="session")
+def crews(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Signed by its own keys; the components come from the cache."""
+    place = tmp_path_factory.mktemp("crews")
+    stage = prepare(place / "data", place / "components", Console(quiet=True))
+    pops = [PopSpec("tokyo-1", "EU", options=TWO), PopSpec("osaka-1", "EU", options=TWO)]
+    with Fleet(stage.data, pops, site=SHOP / "site", components=stage.components) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def pop(crews: Fleet) -> Iterator[Crewed]:
+    """One that stays up."""
+    made = Crewed(crews, "tokyo-1")
+    made.until_whole()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def restarted(crews: Fleet) -> Iterator[Crewed]:
+    """One that a test may stop or kill: it is started again afterwards, with two workers."""
+    member = crews.pops["osaka-1"]
+    arguments = list(member.arguments)
+    made = Crewed(crews, "osaka-1")
+    made.until_whole()
+    yield made
+    made.close()
+    member.stop()
+    member.arguments[:] = arguments
+    member.start()
+    member.wait_ready()
