@@ -5,8 +5,11 @@ import asyncio
 import pytest
 from edge import ROOT, Hesitant, make_edge, visitor
 
+from consent_core.errors import Unavailable
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import CATEGORIES
+from runtime_host.pop.serving.pipeline import Visit
+from runtime_host.pop.serving.signals import page_context
 from runtime_host.pop.stores import Interaction, Withdrawal
 from runtime_host.wasm.functions import ConsentValidator, Personalizer
 from runtime_host.wasm.native import NativeFunction
@@ -206,3 +209,54 @@ def test_an_event_of_a_pop_that_is_not_in_sync_is_not_kept(slow, run):
     fall_out_of_sync(slow)
 
     assert (kept, run(slow.send("POST", "/v1/events", event, token)).json()) == ({"kept": 1}, {"kept": 0})
+
+
+def revoke_key_after_the_next_look(edge, monkeypatch):
+    """What another process of the POP may do between two lines of this one."""
+    answer = edge.pop.sync.key_revoked
+
+    def key_revoked(kid):
+        monkeypatch.undo()
+        gone = answer(kid)
+        revoke_key(edge)
+        return gone
+
+    monkeypatch.setattr(edge.pop.sync, "key_revoked", key_revoked)
+
+
+@pytest.mark.parametrize("at", ["validation", "recall", "first byte"])
+def test_a_key_revoked_right_after_it_was_looked_at_is_looked_at_again(slow, run, monkeypatch, at):
+    """A generation counts only for what was checked after it was read."""
+    token = slow.token("contextual")
+    if at != "validation":
+        assert run(slow.get(SLOT, token)).json()["category"] == "contextual"
+        slow.pop.sync.withdraw(Withdrawal("o" * 32, "s" * 64, "b" * 64, 2))  # somebody's: the generation moves
+    if at == "first byte":
+        slow.personalization.meanwhile = lambda: None
+        visit = Visit({b"authorization": b"Bearer " + token.encode()}, slow.pop.places["home-hero"], page_context(b""))
+        run(slow.pop.pipeline.decide(visit))
+        slow.pop.sync.withdraw(Withdrawal("p" * 32, "s" * 64, "c" * 64, 2))
+        revoke_key_after_the_next_look(slow, monkeypatch)
+        slow.pop.pipeline.still_holds(visit)
+    else:
+        revoke_key_after_the_next_look(slow, monkeypatch)
+        run(slow.get(SLOT, token))
+    reply = run(slow.get(SLOT, token))
+
+    assert reply.json()["category"] == "default"
+    assert reply.code in ("token-key-revoked", "token-kid")  # remembered, or validated again
+
+
+def test_a_decision_does_not_hold_where_the_disk_cannot_say_so(slow, run, monkeypatch):
+    """An error while looking is no yes: the answer is the default."""
+    token = slow.token("contextual")
+
+    def fails(*_):
+        raise Unavailable("store-io", "no")
+
+    def meanwhile():
+        slow.pop.sync.withdraw(Withdrawal("q" * 32, "s" * 64, "d" * 64, 2))
+        monkeypatch.setattr(slow.pop.sync, "denied", fails)
+
+    slow.personalization.meanwhile = meanwhile
+    assert run(slow.get(SLOT, token)).fixed == run(slow.get(SLOT)).fixed
