@@ -84,6 +84,8 @@ def test_a_new_board_is_out_of_sync_whatever_is_on_disk(crew: Crew) -> None:
     later = LedSync(crew.worker.config, crew.worker.store, crew.plane.keys.trust_file(), crew.worker._client,
                     crew.clock, board=fresh, ask=print, opener=open_toy_bundle)  # fmt: skip
     assert (later.policy is not None, later.in_sync()) == (True, False)
+    crew.clock.boot = 10.0  # a machine that has just started: zero is not long ago
+    assert not later.in_sync()
     fresh.close()
 
 
