@@ -314,9 +314,9 @@ def _tokens(scene: Scene) -> list[str]:
     ]  # fmt: skip
 
 
-def _sandboxes(scene: Scene) -> dict[str, float]:
+def _sandboxes(scene: Scene, pop: str = POP) -> dict[str, float]:
     """How often each function ran in a sandbox, by the POP's own count."""
-    page = httpx.get(f"{scene.fleet.admin_url(POP)}/metrics").text
+    page = httpx.get(f"{scene.fleet.admin_url(pop)}/metrics").text
     found = re.findall(r"^consent_edge_sandbox_seconds_count\{([^}]*)\} ([0-9.e+]+)", page, re.MULTILINE)
     counts: dict[str, float] = {}
     for labels, value in found:

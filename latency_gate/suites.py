@@ -4,6 +4,7 @@ vitals   page loads in Chromium, the shop's three arms or any one page
 micro    the pytest-benchmark suites under `benches/`, against budgets and same-run baselines
 soak     memory of a POP under load
 hosts    slot decisions on our POP and on wasmtime serve, wash and jco, side by side
+workers  fresh decisions of one worker and of two
 """
 
 import json
@@ -34,7 +35,7 @@ from latency_gate.run import Progress as OnProgress
 
 BENCHES = resource("benches")
 GATE = Path("build/gate")
-SUITES = ("micro", "vitals", "soak", "hosts")
+SUITES = ("micro", "vitals", "soak", "hosts", "workers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,17 @@ def _hosts(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any
     return {**document, "rows": [row.to_json() for row in rows]}, is_green(rows)
 
 
-RUNNERS = {"vitals": _vitals, "micro": _micro, "soak": _soak, "hosts": _hosts}
+def _workers(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any, bool]:
+    sys.path.insert(0, str(BENCHES.parent))
+    workers = import_module("benches.workers")
+    seconds = options.rounds or budgets["workers"]["seconds"]
+    document, rows = workers.run_workers(GATE / "workers", options.report, out, seconds)
+    report.write_junit("workers", rows, options.report / "workers.xml")
+    out.print(report.table("workers", rows))
+    return {**document, "rows": [row.to_json() for row in rows]}, is_green(rows)
+
+
+RUNNERS = {"vitals": _vitals, "micro": _micro, "soak": _soak, "hosts": _hosts, "workers": _workers}
 
 
 @contextmanager

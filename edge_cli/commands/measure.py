@@ -13,12 +13,14 @@ def register(app: typer.Typer) -> None:
     app.command()(bench)
 
 
-Suite = Annotated[str | None, typer.Option("--suite", help="vitals, micro, soak or hosts; all of them by default.")]
+Suite = Annotated[str | None, typer.Option("--suite", help="vitals, micro, soak, hosts or workers; all by default.")]
 Gate = Annotated[bool, typer.Option("--gate", help="Exit 1 unless every row is within its budget.")]
 SelfTest = Annotated[bool, typer.Option("--self-test", help="Inject faults; exit 0 only if each turns the gate red.")]
 Url = Annotated[str | None, typer.Option("--url", help="Measure this page instead of the demo shop.")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="Throttling, by name.")]
-Rounds = Annotated[int | None, typer.Option("--rounds", min=1, help="Page loads per arm; of hosts, seconds per load.")]
+Rounds = Annotated[
+    int | None, typer.Option("--rounds", min=1, help="Page loads per arm; of hosts and workers, seconds per load.")
+]
 Base = Annotated[Path | None, typer.Option("--base", help="An earlier vitals.json to compare with.")]
 Report = Annotated[Path, typer.Option("--report", help="Where the reports go.")]
 
@@ -34,7 +36,7 @@ def bench(
     report: Report = Path("build/bench"),
     as_json: JsonOption = False,
 ) -> None:
-    """Measure pages (vitals), calls (micro), memory (soak) or other hosts beside ours (hosts); compare with budgets.
+    """Measure pages (vitals), calls (micro), memory (soak), other hosts (hosts), workers; compare with budgets.
 
     Example: [bold]edge bench --suite vitals --gate --url https://127.0.0.1:8443/[/bold]
     """

@@ -206,12 +206,16 @@ class SharedRevocations(Revocations):
     def __init__(self, database: Database, board: Board) -> None:
         self._board = board
         self._read_at = -1
+        self._marks = b""
         super().__init__(database)
 
     @property
     def generation(self) -> int:
         """Rises with every change that any process of this POP has committed."""
-        return self._board.count(self._board.marks())
+        marks = self._board.marks()
+        if marks != self._marks:
+            self._marks, self._generation = marks, self._board.count(marks)
+        return self._generation
 
     def denied(self, subject: str, ver: int) -> frozenset[str]:
         """The categories that a token of this visitor and version has lost. Raises: Unavailable("store-io")."""
