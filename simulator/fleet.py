@@ -157,6 +157,7 @@ class Fleet:
         mesh_port: int = 0,
         components: Path | None = None,
         database: str | None = None,
+        plane_options: Sequence[str] = (),
         on_progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.data = data
@@ -166,7 +167,7 @@ class Fleet:
         self._mesh_port = mesh_port or next(free)
         self._ports = {spec.pop: (spec.port or next(free), next(free), next(free)) for spec in pops}
         common = ["--data", str(data), *(["--components", str(components)] if components else [])]
-        self.control_plane = self._member_control_plane(database)
+        self.control_plane = self._member_control_plane(database, plane_options)
         self.pops = {spec.pop: self._member_pop(spec, site, common) for spec in pops}
 
     def url(self, pop: str) -> str:
@@ -232,10 +233,10 @@ class Fleet:
     ) -> None:
         self.stop()
 
-    def _member_control_plane(self, database: str | None) -> Member:
+    def _member_control_plane(self, database: str | None, options: Sequence[str]) -> Member:
         arguments = [
             "control-plane", "--data", str(self.data),
-            "--public-port", str(self._public_port), "--mesh-port", str(self._mesh_port),
+            "--public-port", str(self._public_port), "--mesh-port", str(self._mesh_port), *options,
         ]  # fmt: skip
         if database:
             arguments += ["--database", database]

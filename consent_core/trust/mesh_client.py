@@ -5,10 +5,12 @@ async with mesh_client(source, clock, "https://127.0.0.1:7443", role="control-pl
 """
 
 import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 
 from consent_core.clock import Clock
+from consent_core.trust.svid import Svid
 from consent_core.trust.svid_source import SvidSource
 from consent_core.trust.tls import client_context, refusal_code
 
@@ -16,16 +18,85 @@ TIMEOUT_S = 10.0
 STREAM_TIMEOUT_S = 30.0  # a long poll waits up to 20 s for its answer
 
 
-class _MeshTransport(httpx.AsyncHTTPTransport):
-    """Connections whose refusal by the other side's TLS is an ordinary `httpx.ConnectError` that says the code."""
+class _Connections(httpx.AsyncHTTPTransport):
+    """The connections made under one SVID. `busy`: requests whose answer has not been read to its end."""
+
+    def __init__(self, svid: Svid, context: ssl.SSLContext) -> None:
+        super().__init__(verify=context)
+        self.svid = svid
+        self.busy = 0
+
+
+class _MeshTransport(httpx.AsyncBaseTransport):
+    """Connections of the newest SVID; those of the one before are closed once nothing is under way on them.
+
+    A connection shows for its whole life the certificate of its handshake: kept alive by traffic it would outlive it.
+    A refusal by the other side's TLS is an ordinary `httpx.ConnectError` that says the code.
+    """
+
+    def __init__(self, source: SvidSource, context: ssl.SSLContext) -> None:
+        self._source, self._context = source, context
+        self._open: list[_Connections] = []  # the newest last
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """One request; with TLS 1.3 a server's verdict on our certificate arrives while we wait for the answer."""
+        connections = await self._newest()
+        connections.busy += 1
         try:
-            return await super().handle_async_request(request)
-        except ssl.SSLError as error:
-            code = refusal_code(error) or "tls-handshake"
-            raise httpx.ConnectError(f"the peer refused us: {code}", request=request) from error
+            response = await connections.handle_async_request(request)
+        except BaseException as error:
+            await self._done(connections)
+            if isinstance(error, ssl.SSLError):
+                code = refusal_code(error) or "tls-handshake"
+                raise httpx.ConnectError(f"the peer refused us: {code}", request=request) from error
+            raise
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        response.stream = _Read(response.stream, lambda: self._done(connections))
+        return response
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        while self._open:
+            await self._open.pop().aclose()
+
+    async def _newest(self) -> _Connections:
+        svid = self._source.current()
+        if not self._open or self._open[-1].svid.chain != svid.chain:
+            self._open.append(_Connections(svid, self._context))
+            for older in self._open[:-1]:
+                await self._close_if_idle(older)
+        return self._open[-1]
+
+    async def _done(self, connections: _Connections) -> None:
+        connections.busy -= 1
+        if self._open and connections is not self._open[-1]:
+            await self._close_if_idle(connections)
+
+    async def _close_if_idle(self, connections: _Connections) -> None:
+        if not connections.busy and connections in self._open:
+            self._open.remove(connections)
+            await connections.aclose()
+
+
+class _Read(httpx.AsyncByteStream):
+    """The body of an answer, which says when nobody reads it any more."""
+
+    def __init__(self, stream: httpx.AsyncByteStream, done: Callable[[], Awaitable[None]]) -> None:
+        self._stream, self._done = stream, done
+        self._closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._stream:
+            yield part
+
+    async def aclose(self) -> None:
+        """Called by httpx at the end of the body, and by whoever gives it up."""
+        if not self._closed:
+            self._closed = True
+            try:
+                await self._stream.aclose()
+            finally:
+                await self._done()
 
 
 def mesh_client(
@@ -33,7 +104,7 @@ def mesh_client(
 ) -> httpx.AsyncClient:
     """A client that talks only to `role` (and `name`) of our trust domain; `tls.refusal_code` reads its errors."""
     return httpx.AsyncClient(
-        transport=_MeshTransport(verify=client_context(source, clock, role=role, name=name)),
+        transport=_MeshTransport(source, client_context(source, clock, role=role, name=name)),
         base_url=base_url,
         timeout=httpx.Timeout(TIMEOUT_S, read=STREAM_TIMEOUT_S),
         trust_env=False,

@@ -20,6 +20,7 @@ from edge_cli.console import (
 HERE = Path()
 COMPONENTS = Path("build/components")
 PUBLIC_PORT, MESH_PORT = 7000, 7443  # the control plane's
+SVID_TTL_S = 3_600  # as PopConfig and Settings have it
 
 Pops = Annotated[int, typer.Option("--pops", min=1, max=50, help="How many POPs; POP n listens on 808n.")]
 Database = Annotated[str | None, typer.Option("--database", help="postgresql://… instead of SQLite.")]
@@ -43,6 +44,9 @@ Workers = Annotated[
 NoPush = Annotated[bool, typer.Option("--no-push", help="Do not listen to hints; polls carry everything.")]
 SpireSocket = Annotated[
     str | None, typer.Option("--spire-socket", help="SPIFFE Workload API.", envvar="SPIFFE_ENDPOINT_SOCKET")
+]
+SvidTtl = Annotated[
+    int, typer.Option("--svid-ttl", min=2, help="Seconds that a development certificate lives; renewed at half of it.")
 ]
 Policies = Annotated[
     Path | None, typer.Option("--policies", help="Published at the first start; else the shipped ones.")
@@ -114,6 +118,7 @@ def pop(
     admin_port: AdminPort = 8881,
     workers: Workers = 1,
     no_push: NoPush = False,
+    svid_ttl: SvidTtl = SVID_TTL_S,
     spire_socket: SpireSocket = None,
     key_provider: KeyProviderOption = KEYRING,
     key_provider_token: KeyProviderToken = None,
@@ -131,7 +136,7 @@ def pop(
         config = PopConfig(
             pop=name, data=data, jurisdiction=jurisdiction, geo_header=geo_header, control_plane=control_plane,
             host=host, public_port=port, mesh_port=mesh_port, admin_port=admin_port, workers=workers,
-            push=not no_push, key_provider=key_provider,
+            push=not no_push, svid_ttl_s=svid_ttl, key_provider=key_provider,
         )  # fmt: skip
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
@@ -152,6 +157,7 @@ def control_plane(
     database: Database = None,
     policies: Policies = None,
     legal: Legal = None,
+    svid_ttl: SvidTtl = SVID_TTL_S,
     spire_socket: SpireSocket = None,
     key_provider: KeyProviderOption = KEYRING,
     key_provider_token: KeyProviderToken = None,
@@ -169,5 +175,6 @@ def control_plane(
     run(Settings(
         data=data, database_url=database, host=host, public_port=public_port, mesh_port=mesh_port,
         policies=policies or resource("policies"), legal=legal or resource("legal"),
-        spiffe_endpoint_socket=spire_socket, key_provider=key_provider, key_provider_token=key_provider_token,
+        svid_ttl_s=svid_ttl, spiffe_endpoint_socket=spire_socket, key_provider=key_provider,
+        key_provider_token=key_provider_token,
     ))  # fmt: skip

@@ -7,6 +7,7 @@ headers and body, and one gathered write carries them. What it does not take goe
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -32,7 +33,8 @@ class PopProtocol(HttpToolsProtocol):
         """What follows is body, which handlers bound."""
         super().on_headers_complete()
         self._head, self._in_head = 0, False
-        self.scope["extensions"] = {WHOLE: partial(_write, self.cycle)}
+        extensions: Any = {WHOLE: partial(_write, self.cycle)}
+        self.scope["extensions"] = extensions
 
     def data_received(self, data: bytes) -> None:
         """Count until the headers are complete. Too much: 400, and the connection ends."""

@@ -220,11 +220,13 @@ class Pipeline:
         expected = token.Expectation(self._rules.issuer, token.AUDIENCE, self.standing.now(), self._rules.leeway_s)
         digest, started = self._validator.digest, perf_counter()
         try:
-            claims = await self._validator.avalidate(text, self.standing.keys(), expected)
-        except Rejected as error:
-            if error.code == "token-kid":
-                self.standing.request_key(token.parse(text).kid)
-            raise
+            try:
+                claims = await self._validator.avalidate(text, self.standing.keys(), expected)
+            except Rejected as error:
+                if error.code != "token-kid" or not await self.standing.learn_key(token.parse(text).kid):
+                    raise
+                started = perf_counter()
+                claims = await self._validator.avalidate(text, self.standing.keys(), expected)
         finally:
             self._counters.sandbox_seconds.observe(perf_counter() - started, "consent-validation")
         kid = token.parse(text).kid

@@ -84,8 +84,8 @@ class Standing(Protocol):
         """Unix seconds: the wall clock, or the control plane's signed time where that is later."""
         ...
 
-    def request_key(self, kid: str) -> None:
-        """A token names a key nobody published: fetch the keys soon, unless that was just tried."""
+    async def learn_key(self, kid: str) -> bool:
+        """A token names a key nobody published: fetch the keys unless that was just tried; whether it is there now."""
         ...
 
     def request_sync(self) -> None:

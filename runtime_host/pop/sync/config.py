@@ -21,6 +21,7 @@ class SyncConfig:
     wanted_s: float = 1.0  # between syncs that unknown policy hashes ask for
     keys_s: float = 60.0  # between fetches of the token keys
     keys_wanted_s: float = 5.0  # between fetches that unknown key ids ask for
+    learn_s: float = 0.5  # that a visitor waits for one of those
     status_s: float = 15.0  # between status reports, besides those after a change
     sweep_s: float = 60.0  # between sweeps of what ran out
 

@@ -98,9 +98,9 @@ class LedSync(Sync):
         """A token names an unknown policy: have the lead fetch soon."""
         self._ask_lead("policy", {"kind": "want-policy"})
 
-    def request_key(self, kid: str) -> None:
-        """A token names an unknown key: have the lead fetch the set soon."""
-        self._ask_lead("key", {"kind": "want-key", "kid": kid})
+    def request_key(self, kid: str) -> bool:
+        """A token names an unknown key: have the lead fetch the set soon; whether it was asked."""
+        return self._ask_lead("key", {"kind": "want-key", "kid": kid})
 
     async def run(self) -> None:
         """Forward withdrawals, and see to the erased, until cancelled."""
@@ -157,8 +157,10 @@ class LedSync(Sync):
             except ConsentEdgeError as error:
                 self.count(error)
 
-    def _ask_lead(self, what: str, message: Mapping[str, Any]) -> None:
+    def _ask_lead(self, what: str, message: Mapping[str, Any]) -> bool:
         now = self._clock.elapsed()
-        if now - self._asked.get(what, float("-inf")) >= ASK_EVERY_S:
-            self._asked[what] = now
-            self._ask(message)
+        if now - self._asked.get(what, float("-inf")) < ASK_EVERY_S:
+            return False
+        self._asked[what] = now
+        self._ask(message)
+        return True

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import httpx
@@ -30,6 +31,7 @@ from runtime_host.pop.sync.reports import Reporter
 from runtime_host.pop.sync.trusted import Trusted
 
 Listener = Callable[[Change], None]
+LOOK_EVERY_S = 0.01  # for a key that somebody waits for
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class Sync:
         self._trust_errand = self._errand(self.look_at_trust, config.poll_s, "trust")
         self._sweep_errand = self._errand(self.sweep, config.sweep_s, "sweep")
         self._policy_wanted_at = float("-inf")
+        self._learning, self._learning_ends = "", 0.0
         self._load()
 
     # What requests ask. None of it waits.
@@ -152,10 +155,25 @@ class Sync:
             self._policy_wanted_at = now
             self._policy_errand.wake()
 
-    def request_key(self, kid: str) -> None:
-        """A token names an unknown key: fetch the set soon, unless that was just tried."""
-        if self._keys.wanted(kid):
+    def request_key(self, kid: str) -> bool:
+        """A token names an unknown key: fetch the set soon, unless that was just tried; whether it will be."""
+        wanted = self._keys.wanted(kid)
+        if wanted:
             self._keys_errand.wake()
+        return wanted
+
+    async def learn_key(self, kid: str) -> bool:
+        """The same, and wait a moment for it: a visitor whose token was signed by a new key gets what it allows.
+
+        Only those wait who name the key that a fetch is under way for, so that made-up ids hold nobody up for long.
+        """
+        if self.request_key(kid):
+            self._learning, self._learning_ends = kid, perf_counter() + self.config.learn_s
+        while kid == self._learning and perf_counter() < self._learning_ends:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if any(key.kid == kid for key in self.keys()):
+                return True
+        return False
 
     def withdraw(self, withdrawal: Withdrawal) -> None:
         """Put a "no" in force here, durably, then see that it is forwarded. Raises: Unavailable("store-io")."""

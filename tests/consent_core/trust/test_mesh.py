@@ -401,6 +401,23 @@ def test_rotations_on_both_sides_drop_no_request(mesh: Mesh) -> None:
     assert mesh.refusals == []
 
 
+def test_no_connection_outlives_its_certificate(mesh: Mesh) -> None:
+    """However busy it is: after a rotation the next request shows the new certificate, and old connections close."""
+    old = mesh.ca.issue(POP)
+    source = Held(old)
+
+    async def scenario(mesh: Mesh) -> None:
+        async with mesh_client(source, mesh.clock, mesh.url, role="control-plane") as client:
+            assert (await client.get("/v1/x")).status_code == 200
+            source.svid = mesh.ca.issue(POP)
+            mesh.revoked = frozenset({serial_name(old.leaf)})
+            assert (await client.get("/v1/x")).status_code == 200
+            assert len(client._transport._open) == 1
+
+    run(mesh, scenario)
+    assert mesh.refusals == []
+
+
 def test_a_client_near_its_expiry_is_asked_to_reconnect(mesh: Mesh, forge: Forge) -> None:
     """In the last third of a certificate's life the connection closes after the answer, so none is cut later."""
 

@@ -126,3 +126,24 @@ def test_the_memory_of_unknown_key_ids_is_bounded(world: World) -> None:
         assert world.sync._keys.wanted(f"made-up-{number}")
         world.clock.advance(world.sync.config.keys_wanted_s)
     assert len(world.sync._keys._unknown) == MAX_UNKNOWN
+
+
+def test_a_visitor_with_a_token_of_a_new_key_waits_for_it(world: World) -> None:
+    """And so does everybody else with that key; a made-up one is not waited for while a fetch was just made."""
+    world.clock.advance(1)
+    new = world.plane.keys.rotate("token", overlap_s=600).kid
+
+    async def scenario() -> list[bool]:
+        waiting = [asyncio.create_task(world.sync.learn_key(kid)) for kid in (new, new, "made-up")]
+        await asyncio.sleep(0)
+        assert (waiting[0].done(), waiting[2].done()) == (False, True)
+        await world.sync.fetch_keys()
+        return list(await asyncio.gather(*waiting))
+
+    assert asyncio.run(scenario()) == [True, True, False]
+
+
+def test_a_key_that_does_not_come_is_not_waited_for_long(world: World) -> None:
+    """Half a second, once."""
+    assert asyncio.run(asyncio.wait_for(world.sync.learn_key("made-up"), 5)) is False
+    assert asyncio.run(asyncio.wait_for(world.sync.learn_key("made-up"), 0.2)) is False
