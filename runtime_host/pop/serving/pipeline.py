@@ -150,6 +150,10 @@ class Pipeline:
         if visit.code is not None and visit.category is DEFAULT:
             self._counters.defaults.add(visit.code)
 
+    def count(self, error: Unavailable) -> None:
+        """Count what could not be done for a request that is answered all the same."""
+        self._counters.unavailable.add(error.code)
+
     def still_holds(self, visit: Visit) -> bool:
         """Whether a personalised answer may leave now. Nothing may be awaited between this and the first byte."""
         if visit.shown is None:

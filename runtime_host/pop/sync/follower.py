@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from consent_core.clock import Clock
 from consent_core.crash import crash_point
-from consent_core.errors import Unavailable, Untrusted
+from consent_core.errors import ConsentEdgeError, Unavailable, Untrusted
 from consent_core.formats.revocation import MAX_ANSWER_BYTES, MAX_SNAPSHOT_BYTES, Answer, Snapshot
 from runtime_host.pop.stores import Change, PopStore
 from runtime_host.pop.sync.fetch import ControlPlane, Reply
@@ -55,11 +55,17 @@ class LogFollower:
         Raises: Untrusted (the answer is refused, nothing changed by it), Unavailable (no answer).
         """
         changes: list[Change] = []
+        behind = False
         async with self._asking:
             while True:
-                new, more = await self._ask()
+                try:
+                    new, behind = await self._ask()
+                except ConsentEdgeError:
+                    if behind:  # the log has entries that are not here: an earlier answer's freshness is no excuse
+                        self._freshness.lose()
+                    raise
                 changes += new
-                if not more:
+                if not behind:
                     return tuple(changes)
 
     async def _ask(self) -> tuple[tuple[Change, ...], bool]:

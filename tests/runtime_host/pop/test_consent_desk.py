@@ -176,6 +176,20 @@ def test_withdrawing_all_brings_the_default_back_at_once(shop, run):
     assert (replayed.json()["category"], replayed.code) == ("default", "revoked")
 
 
+def test_a_no_that_the_disk_does_not_keep_takes_the_token_all_the_same(shop, run):
+    """503, because nothing may be promised; but this browser gets the default, and the page may say "no" again."""
+    visitor = shop.browser()
+    run(visitor.grant("contextual"))
+    shop.pop.store.database.row("PRAGMA query_only=ON")
+    refused = run(visitor.withdraw())
+
+    assert (refused.status, refused.json()["error"]["code"]) == (503, "store-io")
+    assert run(visitor.shown()) == "default"
+
+    shop.pop.store.database.row("PRAGMA query_only=OFF")
+    assert run(visitor.withdraw()).status == 202
+
+
 def test_withdrawing_a_part_keeps_the_rest(shop, run):
     """200 with a token for what is left."""
     visitor = shop.browser()

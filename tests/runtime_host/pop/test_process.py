@@ -161,6 +161,34 @@ def test_whole_answers_keep_to_http(served, run):
     assert b"connection: close" in heads[3]
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"POST /v1/consent HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"],
+    ids=["nothing", "half a line", "half a head", "half a body"],
+)
+def test_a_request_that_never_ends_is_given_up(served, run, monkeypatch, sent):
+    """However it drips; who has asked and is silent afterwards keeps the connection."""
+    monkeypatch.setattr("runtime_host.pop.serving.http1.RECEIVE_S", 0.1)
+
+    async def client(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        kept_reader, kept = await asyncio.open_connection("127.0.0.1", port)
+        kept.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.write(sent)
+        ended = await asyncio.wait_for(reader.read(), 3)
+        await asyncio.sleep(0.3)
+        kept.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answers = await asyncio.wait_for(kept_reader.read(), 3)
+        writer.close()
+        kept.close()
+        return ended, answers
+
+    ended, answers = run(served(client))
+
+    assert b"200" not in ended
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+
+
 def test_a_client_that_does_not_read_is_waited_for(served, run):
     """What it has asked for waits in its connection up to the server's mark, and comes whole when it reads."""
     ask_for = b"GET /v1/images/home-hero?w=960 HTTP/1.1\r\nHost: x\r\nAccept: image/jpeg\r\n\r\n"

@@ -76,6 +76,21 @@ def test_a_first_page_without_the_second_is_not_in_sync(world: World) -> None:
     assert not world.sync.in_sync()
 
 
+def test_an_earlier_answer_does_not_excuse_missing_entries(known: World) -> None:
+    """In sync a moment ago; now the log is known to have entries that are not here. Healed, it is in sync again."""
+    known.clock.advance(1)
+    for ver in range(9, 20):
+        known.plane.revoke(ver=ver)
+    known.network.hold = lambda: setattr(known.network, "cut", True)
+
+    assert refused(known, Unavailable) == "control-plane-unreachable"
+    assert not known.sync.in_sync()
+
+    known.network.hold, known.network.cut = lambda: None, False
+    poll(known)
+    assert known.sync.in_sync()
+
+
 def test_an_entry_that_cannot_be_stored_ends_personalisation_at_once(known: World) -> None:
     """A full disk: the POP knows that something was taken back and cannot put it in force."""
     known.plane.revoke(ver=9)

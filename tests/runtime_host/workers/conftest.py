@@ -1,10 +1,12 @@
 """A control plane and two POPs of two processes each; importable helpers for the tests beside it."""
 
+import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -15,6 +17,13 @@ from simulator.fleet import Fleet, PopSpec
 from simulator.stage import SHOP, prepare
 
 TWO = ("--workers", "2")
+
+
+@pytest.fixture
+def run() -> Iterator[Callable]:
+    """Run a coroutine to its end on this test's own loop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        yield runner.run
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
 from consent_core.formats.consent import ConsentAnswer, ConsentRequest, RefreshRequest, read_answer, write_request
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import CATEGORIES
-from runtime_host.pop.serving.answers import Answer, Header, Streaming, compressed, json_answer
+from runtime_host.pop.serving.answers import Answer, Header, Streaming, compressed, error_answer, json_answer
 from runtime_host.pop.serving.cookies import CookieNames, find_cookie, new_secret, session_hash
 from runtime_host.pop.serving.delivery import Delivery
 from runtime_host.pop.serving.effective import jurisdiction_of
@@ -143,7 +143,8 @@ class ConsentDesk:
     async def withdraw(self, call: Call) -> Answer:
         """Take categories back. 200 with a token for what is left, else 202: in force here, on its way.
 
-        Raises: Rejected("session-missing", 401), Rejected("session-foreign", 403), Unavailable("store-io").
+        Raises: Rejected("session-missing", 401), Rejected("session-foreign", 403).
+        A disk that does not keep the "no": 503 `store-io`, and the token goes.
         """
         refusal = read_refusal(await read_json(call.receive, self._here.max_body))
         categories = refusal.categories
@@ -153,7 +154,12 @@ class ConsentDesk:
             raise Rejected("session-foreign", "token and session belong to different visitors", status=403)
         below = _below(owner, visit)
         subject = None if owner is None else owner.subject
-        self._outgoing.withdraw(Withdrawal(secrets.token_urlsafe(24), session, subject, below, categories))
+        try:
+            self._outgoing.withdraw(Withdrawal(secrets.token_urlsafe(24), session, subject, below, categories))
+        except Unavailable as error:  # nothing is promised, but what this browser carries goes all the same
+            current_note().code = error.code
+            self._pipeline.count(error)
+            return error_answer(error, self._clear_token())
         if subject is not None:
             self._pipeline.recent.forget(subject)
         self._note_withdrawal(session, below, categories)
