@@ -96,9 +96,9 @@ class Pop:
         self.crew = parts.crew
         self._parts = parts
         self._others = parts.crew or parts.lead
-        board = None if self._others is None else self._others.board
-        self.store = PopStore(config.home / "pop.db", clock, board)
-        self.sync = self._link(board)
+        self.board = None if self._others is None else self._others.board
+        self.store = PopStore(config.home / "pop.db", clock, self.board)
+        self.sync = self._link(self.board)
         self.renderer = Renderer(
             parts.catalogue, RenditionCache(config.rendition_cache_bytes), threads=config.render_threads
         )

@@ -20,8 +20,9 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import uvicorn
@@ -45,6 +46,7 @@ from runtime_host.pop.images.loading import load_catalogue
 from runtime_host.pop.serving.http1 import PopProtocol
 from runtime_host.pop.serving.ingress import App
 from runtime_host.pop.stores.board import Board
+from runtime_host.pop.workers.accepting import Accepting
 from runtime_host.pop.workers.crew import Crew, hold
 from runtime_host.wasm.functions import ConsentValidator, Personalizer
 from runtime_host.wasm.loading import load_component
@@ -182,6 +184,28 @@ def load_personalizers(places: Places, trust: TrustFile) -> dict[str, Personaliz
     return deciding
 
 
+class _Server(uvicorn.Server):
+    """One of several servers in a process: signals are the process's business, not each server's."""
+
+    board: Board | None = None  # where several processes share the socket out
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen. On a socket that other processes listen on too, each takes its share."""
+        if self.board is None or sockets is None:
+            await super().startup(sockets)
+            return
+        config, state = self.config, self.server_state
+        kind: Any = config.http_protocol_class
+        make = partial(kind, config=config, server_state=state, app_state=self.lifespan.state)
+        shares = [Accepting(shared, make, lambda: len(state.connections), self.board) for shared in sockets]
+        self.servers = cast("list[asyncio.base_events.Server]", shares)
+        self.started = True
+
+
 async def serve(pop: Pop, identity: Identity | None = None, started: Started = lambda _: None) -> None:
     """Listen until SIGTERM or SIGINT. Without an identity there is no mesh listener.
 
@@ -203,12 +227,13 @@ async def serve_public(pop: Pop, listening: socket.socket, stop: asyncio.Event, 
 
 
 async def _serve(
-    pop: Pop, servers: Sequence[uvicorn.Server], stop: asyncio.Event, started: Started, public: socket.socket | None
+    pop: Pop, servers: Sequence[_Server], stop: asyncio.Event, started: Started, public: socket.socket | None
 ) -> None:
     """`public`: what the first server listens on, None where it opens its own."""
     await pop.start()
     gc.collect()
     gc.freeze()  # what is loaded now stays: looking through it again and again would stall requests
+    servers[0].board = pop.board
     sockets = [None if public is None else [public], *[None] * len(servers[1:])]
     serving = [asyncio.create_task(server.serve(given)) for server, given in zip(servers, sockets, strict=True)]
     ended = asyncio.create_task(stop.wait())
@@ -240,14 +265,6 @@ async def _announce(servers: Sequence[uvicorn.Server], started: Started) -> None
     while not all(server.started for server in servers):  # noqa: ASYNC110 - uvicorn offers nothing to wait for
         await asyncio.sleep(0.02)
     started([server.servers[0].sockets[0].getsockname()[1] for server in servers])
-
-
-class _Server(uvicorn.Server):
-    """One of several servers in a process: signals are the process's business, not each server's."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _server(app: App, host: str, port: int, **settings: Any) -> _Server:

@@ -5,6 +5,7 @@
 
     marks      a counter for the policy, the keys, the erased, and one per process for the denials it committed
     word       when the lead's last good poll was sent, the control plane's time, since when a policy is lacking
+    load       how many connections each process has: nobody's consent depends on it
 
 A mark has one writer and only rises, after what it announces is on disk. Whoever finds other marks than last time
 reads again before it answers; so a reading that was torn does no harm, it is only another one. The word's numbers are
@@ -37,6 +38,7 @@ class Mark(IntEnum):
 
 
 _SHARED = len(Mark)
+_GONE = 2**62  # connections of a process that takes none
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
@@ -49,15 +51,19 @@ class Board:
         self.fd, self.place, self.workers = fd, place, workers
         self._marks = struct.Struct(f"={_SHARED + workers}Q")
         self._end = _MARKS_AT + self._marks.size
-        self._memory = mmap.mmap(fd, self._end)
+        self._load = struct.Struct(f"={workers}Q")
+        self._memory = mmap.mmap(fd, self._end + self._load.size)
 
     @classmethod
     def make(cls, workers: int) -> "Board":
         """A new one, all zeros, for the lead."""
         fd = os.memfd_create("consent-edge-board", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(fd, _MARKS_AT + 8 * (_SHARED + workers))
+        os.ftruncate(fd, _MARKS_AT + 8 * (_SHARED + 2 * workers))
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
-        return cls(fd, LEAD, workers)
+        board = cls(fd, LEAD, workers)
+        for place in range(workers):
+            board.leave(place)
+        return board
 
     @classmethod
     def join(cls, fd: int, place: int, workers: int) -> "Board":
@@ -108,6 +114,24 @@ class Board:
     def word(self) -> tuple[float, float, float]:
         """`sent`, `signed_offset`, `lacking_since`; 0 for None."""
         return _WORD.unpack_from(self._memory)
+
+    # Load: how connections are shared out.
+
+    def have_connections(self, count: int) -> None:
+        """This process takes connections and has so many."""
+        self._load_at(self.place, count)
+
+    def leave(self, place: int) -> None:
+        """The process in this place takes none: itself, or the lead where it has ended."""
+        self._load_at(place, _GONE)
+
+    def fewest_connections(self) -> int:
+        """Of all processes that take any."""
+        fewest: int = min(self._load.unpack_from(self._memory, self._end))
+        return fewest
+
+    def _load_at(self, place: int, count: int) -> None:
+        struct.pack_into("=Q", self._memory, self._end + 8 * place, count)
 
     def close(self) -> None:
         """Let go of the memory."""

@@ -144,6 +144,7 @@ class Crew:
             except OSError as error:  # no process, no descriptors to be had
                 LOG.warning("worker %d cannot be started: %s", worker.place + 1, error)
             self.board.announce_denial()
+            self.board.leave(worker.place)
             worker.ended()
             if self._stopping.is_set():
                 return
