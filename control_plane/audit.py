@@ -5,7 +5,7 @@ Reports of POPs carry the heads of their trails; recorded here, they show later 
 
 from dataclasses import dataclass
 
-from consent_core.audit.recording import App, Note, Recorded, Scope
+from consent_core.audit.recording import App, Note, Recorded, Recorder, Scope
 from consent_core.audit.writer import AuditLimits, AuditWriter
 from consent_core.formats.revocation import subject_of
 from consent_core.trust.providers.selection import open_provider
@@ -25,7 +25,7 @@ def open_audit(settings: Settings) -> AuditWriter:
 
 def recorded(app: App, audit: AuditWriter, listener: str) -> App:
     """`app` with a record per request."""
-    return Recorded(app, audit, listener, _complete)
+    return Recorded(app, Recorder(audit, listener, _complete))
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """One audit record per request: an ASGI application around an application.
 
-    app = Recorded(app, audit, "mesh")
+    app = Recorded(app, Recorder(audit, "mesh"))
     …
     current_note().about(subject, (("sub", sub),))     # wherever a handler learns whose request this is
 
@@ -10,7 +10,7 @@ Nothing is awaited between the application's answer and the first byte.
 """
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -76,38 +76,47 @@ def nothing_more(_: Note, __: Scope) -> None:
 
 
 class Recorder:
-    """Writes the records of one listener. `_encoded`: the fields of earlier records, which most requests repeat."""
+    """Writes the records of one listener. `_known`: the fields of earlier records, which most requests repeat."""
 
     def __init__(self, audit: AuditWriter, listener: str, complete: Complete = nothing_more) -> None:
         self._append, self._listener, self._complete = audit.append_encoded, listener, complete
-        self._encoded: dict[tuple[Any, ...], bytes] = {}
+        self._known: dict[tuple[Any, ...], bytes] = {}
 
     def record(self, scope: Scope, note: Note, status: int) -> None:
         """Write the record of a request whose answer is about to leave. Raises: Unavailable("audit-unwritable")."""
         self._complete(note, scope)
-        key = (scope["method"], note.route, status, note.code, note.more)
-        fields = self._encoded.get(key)
+        kind = (scope["method"], note.route, status, note.code, note.more)
+        fields = self._known.get(kind)
         if fields is None:
-            fields = self._encode(key)
+            more = dict(zip(note.more[::2], note.more[1::2], strict=True))
+            fields = self._learn(kind, scope, note.route, status, note.code, more)
         self._append(fields, note.person)
 
-    def _encode(self, key: tuple[Any, ...]) -> bytes:
-        method, route, status, code, more = key
-        fields = {"listener": self._listener, "method": method, "route": route, "status": status}
+    def _learn(
+        self,
+        kind: tuple[Any, ...],
+        scope: Scope,
+        route: str | None,
+        status: int,
+        code: str | None,
+        more: Mapping[str, Any],
+    ) -> bytes:
+        """The fields of a record of a kind that was not seen lately."""
+        fields = {"listener": self._listener, "method": scope["method"], "route": route, "status": status}
         if code is not None:
             fields["code"] = code
-        if len(self._encoded) >= REMEMBERED:
-            self._encoded.clear()
-        encoded = self._encoded[key] = encode_fields({**fields, **dict(zip(more[::2], more[1::2], strict=True))})
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        encoded = self._known[kind] = encode_fields({**fields, **more})
         return encoded
 
 
 class Recorded:
     """`app` with a record per request, for applications that do not ask a `Recorder` themselves."""
 
-    def __init__(self, app: App, audit: AuditWriter, listener: str, complete: Complete = nothing_more) -> None:
+    def __init__(self, app: App, recorder: Recorder) -> None:
         self._app = app
-        self.recorder = Recorder(audit, listener, complete)
+        self.recorder = recorder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request and record it."""

@@ -118,7 +118,24 @@ class AuditWriter:
     def append_encoded(self, fields: bytes, person: Person | None = None) -> int:
         """As `append`, for fields that `encode_fields` made before: most requests resemble an earlier one."""
         try:
-            seq = self._add(fields, person) or self._add_after_sealing(fields, person)
+            with self._lock:
+                now = self._clock.now()
+                if now >= self._day_ends:
+                    self._begin_day(now)
+                if person is None:
+                    body = b'{"at":%d,%b}' % (now, fields)
+                else:
+                    visitors = self.visitors
+                    sealed = person.sealed if person.epoch is visitors.epoch else visitors.seal(person)
+                    body = b'{"at":%d,%b,"person":"%b"}' % (now, fields, sealed)
+                seq = self._seq + 1
+                kept = self._journal.add(seq, body)
+                if kept:
+                    self._waiting.append(body)
+                    self._seq = seq
+            if not kept:
+                seq = self._keep_after_sealing(body)
+            crash_point("audit-journaled")
             if self._thread is None:
                 self._seal_last()
         except ConsentEdgeError:
@@ -198,31 +215,19 @@ class AuditWriter:
         self._journal.clear()
         self._seq = self._segments.seq
 
-    def _add(self, fields: bytes, person: Person | None) -> int:
-        """Put a record into the journal and return its number; 0 if there is no room."""
-        with self._lock:
-            now = self._clock.now()
-            if now >= self._day_ends:
-                self._day_ends = (now // DAY_S + 1) * DAY_S
-                self.visitors.begin(date_of(now)[:7])
-            if person is None:
-                body = b'{"at":%d,%b}' % (now, fields)
-            else:
-                body = b'{"at":%d,%b,"person":"%b"}' % (now, fields, self.visitors.seal(person))
-            seq = self._seq + 1
-            if not self._journal.add(seq, body):
-                return 0
-            self._waiting.append(body)
-            self._seq = seq
-        crash_point("audit-journaled")
-        return seq
+    def _begin_day(self, now: int) -> None:
+        self._day_ends = (now // DAY_S + 1) * DAY_S
+        self.visitors.begin(date_of(now)[:7])
 
-    def _add_after_sealing(self, fields: bytes, person: Person | None) -> int:
+    def _keep_after_sealing(self, body: bytes) -> int:
         """The journal was full: make room, once."""
         self._seal()
-        seq = self._add(fields, person)
-        if not seq:
-            raise Unavailable("audit-unwritable", "the journal is full")
+        with self._lock:
+            seq = self._seq + 1
+            if not self._journal.add(seq, body):
+                raise Unavailable("audit-unwritable", "the journal is full")
+            self._waiting.append(body)
+            self._seq = seq
         return seq
 
     def _seal(self) -> None:

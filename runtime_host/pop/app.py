@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from consent_core.audit.recording import Complete, Recorded, Recorder
+from consent_core.audit.recording import Recorded
 from consent_core.audit.writer import AuditWriter
 from consent_core.clock import Clock, SystemClock
 from consent_core.errors import ConsentEdgeError, Unavailable
@@ -40,7 +40,7 @@ from runtime_host.pop.serving.ingress import App
 from runtime_host.pop.serving.mesh import Mesh
 from runtime_host.pop.serving.pipeline import Counters, Pipeline, Place, Rules, places_of
 from runtime_host.pop.serving.recent import Recent
-from runtime_host.pop.serving.recording import describe_visits
+from runtime_host.pop.serving.recording import VisitRecorder
 from runtime_host.pop.serving.routes.consent import ConsentDesk, Locality
 from runtime_host.pop.serving.routes.measures import Measures
 from runtime_host.pop.serving.routes.policy import PolicyPage
@@ -117,13 +117,15 @@ class Pop:
             self._others.attend(self._hear)
         tallies = self._tallies()
         self.refused: Callable[[str], None] = tallies.rejected.add
-        recorder = None if parts.audit is None else Recorder(parts.audit, "public", self._describe())
+        recorder = None if parts.audit is None else VisitRecorder(parts.audit, "public", self.sync)
         self.public_app: App = Router(
             self._public_routes(), tallies, self._geo, config.public_origins, recorder=recorder
         )
         self.admin_app: App = Router(Admin(self.metrics, self._status, self._collect).routes, tallies)
         mesh = self._guarded(tallies)
-        self.mesh_app: App = mesh if parts.audit is None else Recorded(mesh, parts.audit, "mesh", self._describe())
+        self.mesh_app: App = mesh
+        if parts.audit is not None:
+            self.mesh_app = Recorded(mesh, VisitRecorder(parts.audit, "mesh", self.sync))
 
     async def start(self) -> None:
         """Begin to follow the control plane. Until its first answer everybody gets the default."""
@@ -261,10 +263,6 @@ class Pop:
             refused=tallies.rejected.add,
         )
         return MeshGuard(Router(mesh.routes, tallies), settings)
-
-    def _describe(self) -> Complete:
-        """What this POP's audit records say of a visit."""
-        return describe_visits(self.sync)
 
     def _audit_head(self) -> str | None:
         return None if self._parts.audit is None else self._parts.audit.head().text

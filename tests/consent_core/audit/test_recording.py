@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from consent_core.audit.reader import AuditRecord, read_records
-from consent_core.audit.recording import App, Note, Receive, Recorded, Scope, Send, current_note
+from consent_core.audit.recording import App, Note, Receive, Recorded, Recorder, Scope, Send, current_note
 from consent_core.trust.providers.keyring import LocalKeyring
 from consent_core.trust.spiffe import SpiffeId
 
@@ -59,7 +59,7 @@ def records(directory: Path, provider: LocalKeyring) -> list[AuditRecord]:
 
 def test_every_request_has_one_record(opened: Open, directory: Path, provider: LocalKeyring) -> None:
     """Answered, refused, failed and given up: four requests, four records, each saying how it ended."""
-    app = Recorded(application, opened(), "public")
+    app = Recorded(application, Recorder(opened(), "public"))
     ask(app, "/slot", "/no", "/broken")
     asyncio.run(_give_up(app))
     found = records(directory, provider)
@@ -82,7 +82,7 @@ def test_what_is_known_last_is_recorded(opened: Open, directory: Path, provider:
     def complete(note: Note, scope: Scope) -> None:
         note.say(asked=scope["path"])
 
-    ask(Recorded(application, opened(), "public", complete), "/slot")
+    ask(Recorded(application, Recorder(opened(), "public", complete)), "/slot")
 
     assert records(directory, provider)[0].fields["asked"] == "/slot"
 
@@ -91,7 +91,7 @@ def test_an_answer_that_cannot_be_recorded_is_not_given(opened: Open) -> None:
     """503 with the code, and nothing of the answer."""
     audit = opened()
     audit._segments.abandon()
-    (answer,) = ask(Recorded(application, audit, "public"), "/slot")
+    (answer,) = ask(Recorded(application, Recorder(audit, "public")), "/slot")
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "audit-unwritable")
     assert b"personal" not in answer.content
@@ -112,7 +112,7 @@ def test_notes_of_concurrent_requests_do_not_mix(opened: Open, directory: Path, 
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://pop") as client:
             await asyncio.gather(*(client.get(f"/{number}") for number in range(20)))
 
-    asyncio.run(run(Recorded(slow, opened(), "public")))
+    asyncio.run(run(Recorded(slow, Recorder(opened(), "public"))))
 
     assert sorted(record.fields["route"] for record in records(directory, provider)) == sorted(
         f"/{number}" for number in range(20)
