@@ -75,9 +75,9 @@ class PopProtocol(HttpToolsProtocol):
 
 
 def _write(cycle: RequestResponseCycle, status: int, headers: Sequence[Header], body: bytes) -> bool:
-    """Write a complete answer, as `cycle.send` would in two messages. `headers` name the body's length.
+    """Write a complete answer, as `cycle.send` would in two messages.
 
-    Not taken: while the client reads too slowly, and where the connection ends with this answer.
+    Not taken: while the client reads too slowly, where the connection ends with this answer, without a length.
     Raises: ValueError for a header that would begin another line.
     """
     if cycle.flow.write_paused or cycle.disconnected or cycle.response_started or not cycle.keep_alive:
@@ -86,6 +86,8 @@ def _write(cycle: RequestResponseCycle, status: int, headers: Sequence[Header], 
     head = b"\r\n".join(lines)
     if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
         raise ValueError("a header with a line break")
+    if b"\r\ncontent-length: " not in head:
+        return False
     cycle.response_started = cycle.response_complete = True
     cycle.transport.writelines((STATUS_LINE[status] + head + b"\r\n\r\n", body))
     cycle.message_event.set()

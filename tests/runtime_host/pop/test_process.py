@@ -216,3 +216,4 @@ def test_a_header_cannot_begin_another_line(served, run):
 
     with pytest.raises(ValueError, match="line break"):
         _write(Cycle(), 200, [(b"etag", b"x\r\nset-cookie: a=b")], b"body")
+    assert not _write(Cycle(), 200, [(b"etag", b"x")], b"a body whose end nobody would find")
