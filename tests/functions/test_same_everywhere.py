@@ -11,7 +11,7 @@ from runtime_host.wasm.contract import Candidate, Decision, ExperimentArm, Inter
 from runtime_host.wasm.functions import ConsentValidator, Personalizer
 from runtime_host.wasm.loading import load_component
 from runtime_host.wasm.native import NativeFunction
-from runtime_host.wasm.sandbox import SandboxPool
+from runtime_host.wasm.sandbox import Limits, SandboxPool
 from tests.conftest import ROOT, Components
 from tests.functions.tokens import EXPECTED, KEYS, issued
 
@@ -34,17 +34,19 @@ candidates = st.lists(st.builds(Candidate, words, tags, st.lists(words, max_size
 Validators = tuple[ConsentValidator, ConsentValidator]
 Personalizers = tuple[Personalizer, Personalizer]
 
+PATIENT = Limits(deadline_s=10)  # what is compared here is answers, not time
+
 
 @pytest.fixture(scope="module")
 def validators(components: Components) -> Iterator[Validators]:
-    pool = SandboxPool(load_component(components["consent_validation"], components.trust))
+    pool = SandboxPool(load_component(components["consent_validation"], components.trust), PATIENT)
     yield ConsentValidator(NativeFunction(ROOT / "functions" / "consent_validation")), ConsentValidator(pool)
     pool.close()
 
 
 @pytest.fixture(scope="module")
 def personalizers(components: Components) -> Iterator[Personalizers]:
-    pool = SandboxPool(load_component(components["personalization"], components.trust))
+    pool = SandboxPool(load_component(components["personalization"], components.trust), PATIENT)
     yield Personalizer(NativeFunction(ROOT / "functions" / "personalization")), Personalizer(pool)
     pool.close()
 

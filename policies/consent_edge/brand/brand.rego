@@ -59,8 +59,10 @@ words(text) := {word | some word in regex.find_n(`[a-z']+`, lower(text), -1)}
 
 readable(overlay, limit) if contrast(luminance(overlay.text), luminance(overlay.background)) >= limit
 
-# WCAG 2.2, contrast ratio.
-contrast(one, other) := (max([one, other]) + 0.05) / (min([one, other]) + 0.05)
+# WCAG 2.2, contrast ratio. Not by `max`: the engine takes 2.1e-05 for more than 0.18 there, `>=` knows better.
+contrast(one, other) := (one + 0.05) / (other + 0.05) if {
+	one >= other
+} else := (other + 0.05) / (one + 0.05)
 
 # WCAG 2.2, relative luminance of #rrggbb; undefined for anything else.
 luminance(colour) := ((0.2126 * linear(colour, 1)) + (0.7152 * linear(colour, 3))) + (0.0722 * linear(colour, 5)) if {
@@ -69,10 +71,20 @@ luminance(colour) := ((0.2126 * linear(colour, 1)) + (0.7152 * linear(colour, 3)
 
 linear(colour, offset) := srgb(byte_at(colour, offset) / 255)
 
-# The sRGB curve. Rego has no power function: the quartic is within 0.2 % of ((level + 0.055) / 1.055) ^ 2.4.
+# The sRGB curve, ((level + 0.055) / 1.055) ^ 2.4 above the knee. Rego has no power function: x ^ 2.4 is x ^ 2 times the
+# fifth root of x ^ 2, which Newton's steps reach to six digits.
 srgb(level) := level / 12.92 if {
 	level <= 0.04045
-} else := 0.001207 + (level * (0.025548 + (level * (0.572873 + (level * (0.508438 - (level * 0.108797)))))))
+} else := square * root if {
+	base := (level + 0.055) / 1.055
+	square := base * base
+	first := closer(square, 0.3 + (0.7 * base))
+	second := closer(square, first)
+	third := closer(square, second)
+	root := closer(square, third)
+}
+
+closer(square, root) := ((4 * root) + (square / (((root * root) * root) * root))) / 5
 
 byte_at(colour, offset) := (16 * nibble(colour, offset)) + nibble(colour, offset + 1)
 

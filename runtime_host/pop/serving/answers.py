@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from consent_core.errors import ConsentEdgeError
-from runtime_host.pop.serving.http1 import WholeAnswer
 from runtime_host.pop.serving.ingress import Receive, Send
 
 Header = tuple[bytes, bytes]
+WholeAnswer = Callable[[int, Sequence[Header], bytes], bool]  # (status, headers, body) -> whether it was taken
+WHOLE = "consent-edge.whole-answer"  # the ASGI extension under which a server offers one
 WORTH_COMPRESSING = 1_400  # bytes; less fits one packet either way
 COMPRESSION_LEVEL = 1  # pictures in base64 lose their quarter at any level
 

@@ -1,9 +1,12 @@
 """A validated token and what it is worth here and now."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from consent_core.audit.visitors import Person
 from consent_core.formats.token import Claims
+
+if TYPE_CHECKING:  # portable edges have grants too, and no audit trail
+    from consent_core.audit.visitors import Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class KnownToken:
     claims: Claims
     kid: str
     subject: str
-    person: Person  # what the audit trail seals under this visitor's key
+    person: "Person"  # what the audit trail seals under this visitor's key
     validator: str
     checked_at: int  # the generation at which the key was last found good
     grants: dict[tuple[str, bool], Grant] = field(default_factory=dict)

@@ -6,18 +6,16 @@ headers and body, and one gathered write carries them. What it does not take goe
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-WHOLE = "consent-edge.whole-answer"  # (status, headers, body) -> whether it was taken
+from runtime_host.pop.serving.answers import WHOLE, Header
+
 MAX_HEAD_BYTES = 2 * 2**20  # of one request; what is above a token's own cap still gets the default and a code
 RECEIVE_S = 15.0  # between two looks at whether a request is still arriving; the second one gives it up
-
-Header = tuple[bytes, bytes]
-WholeAnswer = Callable[[int, Sequence[Header], bytes], bool]
 
 
 class PopProtocol(HttpToolsProtocol):

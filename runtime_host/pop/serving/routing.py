@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 from consent_core.audit.recording import Recorder, begin_note, current_note
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable, Untrusted
 from consent_core.telemetry.tally import Tally
-from runtime_host.pop.serving.answers import Answer, Streaming, empty_answer, error_answer, send_answer
-from runtime_host.pop.serving.http1 import WHOLE
+from runtime_host.pop.serving.answers import WHOLE, Answer, Streaming, empty_answer, error_answer, send_answer
 from runtime_host.pop.serving.ingress import Headers, Receive, Scope, Send, read_headers
 
 LOG = logging.getLogger("consent_edge.pop")

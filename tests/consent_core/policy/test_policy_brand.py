@@ -1,7 +1,7 @@
 """Brand and placement, as code outside of Rego asks them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 WHITE = "#ffffff"
@@ -26,13 +26,14 @@ def contrast(one, other):
     return (high + 0.05) / (low + 0.05)
 
 
+@example(text="#000001", background="#007bbd")
 @given(text=colours, background=colours)
 def test_contrast_agrees_with_wcag(limit, rego, text, background):
-    """The curve used in Rego gives the exact verdict, except within 0.06 of the limit, where the two differ."""
+    """The curve in Rego gives the exact verdict; only within a thousandth of the limit may rounding decide."""
     exact = contrast(text, background)
     verdict = rego.evaluate("consent_edge.brand.allow", {"overlay": {"text": text, "background": background}})
 
-    assert verdict is (exact >= limit) or abs(exact - limit) < 0.06
+    assert verdict is (exact >= limit) or abs(exact - limit) < 0.001
 
 
 def test_a_violation_says_what_is_wrong(rego):
