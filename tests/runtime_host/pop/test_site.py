@@ -1,5 +1,7 @@
 """The static site: its files and nothing else."""
 
+import gzip
+
 import pytest
 from edge import make_edge
 
@@ -91,3 +93,18 @@ def test_pages_may_only_run_their_own_scripts(site, run):
 
     assert "script-src 'self'" in policy
     assert "object-src 'none'" in policy
+
+
+def test_text_is_compressed_for_who_takes_it(site, run):
+    """Scripts compete with pictures for the visitor's bandwidth. Each form has its own ETag; caches are told."""
+    (site.root / "index.html").write_text("<p>The same again.</p>" * 50)
+    plain = run(site.get("/", None))
+    packed = run(site.get("/", None, accept_encoding="gzip, br"))
+    again = run(site.get("/", None, accept_encoding="gzip", if_none_match=packed.header("etag")))
+
+    assert (plain.header("content-encoding"), packed.header("content-encoding")) == (None, "gzip")
+    assert gzip.decompress(packed.body) == plain.body
+    assert packed.header("content-length") == str(len(packed.body))
+    assert plain.header("vary") == packed.header("vary") == "Accept-Encoding"
+    assert plain.header("etag") != packed.header("etag")
+    assert (again.status, again.body) == (304, b"")

@@ -4,6 +4,7 @@ Trust: the directories are trusted to hold what the site's owner published, and 
 and must then still be below its directory, so neither its spelling nor a link leads out.
 """
 
+import gzip
 import hashlib
 import mimetypes
 from collections.abc import Mapping
@@ -17,17 +18,27 @@ from runtime_host.pop.serving.routing import Call
 MAX_FILE_BYTES = 16 * 2**20
 INDEX = "index.html"
 _REVALIDATE: Header = (b"cache-control", b"no-cache")
+_VARY: Header = (b"vary", b"Accept-Encoding")
+_GZIP: Header = (b"content-encoding", b"gzip")
 _TEXT = ("text/", "application/javascript", "application/json", "image/svg+xml")
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
-    """A file as it was when it was read; another size or time means that it changed."""
+class _Form:
+    """A file's bytes as they are sent, plain or compressed."""
 
-    stamp: tuple[int, int]
     headers: tuple[Header, ...]
     etag: str
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file as it was when it was read; another size or time: it changed. `packed`: where that is smaller."""
+
+    stamp: tuple[int, int]
+    plain: _Form
+    packed: _Form | None
 
 
 class Site:
@@ -48,9 +59,11 @@ class Site:
             RuntimeError,
         ) as error:  # too long a name, a loop of links, a file just gone
             raise _nothing() from error
-        answer = Answer(200, file.headers, file.body)
+        takes_gzip = b"gzip" in call.headers.get(b"accept-encoding", b"")
+        form = file.packed if file.packed is not None and takes_gzip else file.plain
+        answer = Answer(200, form.headers, form.body)
         condition = call.headers.get(b"if-none-match", b"").decode("latin-1")
-        return not_modified(answer.headers) if file.etag in {tag.strip() for tag in condition.split(",")} else answer
+        return not_modified(answer.headers) if form.etag in {tag.strip() for tag in condition.split(",")} else answer
 
     def _resolve(self, path: str) -> Path:
         """The published file a URL path names. Links that lead out, hidden files and odd characters name none."""
@@ -88,13 +101,16 @@ def _nothing() -> Rejected:
 
 def _read(name: str, stamp: tuple[int, int], body: bytes) -> _File:
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    is_text = kind.startswith(_TEXT)
+    shown = f"{kind}; charset=utf-8" if is_text else kind
+    common = ((b"content-type", shown.encode("ascii")), _REVALIDATE, *(PAGE if kind == "text/html" else INERT))
+    if not is_text:
+        return _File(stamp, _form(body, common), None)
+    plain, packed = _form(body, (*common, _VARY)), gzip.compress(body, mtime=0)
+    return _File(stamp, plain, _form(packed, (*common, _VARY, _GZIP)) if len(packed) < len(body) else None)
+
+
+def _form(body: bytes, headers: tuple[Header, ...]) -> _Form:
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    shown = f"{kind}; charset=utf-8" if kind.startswith(_TEXT) else kind
-    headers = (
-        (b"content-type", shown.encode("ascii")),
-        (b"content-length", str(len(body)).encode("ascii")),
-        (b"etag", etag.encode("ascii")),
-        _REVALIDATE,
-        *(PAGE if kind == "text/html" else INERT),
-    )
-    return _File(stamp, headers, etag, body)
+    length = (b"content-length", str(len(body)).encode("ascii"))
+    return _Form((*headers, length, (b"etag", etag.encode("ascii"))), etag, body)
