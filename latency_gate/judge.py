@@ -28,6 +28,7 @@ class Row:
     unit: str
     explanation: str
     above: int | None = None  # samples above the budget, where the row is a bound on a quantile
+    open_at: int | None = None  # pairs, where the budget lies between the estimate and the end of its interval
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in the result file."""
@@ -72,7 +73,8 @@ def judge_paired(name: str, ours: Sequence[Sample], theirs: Sequence[Sample], li
     budget = limit(base)
     status = OK if shift.high <= budget else OVER
     text = f"{shift.estimate:+.1f} ms, 95 % interval {shift.low:+.1f} to {shift.high:+.1f}, base {base:.0f} ms"
-    return Row(name, status, shift.high, budget, "ms", text)
+    undecided = shift.estimate <= budget < shift.high
+    return Row(name, status, shift.high, budget, "ms", text, open_at=len(pairs) if undecided else None)
 
 
 MIN_PAIRS = 6  # below this the signed-rank interval is the whole range
@@ -90,10 +92,13 @@ def judge_regression(name: str, head: Sequence[float], base: Sequence[float]) ->
 def loads_wanted(rows: Sequence[Row], most: int = MOST_LOADS) -> int:
     """How many loads could still show that a row is within its budget: 59 forgive none above it, 93 one, 124 two.
 
-    0 when no more loads are called for. Looking again after 59 makes the bound a little weaker than its 95 %.
+    A paired difference whose interval straddles its budget is decided by more pairs, in the same steps. 0 when no more
+    loads are called for. Looking again after 59 makes a bound a little weaker than its 95 %.
     """
     counts = [row.above for row in rows if row.status == OVER and row.above is not None]
-    wanted = max((samples_needed(count) for count in counts), default=0)
+    steps = [samples_needed(count) for count in (1, 2)]
+    nexts = [next((step for step in steps if step > row.open_at), 0) for row in rows if row.open_at is not None]
+    wanted = max((*(samples_needed(count) for count in counts), *nexts), default=0)
     return wanted if wanted <= most else 0
 
 

@@ -78,6 +78,18 @@ def test_more_loads_are_taken_only_where_they_can_decide(slow, wanted):
     assert loads_wanted(judge_vitals(arms, BUDGETS)) == wanted
 
 
+@pytest.mark.parametrize(
+    ("pairs", "shift", "wanted"), [(59, 0, 0), (59, 45, 93), (93, 45, 124), (124, 45, 0), (59, 60, 0)]
+)
+def test_a_difference_that_pairs_have_not_decided_takes_more_pairs(pairs, shift, wanted):
+    """Only while the estimate is within the budget and its interval is not: what is too slow is not asked again."""
+    arms = {name: [load(name) for _ in range(pairs)] for name in ("ours", "plain")}
+    spread = [200.0 * ((i * 37) % pairs / pairs - 0.5) for i in range(pairs)]
+    arms["ours"] = [load("ours", lcp=600.0 + shift + more) for more in spread]
+
+    assert loads_wanted(judge_vitals(arms, BUDGETS)) == wanted
+
+
 def test_a_load_without_an_entry_is_broken_not_fast():
     """A missing number never counts as a small one."""
     arms = good()
