@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -65,6 +65,9 @@ def run_suites(options: Options, *, out: Console, as_json: bool = False) -> bool
     if as_json:
         print(json.dumps(documents, indent=1))  # noqa: T201  this is the answer
     return green
+
+
+Runner = Callable[["Options", dict[str, Any], Console], tuple[Any, bool]]
 
 
 def _vitals(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any, bool]:
@@ -169,27 +172,21 @@ def _soak(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any,
     return [row.to_json() for row in rows], is_green(rows)
 
 
-def _hosts(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any, bool]:
-    sys.path.insert(0, str(BENCHES.parent))  # benches are scripts beside the packages, not one of them
-    hosts = import_module("benches.hosts")
-    seconds = options.rounds or budgets["hosts"]["seconds"]
-    document, rows = hosts.run_hosts(GATE / "hosts", options.report, out, seconds)
-    report.write_junit("hosts", rows, options.report / "hosts.xml")
-    out.print(report.table("hosts", rows))
-    return {**document, "rows": [row.to_json() for row in rows]}, is_green(rows)
+def _beside(name: str) -> Runner:
+    """A suite that is a script in `benches/`, beside the packages: `run_<name>(place, report, out, seconds)`."""
+
+    def run(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any, bool]:
+        sys.path.insert(0, str(BENCHES.parent))
+        suite = getattr(import_module(f"benches.{name}"), f"run_{name}")
+        document, rows = suite(GATE / name, options.report, out, options.rounds or budgets[name]["seconds"])
+        report.write_junit(name, rows, options.report / f"{name}.xml")
+        out.print(report.table(name, rows))
+        return {**document, "rows": [row.to_json() for row in rows]}, is_green(rows)
+
+    return run
 
 
-def _workers(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any, bool]:
-    sys.path.insert(0, str(BENCHES.parent))
-    workers = import_module("benches.workers")
-    seconds = options.rounds or budgets["workers"]["seconds"]
-    document, rows = workers.run_workers(GATE / "workers", options.report, out, seconds)
-    report.write_junit("workers", rows, options.report / "workers.xml")
-    out.print(report.table("workers", rows))
-    return {**document, "rows": [row.to_json() for row in rows]}, is_green(rows)
-
-
-RUNNERS = {"vitals": _vitals, "micro": _micro, "soak": _soak, "hosts": _hosts, "workers": _workers}
+RUNNERS = {"vitals": _vitals, "micro": _micro, "soak": _soak, "hosts": _beside("hosts"), "workers": _beside("workers")}
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """A visitor's own consent, from the browser through the POP to the real control plane and back."""
 
-import asyncio
 import base64
 import gzip
 import hashlib
 import json
 
 import pytest
-from edge import SESSION_COOKIE, TOKEN_COOKIE, ask
+from edge import SESSION_COOKIE, TOKEN_COOKIE
 from shop import HERO, make_pop
 
 from runtime_host.pop.stores import Withdrawal
@@ -330,7 +329,6 @@ def test_a_late_refresh_never_brings_an_older_version_back(shop, run):
 
 def test_gpc_is_honoured_and_shown_in_california(shop, run, tmp_path):
     """`Sec-GPC: 1` in `US-CA`: behavioral is off, and the visitor is told."""
-    from shop import make_pop
 
     pop = make_pop(tmp_path, shop.plane, shop.cable, shop.clock, pop="la-1", jurisdiction="US-CA")
     run(pop.sync.fetch_policy())
@@ -346,7 +344,6 @@ def test_gpc_is_honoured_and_shown_in_california(shop, run, tmp_path):
 
 def test_a_browser_never_says_where_it_is(shop, run, tmp_path):
     """Without a configured geo header nothing in a request moves the jurisdiction; with one, junk is strictest."""
-    from shop import make_pop
 
     plain = run(shop.browser(x_geo="US-CA", x_forwarded_for="1.2.3.4").ask("GET", "/v1/policy")).json()
     pop = make_pop(tmp_path, shop.plane, shop.cable, shop.clock, pop="geo-1", geo_header="x-geo")
@@ -392,102 +389,9 @@ def test_rows_run_out_to_the_second(shop, run):
     assert (len(last_second), after) == (1, ())
 
 
-def test_the_stream_tells_the_visitors_own_pages(shop, run):
-    """A withdrawal in one tab is news in the other, and in nobody else's."""
-
-    async def watch():
-        mine, other = shop.browser(), shop.browser()
-        await mine.grant("contextual")
-        await other.grant("contextual")
-        streams = [Listening(visitor) for visitor in (mine, other)]
-        tasks = [asyncio.create_task(stream.run()) for stream in streams]
-        await asyncio.gather(*(stream.opened.wait() for stream in streams))
-        await mine.withdraw()
-        await streams[0].news.wait()
-        for stream in streams:
-            stream.hang_up.set()
-        await asyncio.gather(*tasks)
-        return [stream.text for stream in streams]
-
-    mine, other = run(watch())
-
-    assert mine == b'retry: 1000\n\nevent: change\ndata: {"reason":"revoked"}\n\n'
-    assert other == b"retry: 1000\n\n"
-    assert len(shop.pop.streams) == 0
-
-
-def test_one_page_too_many_is_told_so(shop, run, tmp_path):
-    """503 with a code before the stream begins, recorded as such, instead of a failure in the middle."""
-    pop = make_pop(tmp_path / "full", shop.plane, shop.cable, shop.clock, max_streams=0)
-    reply = run(ask(pop.public_app, "GET", "/v1/consent/stream"))
-    run(pop.stop())
-
-    assert (reply.status, reply.json()["error"]["code"]) == (503, "too-many-streams")
-
-
-def test_the_stream_tells_of_a_revocation_from_elsewhere(shop, run):
-    """The log takes something away: the page hears it with the poll that brought it."""
-
-    async def watch():
-        visitor = shop.browser()
-        await visitor.grant("contextual")
-        stream = Listening(visitor)
-        task = asyncio.create_task(stream.run())
-        await stream.opened.wait()
-        elsewhere = shop.browser()
-        elsewhere.jar = dict(visitor.jar)
-        shop.plane.consents.withdraw(None, _withdrawal(elsewhere))
-        await shop.pop.sync.poll()
-        await asyncio.wait_for(stream.news.wait(), 5)
-        stream.hang_up.set()
-        await task
-        return stream.text
-
-    assert b"event: change" in run(watch())
-
-
-def _withdrawal(visitor):
-    from consent_core.formats.consent import WithdrawalRequest
-    from runtime_host.pop.serving.cookies import session_hash
-
-    return WithdrawalRequest(session_hash(visitor.jar[SESSION_COOKIE][0].encode()), "k" * 22, "tokyo-1")
-
-
-class Listening:
-    """A page with an open stream. `opened`, `news`: set when its first bytes and its first event arrived."""
-
-    def __init__(self, visitor):
-        self.visitor = visitor
-        self.text = b""
-        self.opened, self.news, self.hang_up = asyncio.Event(), asyncio.Event(), asyncio.Event()
-
-    async def run(self):
-        cookies = "; ".join(f"{name}={value}" for name, (value, _) in self.visitor.jar.items())
-        scope = {
-            "type": "http",
-            "method": "GET",
-            "path": "/v1/consent/stream",
-            "query_string": b"",
-            "headers": [(b"cookie", cookies.encode())],
-        }
-        await self.visitor.pop.public_app(scope, self.receive, self.send)
-
-    async def receive(self):
-        await self.hang_up.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message):
-        self.text += message.get("body", b"")
-        if message.get("body"):
-            self.opened.set()
-        if b"event:" in self.text:
-            self.news.set()
-
-
 @pytest.mark.parametrize("name", [b"__Host-consent-token", b"consent-token"])
 def test_one_name_of_each_cookie_is_active(shop, run, tmp_path, name):
     """Plain names only where the deployment says so; the other spelling is then not read."""
-    from shop import make_pop
 
     secure = name.startswith(b"__Host-")
     pop = make_pop(tmp_path, shop.plane, shop.cable, shop.clock, pop="x-1", secure_cookies=secure)
