@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from consent_core.audit.batches import Batch
 from consent_core.audit.journal import read_journal
 from consent_core.audit.segments import SegmentCipher, SegmentKey, open_key, read_keys
 from consent_core.audit.trail import BrokenTrail, Placed, Walk
@@ -60,7 +61,8 @@ class Opener:
         assert self._cipher is not None
         frame = placed.frame
         try:
-            return [json.loads(line) for line in self._cipher.open(frame.number, frame.count, frame.body)]
+            block = self._cipher.open(frame.number, frame.count, frame.body)
+            return [json.loads(record) for record in Batch.from_bytes(frame.number, frame.count, block).records()]
         except Untrusted as error:
             raise BrokenTrail(error.code, error.message, placed.file, placed.header.segment, frame.number) from error
 
@@ -82,8 +84,9 @@ def read_records(directory: Path, provider: KeyProvider) -> Iterator[AuditRecord
                 for seq, fields in enumerate(opener.open(placed), placed.frame.number):
                     yield _record(placed.header.writer, placed.header.segment, seq, fields, visitors)
         if visitors is not None and walk.header is not None:
-            for seq, body in waiting.after(walk.seq):
-                yield _record(walk.header.writer, walk.segment, seq, json.loads(body), visitors)
+            for batch in waiting.after(walk.seq):
+                for seq, body in enumerate(batch.records(), batch.first):
+                    yield _record(walk.header.writer, walk.segment, seq, json.loads(body), visitors)
     finally:
         if visitors is not None:
             visitors.close()

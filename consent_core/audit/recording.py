@@ -24,6 +24,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+Kind = tuple[Any, ...]  # whatever two requests with the same fields have in common
+
 CODE = b"consent-edge-code"
 REMEMBERED = 4_096  # kinds of requests, about 400 bytes each
 GONE = 499  # as proxies log a client that did not wait
@@ -80,7 +82,7 @@ class Recorder:
 
     def __init__(self, audit: AuditWriter, listener: str, complete: Complete = nothing_more) -> None:
         self._append, self._listener, self._complete = audit.append_encoded, listener, complete
-        self._known: dict[tuple[Any, ...], bytes] = {}
+        self._known: dict[Kind, bytes] = {}
 
     def record(self, scope: Scope, note: Note, status: int) -> None:
         """Write the record of a request whose answer is about to leave. Raises: Unavailable("audit-unwritable")."""
@@ -94,7 +96,7 @@ class Recorder:
 
     def _learn(
         self,
-        kind: tuple[Any, ...],
+        kind: Kind,
         scope: Scope,
         route: str | None,
         status: int,

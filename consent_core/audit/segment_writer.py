@@ -5,11 +5,11 @@ which the next start sets aside as `<date>-<segment>.cut` and owns up to in its 
 """
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from consent_core.audit.batches import Batch
 from consent_core.audit.frames import Header, pack_block, pack_header
 from consent_core.audit.recovery import recover
 from consent_core.audit.segments import SegmentCipher, SegmentKey, new_key, read_keys, write_keys
@@ -20,7 +20,6 @@ from consent_core.trust.files import locked
 from consent_core.trust.providers import KeyProvider
 
 DAY_S = 86_400
-MAX_BLOCK_RECORDS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +55,14 @@ class SegmentWriter:
         self._tail.dropped += unfinished
         self._recovered = recovered
 
-    def seal(self, records: Sequence[bytes]) -> int:
-        """Write records in blocks; how many were written is `seq` now less `seq` before.
+    def seal(self, records: Batch) -> None:
+        """Write records in blocks. They begin where the trail ends: at `seq` + 1.
 
         Raises: Unavailable("audit-unwritable" | "key-provider") where it stopped.
         """
-        for begin in range(0, len(records), MAX_BLOCK_RECORDS):
+        for block in records.blocks():
             self._ready(self._clock.now())
-            self._seal(records[begin : begin + MAX_BLOCK_RECORDS])
-        return self.seq
+            self._seal(block)
 
     def open(self) -> None:
         """Begin the first segment."""
@@ -96,10 +94,12 @@ class SegmentWriter:
             os.close(self._file)
             self._file = None
 
-    def _seal(self, records: Sequence[bytes]) -> None:
+    def _seal(self, block: Batch) -> None:
         assert self._cipher is not None
-        seq, count = self.seq + 1, len(records)
-        frame, chain = pack_block(seq, count, self._cipher.seal(seq, records), self.chain)
+        assert block.first == self.seq + 1
+        count = len(block)
+        sealed = self._cipher.seal(block.first, count, block.to_bytes())
+        frame, chain = pack_block(block.first, count, sealed, self.chain)
         self._write(frame)
         self.seq, self.chain = self.seq + count, chain
 

@@ -7,7 +7,6 @@ Trust in this store: whoever alters it can make records unreadable, which `verif
 
 import hashlib
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +26,7 @@ class SegmentCipher:
     """Seals and opens the blocks of one segment under its data key.
 
     The nonce is the sequence of a block's first record and the key serves one segment of one writer, so no pair is
-    used twice. A record is a line.
+    used twice.
     """
 
     def __init__(self, key: bytes, writer: str, segment: int) -> None:
@@ -35,19 +34,16 @@ class SegmentCipher:
         self._context = f"{FORMAT}|{writer}|{segment}|".encode()
         self.commitment = hashlib.sha256(b"consent-edge/audit/commitment/v1" + key).hexdigest()
 
-    def seal(self, seq: int, records: Sequence[bytes]) -> bytes:
+    def seal(self, seq: int, count: int, block: bytes) -> bytes:
         """Ciphertext and tag. AAD: format, writer, segment, sequence of the first record, count."""
-        return self._cipher.encrypt(seq.to_bytes(12), b"\n".join(records), self._place(seq, len(records)))
+        return self._cipher.encrypt(seq.to_bytes(12), block, self._place(seq, count))
 
-    def open(self, seq: int, count: int, sealed: bytes) -> list[bytes]:
-        """The records. Raises: Untrusted("audit-record")."""
+    def open(self, seq: int, count: int, sealed: bytes) -> bytes:
+        """The block. Raises: Untrusted("audit-record")."""
         try:
-            records = self._cipher.decrypt(seq.to_bytes(12), sealed, self._place(seq, count)).split(b"\n")
+            return self._cipher.decrypt(seq.to_bytes(12), sealed, self._place(seq, count))
         except InvalidTag as error:
             raise Untrusted("audit-record", "not sealed under this segment's key at this place") from error
-        if len(records) != count:
-            raise Untrusted("audit-record", f"expected {count} records, found {len(records)}")
-        return records
 
     def _place(self, seq: int, count: int) -> bytes:
         return self._context + seq.to_bytes(12) + count.to_bytes(4)

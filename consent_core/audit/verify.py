@@ -114,7 +114,7 @@ class _Check:
                 if self._walk.seq in self._chains:
                     self._chains[self._walk.seq].add(placed.frame.chain.hex())
             self._ending()
-            report.waiting = sum(1 for _ in self._journal.after(self._walk.seq))
+            report.waiting = sum(len(batch) for batch in self._journal.after(self._walk.seq))
             report.records += report.waiting
         except BrokenTrail as broken:
             report.problem = Problem(broken.code, broken.message, broken.file, broken.segment, broken.seq)

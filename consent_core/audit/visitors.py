@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS visitor (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS shredded (handle BLOB PRIMARY KEY, period TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
+_MEMBER = b',"person":"%b"'
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
@@ -85,7 +86,7 @@ class VisitorKeys:
             self._period, self.epoch = period, object()
 
     def seal(self, person: Person) -> bytes:
-        """`person` under this visitor's key of this month: base64url of key id, nonce and ciphertext.
+        """The last member of a record about `person`: base64url of key id, nonce and ciphertext, under their key.
 
         Empty for a visitor who was shredded: nothing of them is recorded again. The same `Person` gives the same text
         again: records are sealed as a whole, nobody sees it.
@@ -146,10 +147,10 @@ class VisitorKeys:
             self._ciphers[subject, period] = self._find(self._handle(subject), period)
         known = self._ciphers[subject, period]
         if known is None:
-            return b""
+            return _MEMBER % b""
         (key_id, cipher), nonce = known, os.urandom(NONCE_BYTES)
         sealed = key_id + nonce + cipher.encrypt(nonce, _encode(dict(fields)).encode(), key_id)
-        return encode_base64url(sealed).encode("ascii")
+        return _MEMBER % encode_base64url(sealed).encode("ascii")
 
     def _find(self, handle: bytes, period: str) -> tuple[bytes, AESGCM] | None:
         """The visitor's key, made if there is none. Another process may be making it: the first one counts."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from consent_core.audit.journal import Journal, read_journal
+from consent_core.audit.journal import Journal, Waiting, read_journal
 from consent_core.audit.recovery import log_files
 from consent_core.audit.segment_writer import DAY_S, SegmentLimits, SegmentWriter, date_of
 from consent_core.audit.segments import read_keys
@@ -42,7 +42,7 @@ class AuditLimits:
     seal_every_s: float | None = 0.05  # None: no thread, each record is sealed at once; for tests
     sync_every_s: float = 1.0  # a power cut loses at most this
     retry_after_s: float = 1.0  # after a failed write
-    journal_bytes: int = 8 * 2**20  # some 15,000 records: what a POP can take while its disk is full
+    journal_bytes: int = 4 * 2**20  # at least 15,000 records: what a POP can take while its disk is full
     keep_days: int | None = None  # older days are deleted by the thread; None: by nobody
 
 
@@ -63,25 +63,30 @@ class Head:
 class AuditWriter:
     """The one writer of a directory. `refused` counts records that could not be written: each was an exception.
 
-    `_lock` guards what `append` touches: visitors, journal, `_waiting` and `_seq`. `_sealing` guards the segments and
+    `_lock` guards what `append` touches: visitors, journal and `_seq`. `_sealing` guards the segments and
     is taken first. A record is in the journal until it is in a segment.
     """
 
     def __init__(self, directory: Path, writer: str, provider: KeyProvider, clock: Clock, limits: AuditLimits) -> None:
         self.directory, self.writer, self.refused = directory, writer, 0
         self._clock, self._limits = clock, limits
-        self._lock, self._sealing = threading.RLock(), threading.RLock()
+        self._lock, self._sealing = threading.Lock(), threading.RLock()
+        self._enter, self._leave = self._lock.acquire, self._lock.release
         self._closed, self._stop = False, threading.Event()
         self._thread: threading.Thread | None = None
-        self._owner = _own(directory)
-        self.visitors = VisitorKeys(directory, writer, provider)
-        segment = SegmentLimits(limits.segment_bytes, limits.segment_s, limits.retry_after_s)
-        self._segments = SegmentWriter(directory, writer, provider, clock, segment)
-        self._waiting: list[bytes] = []
-        self._seq = self._segments.seq
         self._day_ends = 0
-        self._left = read_journal(directory)
-        self._journal = Journal(directory, limits.journal_bytes)
+        with contextlib.ExitStack() as opened:
+            opened.callback(os.close, _own(directory))
+            self.visitors = VisitorKeys(directory, writer, provider)
+            opened.callback(self.visitors.close)
+            segment = SegmentLimits(limits.segment_bytes, limits.segment_s, limits.retry_after_s)
+            self._segments = SegmentWriter(directory, writer, provider, clock, segment)
+            opened.callback(self._segments.close)
+            self._begin(read_journal(directory))
+            self._journal = Journal(directory, limits.journal_bytes)
+            opened.callback(self._journal.close)
+            self._opened = opened.pop_all()
+        self._seq = self._segments.seq
 
     @classmethod
     def open(
@@ -93,11 +98,6 @@ class AuditWriter:
         """
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         audit = cls(directory, writer, provider, clock, limits or AuditLimits())
-        try:
-            audit._begin()
-        except ConsentEdgeError:
-            audit.close()
-            raise
         if audit._limits.seal_every_s is not None:
             audit._thread = threading.Thread(target=audit._keep_up, args=(audit._limits.seal_every_s,), daemon=True)
             audit._thread.start()
@@ -118,24 +118,23 @@ class AuditWriter:
     def append_encoded(self, fields: bytes, person: Person | None = None) -> int:
         """As `append`, for fields that `encode_fields` made before: most requests resemble an earlier one."""
         try:
-            with self._lock:
+            self._enter()  # `with` would be a third dearer, and this is what each request pays
+            try:
                 now = self._clock.now()
                 if now >= self._day_ends:
                     self._begin_day(now)
                 if person is None:
-                    body = b'{"at":%d,%b}' % (now, fields)
+                    sealed = b""
                 else:
-                    visitors = self.visitors
-                    sealed = person.sealed if person.epoch is visitors.epoch else visitors.seal(person)
-                    body = b'{"at":%d,%b,"person":"%b"}' % (now, fields, sealed)
+                    sealed = person.sealed if person.epoch is self.visitors.epoch else self.visitors.seal(person)
                 seq = self._seq + 1
-                kept = self._journal.add(seq, body)
-                if kept:
-                    self._waiting.append(body)
+                added = self._journal.add(seq, now, fields, sealed)
+                if added:
                     self._seq = seq
-            if not kept:
-                seq = self._keep_after_sealing(body)
-            crash_point("audit-journaled")
+            finally:
+                self._leave()
+            if not added:
+                seq = self._add_after_sealing(now, fields, sealed)
             if self._thread is None:
                 self._seal_last()
         except ConsentEdgeError:
@@ -200,52 +199,44 @@ class AuditWriter:
             self._thread.join()
         with contextlib.suppress(ConsentEdgeError):
             self.flush()
-        self._segments.close()
-        self._journal.close()
-        self.visitors.close()
-        os.close(self._owner)
+        self._opened.close()
 
-    def _begin(self) -> None:
+    def _begin(self, left: Waiting) -> None:
         """The first segment, and in it what was left. Dying within it leaves the journal, or numbers already sealed."""
-        bodies = [body for _, body in self._left.after(self._segments.seq)]
-        self._segments.own_up(self._left.unfinished, len(bodies))
+        batches = left.after(self._segments.seq)
+        self._segments.own_up(left.unfinished, sum(len(batch) for batch in batches))
         self._segments.open()
-        self._segments.seal(bodies)
+        for batch in batches:
+            self._segments.seal(batch)
+        self._segments.flush()  # the journal, which has them too, is emptied next
         crash_point("audit-left-sealed")
-        self._journal.clear()
-        self._seq = self._segments.seq
 
     def _begin_day(self, now: int) -> None:
         self._day_ends = (now // DAY_S + 1) * DAY_S
         self.visitors.begin(date_of(now)[:7])
 
-    def _keep_after_sealing(self, body: bytes) -> int:
-        """The journal was full: make room, once."""
-        self._seal()
-        with self._lock:
-            seq = self._seq + 1
-            if not self._journal.add(seq, body):
-                raise Unavailable("audit-unwritable", "the journal is full")
-            self._waiting.append(body)
-            self._seq = seq
-        return seq
+    def _add_after_sealing(self, now: int, fields: bytes, sealed: bytes) -> int:
+        """The journal was full: make room."""
+        while True:
+            self._seal()
+            with self._lock:
+                seq = self._seq + 1
+                if self._journal.add(seq, now, fields, sealed):
+                    self._seq = seq
+                    return seq
+                if self._journal.is_empty:
+                    raise Unavailable("audit-unwritable", "the journal is too small for this record")
 
     def _seal(self) -> None:
         """Seal what waits now. Whatever fails to be sealed goes on waiting."""
         with self._sealing:
-            with self._lock:
-                records, self._waiting = self._waiting, []
-            if not records:
-                return
-            before = self._segments.seq
-            try:
-                self._segments.seal(records)
-            finally:
+            last = self._seq  # what is added meanwhile waits for the next time
+            while self._segments.seq < last:
                 with self._lock:
-                    self._waiting[:0] = records[self._segments.seq - before :]
-                    if not self._waiting:
-                        crash_point("audit-sealed")
-                        self._journal.clear()
+                    side = self._journal.turn()
+                self._segments.seal(self._journal.batch(side).after(self._segments.seq))
+                crash_point("audit-sealed")
+                side.clear()
 
     def _seal_last(self) -> None:
         """Without a thread: seal the record just added, or take it back."""
@@ -253,7 +244,6 @@ class AuditWriter:
             self._seal()
         except ConsentEdgeError:
             with self._lock:
-                self._waiting.pop()
                 self._journal.take_back()
                 self._seq -= 1
             raise

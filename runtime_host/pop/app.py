@@ -117,7 +117,7 @@ class Pop:
             self._others.attend(self._hear)
         tallies = self._tallies()
         self.refused: Callable[[str], None] = tallies.rejected.add
-        recorder = None if parts.audit is None else VisitRecorder(parts.audit, "public", self.sync)
+        recorder = None if parts.audit is None else VisitRecorder(parts.audit, "public")
         self.public_app: App = Router(
             self._public_routes(), tallies, self._geo, config.public_origins, recorder=recorder
         )
@@ -125,7 +125,7 @@ class Pop:
         mesh = self._guarded(tallies)
         self.mesh_app: App = mesh
         if parts.audit is not None:
-            self.mesh_app = Recorded(mesh, VisitRecorder(parts.audit, "mesh", self.sync))
+            self.mesh_app = Recorded(mesh, VisitRecorder(parts.audit, "mesh"))
 
     async def start(self) -> None:
         """Begin to follow the control plane. Until its first answer everybody gets the default."""

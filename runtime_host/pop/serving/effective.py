@@ -45,7 +45,7 @@ def grant_of(claims: Claims, subject: str, jurisdiction: str, gpc: bool, standin
     denied = standing.denied(subject, claims.ver)
     off = denied | STALE_OFF if status == "older" else denied
     categories = tuple(category for category in scopes if category in allowed and category not in off)
-    return Grant(categories, _code(status, denied), status == "older")
+    return Grant(categories, _code(status, denied), status == "older", standing.policy.hash)
 
 
 def _code(status: str, denied: frozenset[str]) -> str | None:

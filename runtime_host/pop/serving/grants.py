@@ -14,11 +14,13 @@ class Grant:
     """What a token is worth for one jurisdiction and signal while the generation lasts.
 
     `code` is None or says why categories are missing; `refresh`: the visitor's browser should fetch a new token.
+    `policy`: the hash of the policy that was asked; None if none was.
     """
 
     categories: tuple[str, ...]
     code: str | None
     refresh: bool
+    policy: str | None = None
 
 
 @dataclass(slots=True)

@@ -90,4 +90,5 @@ def _write(cycle: RequestResponseCycle, status: int, headers: Sequence[Header], 
     cycle.transport.writelines((STATUS_LINE[status] + head + b"\r\n\r\n", body))
     cycle.message_event.set()
     cycle.on_response()
+    cycle.scope["extensions"].clear()  # it holds `cycle`, which holds it: nothing is left to the garbage collector
     return True

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from consent_core.audit.journal import Journal
 from consent_core.audit.reader import read_records
 from consent_core.audit.verify import verify
 from consent_core.audit.writer import AuditLimits, AuditWriter
@@ -16,7 +17,7 @@ from consent_core.clock import ManualClock
 from consent_core.errors import Rejected, Unavailable
 from consent_core.trust.providers.keyring import LocalKeyring
 
-from .conftest import DAY_S, QUIET, WRITER, Open, fill, flip, frames, only_log
+from .conftest import DAY_S, WRITER, Open, fill, flip, frames, only_log
 
 
 def test_a_restart_continues_the_trail(opened: Open, directory: Path, provider: LocalKeyring) -> None:
@@ -166,20 +167,49 @@ def test_records_that_waited_out_a_crash_are_told(
     assert report.notices == ["segment 2: 1 records had waited out a crash unsealed"]
 
 
-def test_a_half_copied_record_is_dropped_and_said_so(opened: Open, directory: Path, provider: LocalKeyring) -> None:
-    """Killed within the copy into the journal: the record never was, and the next segment says how much is lost."""
+FIELDS = b'"n":2'
+TEXT_AT = 24 + 2 * 256  # behind two sides, a sixteenth each
+
+
+@pytest.mark.parametrize(("lost", "dropped"), [((TEXT_AT + 12, 1), 20), ((TEXT_AT + 8, 5), 16)])
+def test_a_record_without_its_text_is_dropped_and_said_so(
+    opened: Open, directory: Path, provider: LocalKeyring, lost: tuple[int, int], dropped: int
+) -> None:
+    """Its text did not reach the disk in a power cut: it never was, and the next segment says how much is lost."""
     audit = opened()
     fill(audit, 1)
-    body = b'{"at":1,"n":2}'
-    audit._journal.add(2, body)
-    audit._journal._map[20] ^= 1
-    os.close(audit._owner)
-    fill(AuditWriter.open(directory, WRITER, provider, ManualClock(), QUIET), 1)
-    audit._closed = True
+    audit.close()
+    journal = Journal(directory, 4_096)
+    journal.add(2, 1, FIELDS, b"")
+    begin, length = lost
+    journal._map[begin : begin + length] = bytes(length)
+    journal.close()
+    fill(opened(), 1)
     report = verify(directory, provider)
 
     assert (report.records, report.problem) == (2, None)
-    assert report.notices == [f"segment 2: {len(body)} bytes of an unfinished record after 1 were set aside"]
+    assert report.notices == [f"segment 2: {dropped} bytes of an unfinished record after 1 were set aside"]
+
+
+def test_a_text_without_its_record_is_dropped_and_said_so(
+    opened: Open, directory: Path, provider: LocalKeyring
+) -> None:
+    """Killed between the text and the word that names it: the record never was."""
+    audit = opened()
+    fill(audit, 1)
+    audit.close()
+    journal = Journal(directory, 4_096)
+    journal.add(2, 1, FIELDS, b"")
+    journal._write(b'"n":3')
+    journal.close()
+    fill(opened(), 1)
+    report = verify(directory, provider)
+
+    assert (report.records, report.problem) == (3, None)
+    assert report.notices == [
+        "segment 2: 5 bytes of an unfinished record after 1 were set aside",
+        "segment 2: 1 records had waited out a crash unsealed",
+    ]
 
 
 def test_a_full_journal_is_sealed_by_the_caller(directory: Path, provider: LocalKeyring) -> None:

@@ -172,7 +172,7 @@ def test_records_of_another_writer_do_not_open_here(
 ) -> None:
     """Writer, segment and sequence are authenticated: the same place in another trail is another place."""
     key = bytes(32)
-    sealed = SegmentCipher(key, "edge/osaka-1", 1).seal(1, [b"{}"])
+    sealed = SegmentCipher(key, "edge/osaka-1", 1).seal(1, 1, b"{}")
 
     for writer, segment, seq in [(WRITER, 1, 1), ("edge/osaka-1", 2, 1), ("edge/osaka-1", 1, 2)]:
         with pytest.raises(Untrusted) as refusal:
@@ -236,13 +236,3 @@ def test_a_segment_by_another_writer_is_refused(opened: Open, directory: Path) -
 
     assert report.problem is not None
     assert (report.problem.code, report.problem.seq) == ("audit-sequence", 3)
-
-
-def test_a_block_holds_as_many_records_as_it_says() -> None:
-    """A record that would read as two is not read as one."""
-    cipher = SegmentCipher(bytes(32), WRITER, 1)
-
-    with pytest.raises(Untrusted) as refusal:
-        cipher.open(1, 1, cipher.seal(1, [b"{}\n{}"]))
-
-    assert refusal.value.code == "audit-record"

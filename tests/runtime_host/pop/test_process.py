@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 
 import pytest
 from edge import TOKEN_COOKIE
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from runtime_host.pop.process import serve
 from runtime_host.pop.serving.http1 import MAX_HEAD_BYTES, _write
@@ -187,6 +189,32 @@ def test_a_request_that_never_ends_is_given_up(served, run, monkeypatch, sent):
 
     assert b"200" not in ended
     assert answers.count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_an_answered_request_leaves_nothing_to_the_garbage_collector(served, run):
+    """What a request needed goes with it: collecting garbage costs every visitor a little."""
+
+    async def client(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+        async def answered():
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+
+        await answered()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                await answered()
+            cycles = sum(isinstance(thing, RequestResponseCycle) for thing in gc.get_objects())
+        finally:
+            gc.enable()
+            writer.close()
+        return cycles
+
+    assert run(served(client)) <= 1  # the connection's last
 
 
 def test_a_client_that_does_not_read_is_waited_for(served, run):
