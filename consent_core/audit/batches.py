@@ -75,7 +75,7 @@ class Batch:
             words = struct.unpack(f">{count}Q", data[offset:])
         except struct.error as error:
             raise Untrusted("audit-record", f"not a block of {count} records") from error
-        if len(texts) != many + 1 or not all(is_whole(word, texts) for word in words):
+        if len(texts) != many + 1 or texts[0] or not all(is_whole(word, texts) for word in words):
             raise Untrusted("audit-record", "a record names a text that is not there")
         return cls(first, base, words, texts)
 
@@ -98,6 +98,6 @@ class Batch:
 
 
 def is_whole(word: int, texts: Mapping[int, bytes]) -> bool:
-    """Whether a word names fields, and nothing that is not among `texts`."""
-    fields = word >> TEXT_BITS & TEXT_MASK
-    return fields != 0 and fields in texts and word & TEXT_MASK in texts
+    """Whether a word names fields and, if anything more, a person: whatever else it is, it is no record."""
+    fields, person = texts.get(word >> TEXT_BITS & TEXT_MASK, b""), texts.get(word & TEXT_MASK)
+    return fields.startswith(b'"') and person is not None and (not person or person.startswith(b","))

@@ -128,12 +128,15 @@ class AuditWriter:
                 else:
                     sealed = person.sealed if person.epoch is self.visitors.epoch else self.visitors.seal(person)
                 seq = self._seq + 1
-                added = self._journal.add(seq, now, fields, sealed)
-                if added:
+                if self._journal.add(seq, now, fields, sealed):
                     self._seq = seq
+                    if self._thread is not None:
+                        return seq
+                else:
+                    seq = 0
             finally:
                 self._leave()
-            if not added:
+            if not seq:
                 seq = self._add_after_sealing(now, fields, sealed)
             if self._thread is None:
                 self._seal_last()

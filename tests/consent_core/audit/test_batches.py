@@ -48,7 +48,7 @@ def test_a_block_holds_the_texts_it_names_and_no_others() -> None:
 
 def test_a_block_stays_below_what_a_frame_takes() -> None:
     """Long texts make short blocks."""
-    texts = [b"", *(bytes([65 + number % 26]) * 60_000 for number in range(100))]
+    texts = [b"", *(b'"%d' % number + b"x" * 60_000 for number in range(100))]
     blocks = list(Batch(1, AT, [word(0, number) for number in range(1, 101)], texts).blocks())
 
     assert sum(len(block) for block in blocks) == 100
@@ -77,6 +77,8 @@ BLOCK = Batch(1, AT, [word(0, 1, 3), word(1, 2)], TEXTS).to_bytes()
         BLOCK[:-8] + struct.pack(">Q", word(0, 4)),
         BLOCK[:-8] + struct.pack(">Q", word(0, 1, 4)),
         BLOCK[:-8] + bytes(8),
+        BLOCK[:-8] + struct.pack(">Q", word(0, 3)),
+        BLOCK[:-8] + struct.pack(">Q", word(0, 1, 2)),
     ],
 )
 def test_what_is_not_a_block_is_refused(data: bytes) -> None:
