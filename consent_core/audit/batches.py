@@ -51,14 +51,16 @@ class Batch:
         """The records behind number `seq`."""
         return self if seq < self.first else self._part(seq + 1 - self.first, len(self))
 
-    def blocks(self) -> Iterator["Batch"]:
-        """The same records in parts that may be sealed."""
+    def blocks(self) -> Iterator[tuple["Batch", bytes]]:
+        """The same records in parts that may be sealed, each with its bytes."""
         for begin in range(0, len(self), MAX_BLOCK_RECORDS):
             yield from self._part(begin, begin + MAX_BLOCK_RECORDS)._halves()
 
     def to_bytes(self) -> bytes:
         """The block, before it is sealed, with the texts that are named."""
-        numbers = self._named()
+        words = set(self.words)
+        named = {word >> TEXT_BITS & TEXT_MASK for word in words} | {word & TEXT_MASK for word in words}
+        numbers = sorted(named - {0})
         texts = b"".join([_TEXT.pack(number, len(self.texts[number])) + self.texts[number] for number in numbers])
         return _START.pack(self.base, len(numbers)) + texts + struct.pack(f">{len(self)}Q", *self.words)
 
@@ -82,19 +84,14 @@ class Batch:
     def _part(self, begin: int, end: int) -> "Batch":
         return Batch(self.first + begin, self.base, self.words[begin:end], self.texts)
 
-    def _halves(self) -> Iterator["Batch"]:
-        size = _START.size + 8 * len(self) + sum(_TEXT.size + len(self.texts[number]) for number in self._named())
-        if size <= MAX_BLOCK_BYTES or len(self) == 1:
-            yield self
+    def _halves(self) -> Iterator[tuple["Batch", bytes]]:
+        block = self.to_bytes()
+        if len(block) <= MAX_BLOCK_BYTES or len(self) == 1:
+            yield self, block
         else:
             middle = len(self) // 2
             yield from self._part(0, middle)._halves()
             yield from self._part(middle, len(self))._halves()
-
-    def _named(self) -> list[int]:
-        words = set(self.words)
-        named = {word >> TEXT_BITS & TEXT_MASK for word in words} | {word & TEXT_MASK for word in words}
-        return sorted(named - {0})
 
 
 def is_whole(word: int, texts: Mapping[int, bytes]) -> bool:

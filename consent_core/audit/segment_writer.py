@@ -60,9 +60,9 @@ class SegmentWriter:
 
         Raises: Unavailable("audit-unwritable" | "key-provider") where it stopped.
         """
-        for block in records.blocks():
+        for part, block in records.blocks():
             self._ready(self._clock.now())
-            self._seal(block)
+            self._seal(part.first, len(part), block)
 
     def open(self) -> None:
         """Begin the first segment."""
@@ -94,12 +94,10 @@ class SegmentWriter:
             os.close(self._file)
             self._file = None
 
-    def _seal(self, block: Batch) -> None:
+    def _seal(self, first: int, count: int, block: bytes) -> None:
         assert self._cipher is not None
-        assert block.first == self.seq + 1
-        count = len(block)
-        sealed = self._cipher.seal(block.first, count, block.to_bytes())
-        frame, chain = pack_block(block.first, count, sealed, self.chain)
+        assert first == self.seq + 1
+        frame, chain = pack_block(first, count, self._cipher.seal(first, count, block), self.chain)
         self._write(frame)
         self.seq, self.chain = self.seq + count, chain
 

@@ -71,7 +71,7 @@ class AuditWriter:
         self.directory, self.writer, self.refused = directory, writer, 0
         self._clock, self._limits = clock, limits
         self._lock, self._sealing = threading.Lock(), threading.RLock()
-        self._enter, self._leave = self._lock.acquire, self._lock.release
+        self._enter, self._leave, self._now = self._lock.acquire, self._lock.release, clock.now
         self._closed, self._stop = False, threading.Event()
         self._thread: threading.Thread | None = None
         self._day_ends = 0
@@ -86,7 +86,7 @@ class AuditWriter:
             self._journal = Journal(directory, limits.journal_bytes)
             opened.callback(self._journal.close)
             self._opened = opened.pop_all()
-        self._seq = self._segments.seq
+        self._seq, self._add = self._segments.seq, self._journal.add
 
     @classmethod
     def open(
@@ -120,7 +120,7 @@ class AuditWriter:
         try:
             self._enter()  # `with` would be a third dearer, and this is what each request pays
             try:
-                now = self._clock.now()
+                now = self._now()
                 if now >= self._day_ends:
                     self._begin_day(now)
                 if person is None:
@@ -128,7 +128,7 @@ class AuditWriter:
                 else:
                     sealed = person.sealed if person.epoch is self.visitors.epoch else self.visitors.seal(person)
                 seq = self._seq + 1
-                if self._journal.add(seq, now, fields, sealed):
+                if self._add(seq, now, fields, sealed):
                     self._seq = seq
                     if self._thread is not None:
                         return seq
