@@ -61,13 +61,6 @@ _CURRENT: ContextVar[Note | None] = ContextVar("audit_note", default=None)
 Complete = Callable[[Note, Scope], None]
 
 
-def begin_note() -> Note:
-    """A note for the request that this task has begun to answer."""
-    note = Note()
-    _CURRENT.set(note)
-    return note
-
-
 def current_note() -> Note:
     """The note of the request under way; outside of one, a note that nobody reads."""
     return _CURRENT.get() or Note()
@@ -124,7 +117,8 @@ class Recorded:
         """Answer one request and record it."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        note = begin_note()
+        note = Note()
+        _CURRENT.set(note)
         answer = _Answer(self, scope, note, send)
         status, code = GONE, "client-gone"
         try:

@@ -242,10 +242,10 @@ class Pop:
         )
 
     async def _image(self, call: Call) -> Answer:
-        return await self.delivery.image(call.tail, call.query, call.headers)
+        return await self.delivery.image(call.tail, call.query, call.headers, call.note)
 
     async def _slot(self, call: Call) -> Answer:
-        return await self.delivery.slot(call.tail, call.query, call.headers)
+        return await self.delivery.slot(call.tail, call.query, call.headers, call.note)
 
     async def _rendition(self, call: Call) -> Answer:
         return await self.delivery.rendition(call.scope["raw_path"], call.query, call.headers)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from time import perf_counter
 
+from consent_core.audit.recording import Note
 from consent_core.errors import ConsentEdgeError, Rejected
 from consent_core.formats.rendition import (
     Recipe,
@@ -68,7 +69,7 @@ class Delivery:
         self._paths: Remembered[bytes, Recipe] = Remembered(MAX_REMEMBERED)
         self._images: Remembered[str, tuple[Header, ...]] = Remembered(MAX_REMEMBERED)
 
-    async def image(self, slot: str, query: bytes, headers: Headers) -> Answer:
+    async def image(self, slot: str, query: bytes, headers: Headers, note: Note | None = None) -> Answer:
         """The bytes for this request: decided, rendered and checked once more.
 
         Raises: Rejected("unknown-slot", 404), ("bad-size"), ("bad-query"), ("bad-context"), ("credential-conflict").
@@ -76,7 +77,7 @@ class Delivery:
         place = self._place(slot)
         kind = negotiate(headers.get(b"accept", b"").decode("latin-1"))
         size = (_pixels(query, headers.get(b"dpr"), place.slot.width), kind)
-        visit = Visit(headers, place, page_context(query))
+        visit = Visit(headers, place, page_context(query), note)
         await self._pipeline.decide(visit)
         rendition = self._at_hand(visit, slot, size) or await self._rendition(visit, slot, size)
         fixed = self._images.get(rendition.etag) or self._images.put(
@@ -85,13 +86,15 @@ class Delivery:
         answer = Answer(200, [*fixed, *_own_headers(visit)], rendition.body)
         return _unless_known(answer, rendition, headers)
 
-    async def slot(self, slot: str, query: bytes, headers: Headers) -> Answer:
+    async def slot(self, slot: str, query: bytes, headers: Headers, note: Note | None = None) -> Answer:
         """The decision for this request as JSON. Raises: as `image`, but for sizes."""
-        return (await self.decided(slot, query, headers))[1]
+        return (await self.decided(slot, query, headers, note))[1]
 
-    async def decided(self, slot: str, query: bytes, headers: Headers) -> tuple[Visit, Answer]:
+    async def decided(
+        self, slot: str, query: bytes, headers: Headers, note: Note | None = None
+    ) -> tuple[Visit, Answer]:
         """The same with its visit, for whoever waits for something else before the first byte: ask `still_holds`."""
-        visit = Visit(headers, self._place(slot), page_context(query))
+        visit = Visit(headers, self._place(slot), page_context(query), note)
         await self._pipeline.decide(visit)
         if not self._pipeline.still_holds(visit):
             visit.settle_for_default("revoked")

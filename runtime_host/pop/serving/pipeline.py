@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
-from consent_core.audit.recording import current_note
+from consent_core.audit.recording import Note
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
 from consent_core.formats import token
 from consent_core.formats.catalogue import Slot
@@ -38,14 +38,18 @@ NOTHING = Grant((), None, False)
 
 
 class Visit:
-    """One request on its way through the stages. Never outlives it, never shared."""
+    """One request on its way through the stages. Never outlives it, never shared. `note`: where it will be recorded."""
 
     __slots__ = (
         "category", "code", "entropy", "generation", "grant", "headers", "known", "now", "page", "place",
         "shown", "signals", "spent", "text",
     )  # fmt: skip
 
-    def __init__(self, headers: Headers, place: "Place | None", page: PageContext | None) -> None:
+    def __init__(
+        self, headers: Headers, place: "Place | None", page: PageContext | None, note: Note | None = None
+    ) -> None:
+        if note is not None:
+            note.visit = self
         self.headers = headers
         self.place = place
         self.page = page
@@ -173,7 +177,6 @@ class Pipeline:
             return False
 
     async def _run(self, visit: Visit, stages: tuple[tuple[int, Stage], ...]) -> None:
-        current_note().visit = visit
         spent = visit.spent
         before = perf_counter()
         try:

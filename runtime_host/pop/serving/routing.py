@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from consent_core.audit.recording import Recorder, begin_note, current_note
+from consent_core.audit.recording import Note, Recorder, current_note
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable, Untrusted
 from consent_core.telemetry.tally import Tally
 from runtime_host.pop.serving.answers import WHOLE, Answer, Streaming, empty_answer, error_answer, send_answer
@@ -24,12 +24,16 @@ _STATUS = {number: f"{number}xx" for number in range(1, 6)}
 
 @dataclass(slots=True)
 class Call:
-    """One request as a handler sees it. `tail`: what follows the route's path, percent-decoded."""
+    """One request as a handler sees it. `tail`: what follows the route's path, percent-decoded.
+
+    `note`: what is to be recorded of it.
+    """
 
     scope: Scope
     receive: Receive
     headers: Headers
     tail: str
+    note: Note
 
     @property
     def query(self) -> bytes:
@@ -93,10 +97,10 @@ class Router:
         if scope["type"] != "http":
             return
         route, tail = self._find(scope["path"])
-        note = current_note() if self._recorder is None else begin_note()
+        note = current_note() if self._recorder is None else Note()
         note.route = None if route is None else route.name
         try:
-            answer = await self._answer(route, tail, scope, receive)
+            answer = await self._answer(route, tail, scope, receive, note)
         except ConsentEdgeError as error:
             answer = self._refusal(error)
             note.code = error.code
@@ -129,7 +133,9 @@ class Router:
                 return (None, "") if route.path == "/" and path.startswith(API) else (route, path[len(route.path) :])
         return None, ""
 
-    async def _answer(self, route: Route | None, tail: str, scope: Scope, receive: Receive) -> Answer | Streaming:
+    async def _answer(
+        self, route: Route | None, tail: str, scope: Scope, receive: Receive, note: Note
+    ) -> Answer | Streaming:
         if route is None:
             raise Rejected("route-unknown", "there is nothing at this address", status=404)
         method: str = scope["method"]
@@ -139,7 +145,7 @@ class Router:
         headers = read_headers(scope, self._geo_header)
         if route.guarded and method not in SAFE:
             check_same_origin(headers, self._origins)
-        return await handler(Call(scope, receive, headers, tail))
+        return await handler(Call(scope, receive, headers, tail, note))
 
     def _no_handler(self, route: Route, method: str) -> Answer:
         if method == "OPTIONS":

@@ -16,7 +16,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from consent_core.audit.recording import current_note
+from consent_core.audit.recording import Note
 from consent_core.clock import Clock
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
 from consent_core.formats.consent import ConsentAnswer, ConsentRequest, RefreshRequest, read_answer, write_request
@@ -133,7 +133,7 @@ class ConsentDesk:
             expected_ver=wish.expected_ver,
         )
         answer = _opened(await self._control_plane.send("POST", CONSENTS, write_request(request)))
-        cookies = self._adopt(answer, request.next_session, session)
+        cookies = self._adopt(call.note, answer, request.next_session, session)
         cookies.append(self._session_cookie(secret, answer))
         state = self._public(answer, call)
         await self._accompany(state, call, wish.company, answer.token)
@@ -157,7 +157,7 @@ class ConsentDesk:
         try:
             self._outgoing.withdraw(Withdrawal(secrets.token_urlsafe(24), session, subject, below, categories))
         except Unavailable as error:  # nothing is promised, but what this browser carries goes all the same
-            current_note().code = error.code
+            call.note.code = error.code
             self._pipeline.count(error)
             return error_answer(error, self._clear_token())
         if subject is not None:
@@ -190,7 +190,7 @@ class ConsentDesk:
 
     async def _identify(self, call: Call, always: bool = False) -> Visit:
         """The visit of this request's token. `always`: validate it even while not in sync, to name a withdrawal."""
-        visit = Visit(call.headers, None, None)
+        visit = Visit(call.headers, None, None, call.note)
         await (self._pipeline.identify if always else self._pipeline.grant)(visit)
         return visit
 
@@ -228,7 +228,7 @@ class ConsentDesk:
         newest = self._sessions.find(session)
         if newest is not None and newest.ver > answer.ver:  # this POP knows of a later "no" or a later choice
             return self._withdrawn(call, session, newest.ver), [self._clear_token()]
-        cookies = self._adopt(answer, session, None)
+        cookies = self._adopt(call.note, answer, session, None)
         return self._public(answer, call), cookies
 
     async def _renewed(self, call: Call, session: str) -> Told | None:
@@ -240,9 +240,9 @@ class ConsentDesk:
         except (ConsentEdgeError, TimeoutError):
             return None
 
-    def _adopt(self, answer: ConsentAnswer, session: str, replaces: str | None) -> list[Header]:
+    def _adopt(self, note: Note, answer: ConsentAnswer, session: str, replaces: str | None) -> list[Header]:
         """Remember whose session this is and what holds; the token cookie that goes with it."""
-        current_note().about(subject_of(answer.sub), (("sub", answer.sub), ("ver", answer.ver)))
+        note.about(subject_of(answer.sub), (("sub", answer.sub), ("ver", answer.ver)))
         now = self._clock.now()
         kept = Session(session, subject_of(answer.sub), answer.ver, now + _session_life(answer))
         self._sessions.remember(kept, replaces)
