@@ -272,7 +272,9 @@ class AuditWriter:
 
 
 def encode_fields(fields: Mapping[str, Any]) -> bytes:
-    """The members of a record, as they lie in it."""
+    """The members of a record, as they lie in it. Raises: ValueError if there are none."""
+    if not fields:
+        raise ValueError("a record that says nothing")
     return _encode(dict(fields))[1:-1].encode("ascii")
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from consent_core.audit.reader import read_records
 from consent_core.audit.verify import verify
 from consent_core.audit.visitors import VisitorKeys
@@ -74,6 +76,16 @@ def test_a_shredded_visitor_stays_unnamed(opened: Open, directory: Path, provide
 
     assert [record.shredded for record in records] == [True, False, True, True]
     assert [record.fields.get("n") for record in records] == [0, None, 0, 0]
+
+
+def test_a_record_says_something(opened: Open, directory: Path, provider: LocalKeyring) -> None:
+    """An empty one is its caller's mistake, and takes no number."""
+    audit = opened()
+    with pytest.raises(ValueError, match="says nothing"):
+        audit.append({})
+    fill(audit, 1)
+
+    assert verify(directory, provider).records == 1
 
 
 def test_shredding_by_another_process_counts(opened: Open, directory: Path, provider: LocalKeyring) -> None:
