@@ -1,5 +1,6 @@
 """`edge up`, `edge pop`, `edge control-plane`: running things."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -90,6 +91,7 @@ def up(
     specs = fleet_of(pops, options=(*project.options(), "--workers", str(workers)))
     require_free([PUBLIC_PORT, MESH_PORT, *(spec.port for spec in specs)])
     err.print(results_table(prepare(data, COMPONENTS, err, HERE, project).built))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is ended
     with err.status("starting …") as status:
         fleet = Fleet(data, specs, site=project.site, public_port=PUBLIC_PORT, mesh_port=MESH_PORT,
                       database=database, on_progress=lambda name: status.update(f"starting {name} …"))  # fmt: skip

@@ -2,7 +2,10 @@
 
 import re
 import shlex
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
@@ -149,6 +152,38 @@ def test_a_taken_port_is_named_before_anything_is_built(edge, tmp_path, monkeypa
     assert "port-taken" in said.err
     assert str(port) in said.err
     assert list(tmp_path.iterdir()) == []
+
+
+UP = """
+import time, types
+import builder.report, edge_cli.checkup, edge_cli.commands.serve, edge_cli.welcome, simulator.fleet, simulator.stage
+from edge_cli.edge import app
+
+class Fleet:
+    def __init__(self, *_, **__): pass
+    def __enter__(self): return self
+    def watch(self): print("watching", flush=True); time.sleep(60)
+    def stop(self): print("stopped", flush=True)
+
+simulator.fleet.Fleet = Fleet
+simulator.stage.prepare = lambda *_: types.SimpleNamespace(built=[])
+builder.report.results_table = edge_cli.welcome.welcome = lambda *_: ""
+edge_cli.welcome.places = lambda *_: {}
+edge_cli.checkup.require_free = lambda _: None
+app(["up"])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_whoever_ends_edge_up_ends_what_it_started(number):
+    """Also a service manager, which does not press Ctrl-C."""
+    with subprocess.Popen([sys.executable, "-c", UP], cwd=ROOT, stdout=subprocess.PIPE, text=True) as up:
+        assert up.stdout is not None
+        assert any(line == "watching\n" for line in iter(up.stdout.readline, ""))
+        up.send_signal(number)
+        said = up.stdout.read()
+
+    assert "stopped" in said
 
 
 def test_no_trail_is_not_a_trail_in_order(edge, tmp_path):
