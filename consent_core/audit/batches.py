@@ -77,7 +77,7 @@ class Batch:
             words = struct.unpack(f">{count}Q", data[offset:])
         except struct.error as error:
             raise Untrusted("audit-record", f"not a block of {count} records") from error
-        if len(texts) != many + 1 or texts[0] or not all(is_whole(word, texts) for word in words):
+        if len(texts) != many + 1 or not all(is_whole(word, texts) for word in words):
             raise Untrusted("audit-record", "a record names a text that is not there")
         return cls(first, base, words, texts)
 

@@ -35,6 +35,8 @@ _HEAD = struct.Struct("=8sQQ")
 _TEXT = struct.Struct("=II")  # length, checksum
 _MAX_BYTES = 64 * 2**20  # a text takes at least 9: its number fits a word
 _SIDE_HEAD = 2  # words before the records'
+_NOT_BEGUN = 1 << 62  # a base that no time fits: the first record begins its side
+_MIN_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Side:
 
     def __init__(self, words: memoryview) -> None:
         self.words = words
-        self.base, self.end = 0, _SIDE_HEAD
+        self.base, self.end = _NOT_BEGUN, _SIDE_HEAD
 
     def __len__(self) -> int:
         return self.end - _SIDE_HEAD
@@ -75,7 +77,7 @@ class Side:
         """Forget everything: it is in the trail."""
         self.words[0] = 0
         self.words[1 : self.end] = memoryview(bytes(8 * (self.end - 1))).cast("Q")
-        self.base, self.end = 0, _SIDE_HEAD
+        self.base, self.end = _NOT_BEGUN, _SIDE_HEAD
 
     def take_back(self) -> None:
         """Forget the record added last."""
@@ -93,8 +95,8 @@ class Journal:
     """
 
     def __init__(self, directory: Path, size: int) -> None:
-        """`size`: bytes, at most 64 MiB. Raises: Unavailable("audit-unwritable")."""
-        if size > _MAX_BYTES:
+        """`size`: bytes, 256 to 64 Mi. Raises: Unavailable("audit-unwritable")."""
+        if not _MIN_BYTES <= size <= _MAX_BYTES:
             raise ValueError(f"a journal of {size} bytes")
         try:
             file = os.open(directory / NAME, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE)
@@ -211,7 +213,7 @@ def read_journal(directory: Path) -> Waiting:
     data = path.read_bytes() if path.exists() else b""
     if not any(data[:4]):
         return Waiting()
-    if data[: len(_MAGIC)] != _MAGIC:
+    if data[: len(_MAGIC)] != _MAGIC or len(data) < _MIN_BYTES:
         raise Unavailable("audit-unwritable", "the journal has another form: start the version that wrote it once")
     _, era, written = _HEAD.unpack_from(data)
     if era == 0:

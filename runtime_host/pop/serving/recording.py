@@ -20,11 +20,11 @@ class VisitRecorder(Recorder):
             note.route, visit.shown, None if place is None else place.offer, grant.categories,
             grant.policy, status, note.code or visit.code, scope["method"], note.more,
         )  # fmt: skip
-        fields = self._known.get(kind) or self._describe(kind, scope, note, status, visit)
+        fields = self._known.get(kind) or self._describe(kind, scope, note, status)
         self._append(fields, known.person if known is not None and note.person is None else note.person)
         return None
 
-    def _describe(self, kind: Kind, scope: Scope, note: Note, status: int, visit: Visit) -> bytes:
+    def _describe(self, kind: Kind, scope: Scope, note: Note, status: int) -> bytes:
         _, shown, offer, effective, policy, _, code, *_ = kind
         more = {
             **dict(zip(note.more[::2], note.more[1::2], strict=True)),

@@ -55,6 +55,7 @@ def test_a_block_stays_below_what_a_frame_takes() -> None:
     assert all(len(block) <= MAX_BLOCK_BYTES for _, block in blocks)
 
 
+WORD = struct.pack(">Q", word(0, 1))
 BLOCK = Batch(1, AT, [word(0, 1, 3), word(1, 2)], TEXTS).to_bytes()
 
 
@@ -72,6 +73,8 @@ BLOCK = Batch(1, AT, [word(0, 1, 3), word(1, 2)], TEXTS).to_bytes()
         BLOCK[:12] + struct.pack(">II", 0, 5) + BLOCK[20:],
         BLOCK[:12] + struct.pack(">II", 2, 5) + BLOCK[20:],
         BLOCK[:12] + struct.pack(">II", 1, 2**32 - 1) + BLOCK[20:],
+        BLOCK[:8] + struct.pack(">III", 2, 0, 5) + TEXTS[2] + struct.pack(">II", 1, 5) + TEXTS[1] + 2 * WORD,
+        BLOCK[:8] + struct.pack(">III", 2, 1, 5) + TEXTS[2] + struct.pack(">II", 1, 5) + TEXTS[1] + 2 * WORD,
         BLOCK[:-8] + struct.pack(">Q", word(0, 0)),
         BLOCK[:-8] + struct.pack(">Q", word(0, 0, 3)),
         BLOCK[:-8] + struct.pack(">Q", word(0, 4)),

@@ -171,16 +171,22 @@ FIELDS = b'"n":2'
 TEXT_AT = 24 + 2 * 256  # behind two sides, a sixteenth each
 
 
-@pytest.mark.parametrize(("lost", "dropped"), [((TEXT_AT + 12, 1), 20), ((TEXT_AT + 8, 5), 16)])
-def test_a_record_without_its_text_is_dropped_and_said_so(
-    opened: Open, directory: Path, provider: LocalKeyring, lost: tuple[int, int], dropped: int
-) -> None:
-    """Its text did not reach the disk in a power cut: it never was, and the next segment says how much is lost."""
+def left_waiting(opened: Open, directory: Path) -> Journal:
+    """A trail of one record, and a journal in which a second one waits."""
     audit = opened()
     fill(audit, 1)
     audit.close()
     journal = Journal(directory, 4_096)
     journal.add(2, 1, FIELDS, b"")
+    return journal
+
+
+@pytest.mark.parametrize(("lost", "dropped"), [((TEXT_AT + 12, 1), 20), ((TEXT_AT + 8, 5), 16)])
+def test_a_record_without_its_text_is_dropped_and_said_so(
+    opened: Open, directory: Path, provider: LocalKeyring, lost: tuple[int, int], dropped: int
+) -> None:
+    """Its text did not reach the disk in a power cut: it never was, and the next segment says how much is lost."""
+    journal = left_waiting(opened, directory)
     begin, length = lost
     journal._map[begin : begin + length] = bytes(length)
     journal.close()
@@ -195,11 +201,7 @@ def test_a_text_without_its_record_is_dropped_and_said_so(
     opened: Open, directory: Path, provider: LocalKeyring
 ) -> None:
     """Killed between the text and the word that names it: the record never was."""
-    audit = opened()
-    fill(audit, 1)
-    audit.close()
-    journal = Journal(directory, 4_096)
-    journal.add(2, 1, FIELDS, b"")
+    journal = left_waiting(opened, directory)
     journal._write(b'"n":3')
     journal.close()
     fill(opened(), 1)

@@ -102,15 +102,48 @@ def test_a_time_that_no_word_holds_waits_for_the_next_side(tmp_path: Path, later
     assert found(tmp_path) == [(1, body(AT, b'"n":1', b"")), (2, body(AT + later, b'"n":1', b""))]
 
 
+@pytest.mark.parametrize("at", [0, 5, AT])
+def test_a_clock_that_was_never_set_loses_nothing(tmp_path: Path, at: int) -> None:
+    """A machine that starts in 1970: each side begins with its own first record, also where its texts are known."""
+    journal = Journal(tmp_path, SIZE)
+    for seq in range(1, 4):
+        assert journal.add(seq, at, b'"n":1', b"")
+        assert found(tmp_path)[-1] == (seq, body(at, b'"n":1', b""))
+        journal.turn().clear()
+
+
+def test_texts_of_another_era_are_not_believed(tmp_path: Path) -> None:
+    """Whoever reads while texts are replaced finds less, never something else."""
+    journal = Journal(tmp_path, SIZE)
+    journal.add(1, AT, b'"n":1', b"")
+    journal._head[1] += 1
+
+    assert found(tmp_path) == []
+
+
+def test_what_follows_a_lost_record_takes_no_other_number(tmp_path: Path) -> None:
+    """Of the older side the last word is gone: the newer side's records have lost their place, and that is said."""
+    journal = Journal(tmp_path, SIZE)
+    for seq in (1, 2):
+        journal.add(seq, AT, b'"n":1', b"")
+    older = journal.turn()
+    journal.add(3, AT, b'"n":1', b"")
+    older.words[older.end - 1] = 0
+
+    assert found(tmp_path) == [(1, body(AT, b'"n":1', b""))]
+    assert read_journal(tmp_path).unfinished == 8
+
+
 def test_a_record_nobody_could_read_back_is_refused(tmp_path: Path) -> None:
     """Its caller's mistake, not back-pressure."""
     with pytest.raises(ValueError, match="a record of"):
         Journal(tmp_path, 2**20).add(1, AT, b"x" * MAX_RECORD_BYTES, b"y")
 
 
-def test_a_journal_of_another_form_stops_the_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("data", [b"\0\0\1\7" + b"x" * 400, b"audit-j2", b"audit-j2" + b"x" * 247])
+def test_a_journal_of_another_form_stops_the_start(tmp_path: Path, data: bytes) -> None:
     """It may hold records: nothing is thrown away."""
-    (tmp_path / NAME).write_bytes(b"\0\0\1\7" + b"x" * 400)
+    (tmp_path / NAME).write_bytes(data)
     with pytest.raises(Unavailable) as refusal:
         read_journal(tmp_path)
 
