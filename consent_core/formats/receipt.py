@@ -75,6 +75,8 @@ class Purpose:
 class Receipt:
     """A signed consent record's content. Times are Unix seconds.
 
+    follows: the version of this record's receipt before this one, 0 for the first; None where a receipt is older than
+    this member, and then it is `ver` - 1.
     privacy_notice: {clause_id, clause_sha256}. parties: {party_id, party_role} each.
     events: {event_type, event_state, event_time, validity_duration_s, entity_id} each.
     """
@@ -95,11 +97,15 @@ class Receipt:
     parties: tuple[Mapping[str, str], ...]
     events: tuple[Mapping[str, str | int], ...]
     schema_version: str = SCHEMA
+    follows: int | None = None
 
 
 def receipt_payload(receipt: Receipt) -> bytes:
     """The JSON that is signed: compact, in one order."""
-    return json.dumps(asdict(receipt), separators=(",", ":"), sort_keys=True).encode("ascii")
+    value = asdict(receipt)
+    if receipt.follows is None:
+        del value["follows"]
+    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode("ascii")
 
 
 def open_receipt(text: str, trust: Trust) -> Receipt:
@@ -123,7 +129,7 @@ def peek_receipt(text: str) -> dict[str, Any]:
 
 
 def _read(value: dict[str, Any]) -> Receipt:
-    fields = Fields(value, _malformed, required=_RECEIPT)
+    fields = Fields(value, _malformed, required=_RECEIPT, optional=("follows",))
     return Receipt(
         receipt_id=fields.text("receipt_id"),
         record_id=fields.text("record_id"),
@@ -141,6 +147,7 @@ def _read(value: dict[str, Any]) -> Receipt:
         parties=tuple(_object(item) for item in fields.items("parties", 8)),
         events=tuple(_object(item) for item in fields.items("events", 8)),
         schema_version=fields.one_of("schema_version", (SCHEMA,)),
+        follows=None if fields.absent("follows") else fields.number("follows"),
     )
 
 

@@ -51,6 +51,7 @@ class Receipts:
             purposes=tuple(_purpose(category, record) for category in CATEGORIES),
             parties=({"party_id": self.controller, "party_role": "controller"},),
             events=(_event(visitor, record),),
+            follows=visitor.ver,
         )
         return sign_jws(receipt_payload(receipt), TYP, self.keys.current("log"))
 

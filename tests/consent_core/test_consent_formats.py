@@ -201,6 +201,15 @@ def test_a_receipt_is_verified_offline(keys):
     assert peek_receipt(text)["ver"] == 3
 
 
+def test_a_receipt_may_say_which_version_it_follows(keys):
+    """Versions may jump: with `follows` nobody can leave one out; a receipt from before it still opens."""
+    log, trust = keys.current("log"), keys.trust_file()
+    following = replace(RECEIPT, follows=1)
+
+    assert open_receipt(signed_receipt(log, payload=receipt_payload(following)), trust).follows == 1
+    assert open_receipt(signed_receipt(log), trust).follows is None
+
+
 def test_every_altered_receipt_is_refused(keys):
     """No character of a receipt can change."""
     text, trust = signed_receipt(keys.current("log")), keys.trust_file()

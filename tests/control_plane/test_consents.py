@@ -38,6 +38,7 @@ def test_a_receipt_says_what_was_shown_and_decided(plane, browser):
     purposes = {purpose.purpose: purpose for purpose in receipt.purposes}
 
     assert receipt.schema_version == "ISO/IEC TS 27560:2023"
+    assert receipt.follows == 0
     assert receipt.privacy_notice["clause_id"] == "notice-us-ca"
     assert receipt.privacy_notice["clause_sha256"].startswith("sha256:")
     assert (receipt.jurisdiction, receipt.region, receipt.gpc, receipt.gpc_honoured) == ("US-CA", POP, True, True)
