@@ -1,4 +1,4 @@
-"""One SQLite file, its schema and its transactions. What the tables mean is said in their own modules.
+"""One SQLite file and its transactions. Its schema is `migrations`; what the tables mean is said in their own modules.
 
 Write-ahead log, so that readers never wait. A transaction is durable (`synchronous=FULL`: on the disk before it
 returns) where a promise was given to somebody, and otherwise only safe against a killed process. Deleted content
@@ -13,56 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from consent_core.errors import Unavailable
+from runtime_host.pop.stores.migrations import STEPS, Step, migrate
 
-VERSION = 1
 BUSY_MS = 5_000  # how long a second writer waits for the first
-
-SCHEMA = """
-CREATE TABLE history (
-  id INTEGER PRIMARY KEY, subject TEXT NOT NULL, ver INTEGER NOT NULL, category TEXT NOT NULL, kind TEXT NOT NULL,
-  item TEXT NOT NULL, tags TEXT NOT NULL, day TEXT NOT NULL, at INTEGER NOT NULL);
-CREATE INDEX history_by_subject ON history (subject, category, id);
-CREATE INDEX history_by_age ON history (category, at);
-CREATE TABLE totals (
-  day TEXT NOT NULL, kind TEXT NOT NULL, item TEXT NOT NULL, tags TEXT NOT NULL, n INTEGER NOT NULL,
-  PRIMARY KEY (day, kind, item, tags)) WITHOUT ROWID;
-CREATE TABLE tombstones (subject TEXT PRIMARY KEY, at INTEGER NOT NULL, seq INTEGER) WITHOUT ROWID;
-CREATE TABLE sessions (
-  session TEXT PRIMARY KEY, subject TEXT NOT NULL, ver INTEGER NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX sessions_by_subject ON sessions (subject);
-CREATE TABLE denials (
-  subject TEXT NOT NULL, category TEXT NOT NULL, source TEXT NOT NULL, below INTEGER NOT NULL, until INTEGER,
-  PRIMARY KEY (subject, category, source)) WITHOUT ROWID;
-CREATE TABLE revoked (kind TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (kind, name))
-  WITHOUT ROWID;
-CREATE TABLE log (
-  id INTEGER PRIMARY KEY CHECK (id = 1), origin TEXT, position INTEGER NOT NULL, head INTEGER NOT NULL,
-  at INTEGER NOT NULL);
-INSERT INTO log VALUES (1, NULL, 0, 0, 0);
-CREATE TABLE policies (hash TEXT PRIMARY KEY, revision INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE demanded (id INTEGER PRIMARY KEY CHECK (id = 1), hash TEXT, seq INTEGER NOT NULL);
-INSERT INTO demanded VALUES (1, NULL, 0);
-CREATE TABLE outbox (
-  id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, session TEXT NOT NULL, subject TEXT, below INTEGER NOT NULL,
-  categories TEXT NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'pending', code TEXT, closed_at INTEGER);
-CREATE TABLE queue (
-  id INTEGER PRIMARY KEY, topic TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL,
-  done_at INTEGER, UNIQUE (topic, key));
-CREATE INDEX queue_open ON queue (topic, id) WHERE done_at IS NULL;
-"""
 
 
 class Database:
     """An open file. `_after` and `_depth` are owned by the running transaction, under `_lock` (held throughout it)."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, steps: Sequence[Step] = STEPS) -> None:
         self._lock = threading.RLock()
         self._depth = 0
         self._durable = False
         self._after: list[Callable[[], None]] = []
         with _io():
             self._connection = _connect(path)
-        self._migrate()
+        self._migrate(steps)
 
     @contextlib.contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[None]:
@@ -136,16 +102,10 @@ class Database:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def _migrate(self) -> None:
-        """Create an empty file's tables; refuse a file that a later version wrote."""
+    def _migrate(self, steps: Sequence[Step]) -> None:
+        """Bring an empty or older file to this program's version, wholly or not at all."""
         with self.transaction():
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-            if version > VERSION:
-                raise Unavailable("store-version", f"pop.db has version {version}, this program knows {VERSION}")
-            if version == 0:
-                for statement in SCHEMA.split(";\n"):
-                    self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version={VERSION}")
+            migrate(self._connection, steps)
 
 
 def _connect(path: Path | str) -> sqlite3.Connection:

@@ -41,7 +41,8 @@ class Outbox:
         w = withdrawal
         return (
             self._db.run(
-                "INSERT OR IGNORE INTO outbox (key, session, subject, below, categories, at) VALUES (?,?,?,?,?,?)",
+                "INSERT OR IGNORE INTO outbox (key, visitor, session, subject, below, categories, at)"
+                " VALUES (?1,COALESCE(?3, ?2),?2,?3,?4,?5,?6)",
                 (w.key, w.session, w.subject, w.below, json.dumps(w.categories), self._clock.now()),
             )
             > 0

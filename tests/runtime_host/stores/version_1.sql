@@ -1,0 +1,54 @@
+-- A pop.db of schema version 1, dumped from one that the program of that version wrote.
+PRAGMA user_version=1;
+BEGIN TRANSACTION;
+CREATE TABLE demanded (id INTEGER PRIMARY KEY CHECK (id = 1), hash TEXT, seq INTEGER NOT NULL);
+INSERT INTO "demanded" VALUES(1,'sha256:2222222222222222222222222222222222222222222222222222222222222222',1);
+CREATE TABLE denials (
+  subject TEXT NOT NULL, category TEXT NOT NULL, source TEXT NOT NULL, below INTEGER NOT NULL, until INTEGER,
+  PRIMARY KEY (subject, category, source)) WITHOUT ROWID;
+INSERT INTO "denials" VALUES('a365cffe1c8618c1cb0526da1bef581486dbefd50d346de697f9ed7e2146e678','behavioral','local',3,1800000610);
+INSERT INTO "denials" VALUES('a365cffe1c8618c1cb0526da1bef581486dbefd50d346de697f9ed7e2146e678','behavioral','log',3,1800000610);
+INSERT INTO "denials" VALUES('e5d693c3d6b15cc1cbe36146135598abdbf253a8d600cd4ade7b690e3aa461f8','experimental','local',4,NULL);
+CREATE TABLE history (
+  id INTEGER PRIMARY KEY, subject TEXT NOT NULL, ver INTEGER NOT NULL, category TEXT NOT NULL, kind TEXT NOT NULL,
+  item TEXT NOT NULL, tags TEXT NOT NULL, day TEXT NOT NULL, at INTEGER NOT NULL);
+INSERT INTO "history" VALUES(1,'e5d693c3d6b15cc1cbe36146135598abdbf253a8d600cd4ade7b690e3aa461f8',3,'behavioral','click','tent-2','["camping"]','2027-01-15',1800000000);
+INSERT INTO "history" VALUES(4,'a365cffe1c8618c1cb0526da1bef581486dbefd50d346de697f9ed7e2146e678',2,'experimental','impression','hero-a','[]','2027-01-15',1800000000);
+CREATE TABLE log (
+  id INTEGER PRIMARY KEY CHECK (id = 1), origin TEXT, position INTEGER NOT NULL, head INTEGER NOT NULL,
+  at INTEGER NOT NULL);
+INSERT INTO "log" VALUES(1,'consent-edge/one',4,4,1800000000);
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, session TEXT NOT NULL, subject TEXT, below INTEGER NOT NULL,
+  categories TEXT NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'pending', code TEXT, closed_at INTEGER);
+INSERT INTO "outbox" VALUES(1,'forwarded-key-0000001','8a652abf7512959a7ecf7abe32a2bb4634c0b03fc93008b0365ed67933bff00c','a365cffe1c8618c1cb0526da1bef581486dbefd50d346de697f9ed7e2146e678',3,'["behavioral"]',1800000010,'forwarded',NULL,1800000010);
+INSERT INTO "outbox" VALUES(2,'refused-key-000000001','4b4f9630c1c4baeba6903a09b74e389d2c6f79e8dc566e3e07af35465ff7709e',NULL,1,'null',1800000010,'refused','session-unknown',1800000010);
+INSERT INTO "outbox" VALUES(3,'pending-key-000000001','b0679324228c35931acdfa8a487f94873c05094138a477994a5bdba6d6c24a56','e5d693c3d6b15cc1cbe36146135598abdbf253a8d600cd4ade7b690e3aa461f8',4,'["experimental"]',1800000020,'pending',NULL,NULL);
+INSERT INTO "outbox" VALUES(4,'pending-key-000000002','bc77954b4f64a92534641c1e5dd793dab44e0110e718353a911c7060464315df',NULL,1,'null',1800000020,'pending',NULL,NULL);
+CREATE TABLE policies (hash TEXT PRIMARY KEY, revision INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO "policies" VALUES('sha256:1111111111111111111111111111111111111111111111111111111111111111',1,1800000000);
+INSERT INTO "policies" VALUES('sha256:2222222222222222222222222222222222222222222222222222222222222222',2,1800000000);
+CREATE TABLE queue (
+  id INTEGER PRIMARY KEY, topic TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL,
+  done_at INTEGER, UNIQUE (topic, key));
+INSERT INTO "queue" VALUES(1,'retrain','a365cffe1c8618c1cb0526da1bef581486dbefd50d346de697f9ed7e2146e678:behavioral:3','{"below": 3, "category": "behavioral", "days": ["2027-01-15"], "subject": "a365cffe1c8618c1cb0526da1bef581486dbefd50d346de697f9ed7e2146e678"}',1800000000,NULL);
+INSERT INTO "queue" VALUES(2,'retrain','854e0101d28379d93343b7597e043b25f14900bf368524abcfdc5529767d6cde:behavioral:9007199254740991','{"below": 9007199254740991, "category": "behavioral", "days": ["2027-01-15"], "subject": "854e0101d28379d93343b7597e043b25f14900bf368524abcfdc5529767d6cde"}',1800000000,NULL);
+INSERT INTO "queue" VALUES(3,'purge-receipt','4','{"at": 1800000000, "deleted": {"history": 2, "sessions": 1}, "seq": 4, "subject": "854e0101d28379d93343b7597e043b25f14900bf368524abcfdc5529767d6cde"}',1800000000,NULL);
+CREATE TABLE revoked (kind TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (kind, name))
+  WITHOUT ROWID;
+INSERT INTO "revoked" VALUES('key','token-old',1800000000);
+CREATE TABLE sessions (
+  session TEXT PRIMARY KEY, subject TEXT NOT NULL, ver INTEGER NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO "sessions" VALUES('8a652abf7512959a7ecf7abe32a2bb4634c0b03fc93008b0365ed67933bff00c','a365cffe1c8618c1cb0526da1bef581486dbefd50d346de697f9ed7e2146e678',3,1815552000);
+INSERT INTO "sessions" VALUES('b0679324228c35931acdfa8a487f94873c05094138a477994a5bdba6d6c24a56','e5d693c3d6b15cc1cbe36146135598abdbf253a8d600cd4ade7b690e3aa461f8',4,1815552000);
+CREATE TABLE tombstones (subject TEXT PRIMARY KEY, at INTEGER NOT NULL, seq INTEGER) WITHOUT ROWID;
+INSERT INTO "tombstones" VALUES('854e0101d28379d93343b7597e043b25f14900bf368524abcfdc5529767d6cde',1800000000,4);
+CREATE TABLE totals (
+  day TEXT NOT NULL, kind TEXT NOT NULL, item TEXT NOT NULL, tags TEXT NOT NULL, n INTEGER NOT NULL,
+  PRIMARY KEY (day, kind, item, tags)) WITHOUT ROWID;
+INSERT INTO "totals" VALUES('2027-01-15','impression','hero-a','[]',3);
+CREATE INDEX history_by_subject ON history (subject, category, id);
+CREATE INDEX history_by_age ON history (category, at);
+CREATE INDEX sessions_by_subject ON sessions (subject);
+CREATE INDEX queue_open ON queue (topic, id) WHERE done_at IS NULL;
+COMMIT;
