@@ -28,7 +28,9 @@ ROLES = {
     "attestation": "ed25519",
 }
 TRUST_DOMAIN = "ui-tools"
-VERSION = 1
+VERSION = 2
+OLDEST_VERSION = 1  # named no revoked keys, and no algorithm of a witness
+WITNESS_ALGORITHM = "ed25519"
 MAX_BYTES = 1_048_576
 
 # What a component of each world may import, by WIT package. Worlds that are not named may import nothing.
@@ -42,7 +44,9 @@ ALLOWED_IMPORTS: Mapping[str, tuple[str, ...]] = {
         "wasi:sockets",
     ),
 }
-_FIELDS = frozenset({"version", "trust_domain", "issuer", "keys", "allowed_imports", "minimum_epochs", "ledger"})
+_FIELDS = frozenset(
+    {"version", "trust_domain", "issuer", "keys", "revoked", "allowed_imports", "minimum_epochs", "ledger"}
+)
 _KEY_FIELDS = frozenset({"kid", "algorithm", "key", "not_before", "not_after"})
 
 
@@ -72,7 +76,10 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class TrustFile:
-    """Public keys by role and what else a verifier must know. `witness_quorum` of `witnesses` must cosign."""
+    """Public keys by role and what else a verifier must know. `witness_quorum` of `witnesses` must cosign.
+
+    `revoked`: key id -> Unix second from which on nothing signed by it counts.
+    """
 
     trusted_keys: tuple[TrustedKey, ...]
     trust_domain: str = TRUST_DOMAIN
@@ -82,6 +89,7 @@ class TrustFile:
     ledger_origin: str = f"{TRUST_DOMAIN}/consent-edge"
     witnesses: tuple[Witness, ...] = ()
     witness_quorum: int = 0
+    revoked: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> "TrustFile":
@@ -104,12 +112,13 @@ class TrustFile:
                 "trust_domain": self.trust_domain,
                 "issuer": self.issuer,
                 "keys": {role: [_key_value(key) for key in self._of(role)] for role in ROLES},
+                "revoked": [{"kid": kid, "at": at} for kid, at in sorted(self.revoked.items())],
                 "allowed_imports": {world: list(packages) for world, packages in self.allowed_imports.items()},
                 "minimum_epochs": dict(self.minimum_epochs),
                 "ledger": {
                     "origin": self.ledger_origin,
                     "quorum": self.witness_quorum,
-                    "witnesses": [{"name": w.name, "key": encode_base64url(w.key)} for w in self.witnesses],
+                    "witnesses": [_witness_value(witness) for witness in self.witnesses],
                 },
             }
         )
@@ -151,14 +160,21 @@ def _key_value(key: TrustedKey) -> dict[str, Any]:
     }
 
 
+def _witness_value(witness: Witness) -> dict[str, str]:
+    return {"name": witness.name, "algorithm": WITNESS_ALGORITHM, "key": encode_base64url(witness.key)}
+
+
 def _read(value: dict[str, Any]) -> TrustFile:
+    if value.get("version") == OLDEST_VERSION:
+        value = _upgraded(value)
     _require(value.keys() == _FIELDS, f"expected exactly {', '.join(sorted(_FIELDS))}")
     _require(value["version"] == VERSION, f"expected version {VERSION}")
-    ledger = value["ledger"]
-    _require(isinstance(ledger, dict) and ledger.keys() == {"origin", "quorum", "witnesses"}, "ledger")
+    ledger = _ledger(value["ledger"])
     witnesses = tuple(_witness(entry) for entry in _list(ledger["witnesses"], "witnesses"))
     quorum = _number(ledger["quorum"], "quorum")
     _require(quorum <= len(witnesses), "the quorum asks for more witnesses than are named")
+    _require(len({w.name for w in witnesses}) == len(witnesses), "two witnesses have one name")
+    _require(len({w.key for w in witnesses}) == len(witnesses), "two witnesses have one key")
     return TrustFile(
         trusted_keys=_keys(value["keys"]),
         trust_domain=_text(value["trust_domain"], "trust_domain"),
@@ -174,7 +190,34 @@ def _read(value: dict[str, Any]) -> TrustFile:
         ledger_origin=_text(ledger["origin"], "origin"),
         witnesses=witnesses,
         witness_quorum=quorum,
+        revoked=_revoked(value["revoked"]),
     )
+
+
+def _upgraded(value: dict[str, Any]) -> dict[str, Any]:
+    """What version 2 makes of version 1: no key is revoked, and every witness signs Ed25519."""
+    _require(value.keys() == _FIELDS - {"revoked"}, "a member that version 1 has not")
+    ledger = _ledger(value["ledger"])
+    witnesses = [
+        {**_object(entry, "witness"), "algorithm": WITNESS_ALGORITHM}
+        for entry in _list(ledger["witnesses"], "witnesses")
+    ]
+    return {**value, "version": VERSION, "revoked": [], "ledger": {**ledger, "witnesses": witnesses}}
+
+
+def _ledger(value: Any) -> dict[str, Any]:
+    _require(isinstance(value, dict) and value.keys() == {"origin", "quorum", "witnesses"}, "ledger")
+    return dict(value)
+
+
+def _revoked(value: Any) -> dict[str, int]:
+    revoked: dict[str, int] = {}
+    for entry in _list(value, "revoked"):
+        _require(isinstance(entry, dict) and entry.keys() == {"kid", "at"}, "a revoked key is a kid and a time")
+        kid = _text(entry["kid"], "kid")
+        _require(kid not in revoked, "a key is revoked twice")
+        revoked[kid] = _number(entry["at"], "at")
+    return revoked
 
 
 def _keys(value: Any) -> tuple[TrustedKey, ...]:
@@ -197,7 +240,9 @@ def _key(role: str, entry: Any) -> TrustedKey:
 
 
 def _witness(entry: Any) -> Witness:
-    _require(isinstance(entry, dict) and entry.keys() == {"name", "key"}, "a witness is a name and a key")
+    members = {"name", "algorithm", "key"}
+    _require(isinstance(entry, dict) and entry.keys() == members, "a witness is a name, an algorithm and a key")
+    _require(entry["algorithm"] == WITNESS_ALGORITHM, f"witnesses sign {WITNESS_ALGORITHM}")
     return Witness(_text(entry["name"], "witness"), _bytes(entry["key"], 32))
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,26 @@ from consent_core.trust.trust_file import TrustFile, Witness
 @pytest.fixture(scope="module")
 def trust(tmp_path_factory: pytest.TempPathFactory) -> TrustFile:
     store = KeyStore.open(tmp_path_factory.mktemp("data"), create=True)
-    return store.set_trust(witnesses=(Witness("w1", b"w" * 32),), witness_quorum=1, minimum_epochs={"contextual": 2})
+    return store.set_trust(
+        witnesses=(Witness("w1", b"w" * 32),),
+        witness_quorum=1,
+        minimum_epochs={"contextual": 2},
+        revoked={"token-0": 1_800_000_000},
+    )
 
 
 def test_round_trip(trust: TrustFile) -> None:
     """Bytes and back is the same trust."""
     assert TrustFile.from_bytes(trust.to_bytes()) == trust
+
+
+def test_a_file_of_version_1_is_still_read(trust: TrustFile) -> None:
+    """Files that were handed out before stay good; they name no revoked key."""
+    value = json.loads(trust.to_bytes())
+    del value["revoked"], value["ledger"]["witnesses"][0]["algorithm"]
+    old = json.dumps({**value, "version": 1}).encode()
+
+    assert TrustFile.from_bytes(old) == replace(trust, revoked={})
 
 
 def _drop_ledger(value: dict[str, Any]) -> None:
@@ -34,7 +49,41 @@ def _add_field(value: dict[str, Any]) -> None:
 
 
 def _next_version(value: dict[str, Any]) -> None:
-    value["version"] = 2
+    value["version"] = 3
+
+
+def _old_version_with_new_members(value: dict[str, Any]) -> None:
+    value["version"] = 1
+
+
+def _revoked_twice(value: dict[str, Any]) -> None:
+    value["revoked"] *= 2
+
+
+def _revoked_without_a_time(value: dict[str, Any]) -> None:
+    del value["revoked"][0]["at"]
+
+
+def _revoked_list_as_a_kid(value: dict[str, Any]) -> None:
+    value["revoked"][0]["kid"] = ["token-0"]
+
+
+def _witness_of_another_algorithm(value: dict[str, Any]) -> None:
+    value["ledger"]["witnesses"][0]["algorithm"] = "ml-dsa-44"
+
+
+def _witness_without_algorithm(value: dict[str, Any]) -> None:
+    del value["ledger"]["witnesses"][0]["algorithm"]
+
+
+def _one_witness_under_two_names(value: dict[str, Any]) -> None:
+    witnesses = value["ledger"]["witnesses"]
+    witnesses.append({**witnesses[0], "name": "w2"})
+
+
+def _two_witnesses_of_one_name(value: dict[str, Any]) -> None:
+    witnesses = value["ledger"]["witnesses"]
+    witnesses.append({**witnesses[0], "key": "A" * 43})
 
 
 def _foreign_role(value: dict[str, Any]) -> None:
@@ -92,7 +141,9 @@ def _imports_text(value: dict[str, Any]) -> None:
 DAMAGE = [
     _drop_ledger, _add_field, _next_version, _foreign_role, _foreign_algorithm, _short_key, _bad_base64,
     _key_for_two_roles, _kid_twice, _kid_missing, _negative_time, _bool_time, _quorum_too_high, _epoch_text,
-    _keys_list, _imports_text,
+    _keys_list, _imports_text, _old_version_with_new_members, _revoked_twice, _revoked_without_a_time,
+    _revoked_list_as_a_kid, _witness_of_another_algorithm, _witness_without_algorithm, _one_witness_under_two_names,
+    _two_witnesses_of_one_name,
 ]  # fmt: skip
 
 
