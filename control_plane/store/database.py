@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from consent_core.errors import Unavailable
 from consent_core.formats.token import encode_base64url
-from control_plane.store.schema import VERSION, log_head, metadata
+from control_plane.store.migrations import migrate
+from control_plane.store.schema import VERSION, log_head
 
 BUSY_MS = 5_000  # how long a writer waits for another process's
 CONNECTIONS = 20  # at once; the web framework's threads are 40
-SCHEMA_LOCK = 0x0C0_5E27  # PostgreSQL advisory lock while tables are created
+SCHEMA_LOCK = 0x0C0_5E27  # PostgreSQL advisory lock while tables are made or changed
 
 
 class Database:
@@ -46,14 +47,30 @@ class Database:
 
     @classmethod
     def open(cls, url: str) -> "Database":
-        """Open a store, creating what it lacks. Safe against another process that starts at the same moment.
+        """Open a store and bring it to this build's tables. Safe against another process that starts at the moment.
 
-        Raises: Unavailable("store-unavailable"), also for a store of a newer version.
+        Raises: Unavailable("store-unavailable"), Unavailable("store-version") for a store of a later build.
         """
-        database = cls(_engine(url))
-        with database.write() as connection:
-            database._create(connection)
+        database = cls(cls.engine_of(url))
+        with ExitStack() as unless_open:
+            unless_open.callback(database.close)
+            with database.write() as connection:
+                database._prepare(connection)
+            unless_open.pop_all()
         return database
+
+    @staticmethod
+    def engine_of(url: str) -> Engine:
+        """How this program connects to a store, whatever is in it."""
+        if not url.startswith("sqlite"):
+            return create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), pool_size=CONNECTIONS)
+        engine = create_engine(url, pool_size=CONNECTIONS)
+        if engine.url.database:
+            with suppress(OSError):  # whatever is wrong with the place, connecting says it
+                Path(engine.url.database).touch(mode=0o600)  # visitors' records; SQLite gives its log the same mode
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -71,29 +88,14 @@ class Database:
         """Close all connections."""
         self.engine.dispose()
 
-    def _create(self, connection: Connection) -> None:
+    def _prepare(self, connection: Connection) -> None:
         if not self.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SCHEMA_LOCK})
-        metadata.create_all(connection)
-        version = connection.scalar(select(log_head.c.version))
-        if version is None:
+        migrate(connection)
+        if connection.scalar(select(log_head.c.id)) is None:
             origin = encode_base64url(secrets.token_bytes(16))
             row = {"id": 1, "version": VERSION, "origin": origin, "head": 0, "through": 0}
             connection.execute(insert(log_head).values(row))
-        elif version != VERSION:
-            raise Unavailable("store-unavailable", f"the store has version {version}, this program {VERSION}")
-
-
-def _engine(url: str) -> Engine:
-    if not url.startswith("sqlite"):
-        return create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), pool_size=CONNECTIONS)
-    engine = create_engine(url, pool_size=CONNECTIONS)
-    if engine.url.database:
-        with suppress(OSError):  # whatever is wrong with the place, connecting says it
-            Path(engine.url.database).touch(mode=0o600)  # visitors' records; SQLite gives its log the same mode
-    event.listen(engine, "connect", _configure_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _: Any) -> None:

@@ -157,16 +157,17 @@ def browser(plane: ControlPlane) -> Callable[..., Browser]:
     return partial(Browser, plane)
 
 
+def refused_with(code: str, status: int, call: Callable[..., object], *args: Any, **named: Any) -> None:
+    """The call is refused with that code and HTTP status."""
+    with pytest.raises(ConsentEdgeError) as caught:
+        call(*args, **named)
+    assert (caught.value.code, caught.value.status) == (code, status)
+
+
 @pytest.fixture
 def refused() -> Callable[..., None]:
     """refused(code, status, call, …): the call is refused with that code and HTTP status."""
-
-    def check(code: str, status: int, call: Callable[..., object], *args: Any, **named: Any) -> None:
-        with pytest.raises(ConsentEdgeError) as caught:
-            call(*args, **named)
-        assert (caught.value.code, caught.value.status) == (code, status)
-
-    return check
+    return refused_with
 
 
 @pytest.fixture

@@ -59,7 +59,11 @@ def prune(plane: ControlPlane) -> None:
     plane.log.prune()
 
 
-ACTIONS = {action.__name__: action for action in (grant, withdraw, revoke, purge, revoke_key, publish, prune)}
+def start(plane: ControlPlane) -> None:
+    """Nothing but opening the store."""
+
+
+ACTIONS = {action.__name__: action for action in (grant, withdraw, revoke, purge, revoke_key, publish, prune, start)}
 
 
 def settings(data: Path, url: str | None = None) -> Settings:

@@ -1,0 +1,23 @@
+"""alembic's own commands, on a connection whose transaction is the caller's."""
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+from control_plane.store.migrations import HOME
+
+
+def stamp(connection: Connection, revision: str) -> None:
+    """Note that the store is at a step."""
+    command.stamp(_config(connection), revision)
+
+
+def upgrade(connection: Connection) -> None:
+    """Take every step after the store's own."""
+    command.upgrade(_config(connection), "head")
+
+
+def _config(connection: Connection) -> Config:
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(HOME).replace("%", "%%"))
+    return config
