@@ -334,7 +334,7 @@ def _memory(pid: int) -> float:
 
 def _edge_state(fleet: Fleet, data: Path) -> Any:
     body = httpx.get(f"{fleet.control_plane_url}/v1/edge-state").content
-    return open_edge_state(body, TrustFile.load(data / "trust.json"), int(time.time()))
+    return open_edge_state(body, TrustFile.load(data / "trust.json"), int(time.time()), frozenset())
 
 
 @contextmanager

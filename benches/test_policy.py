@@ -68,7 +68,7 @@ def test_lookup_unknown_place(benchmark: BenchmarkFixture, published: Published)
 
 
 def test_open_bundle(benchmark: BenchmarkFixture, published: Published, trust: TrustFile) -> None:
-    assert benchmark(open_bundle, published.data, trust, min_revision=1).revision == 1
+    assert benchmark(open_bundle, published.data, trust, NOW, frozenset(), min_revision=1).revision == 1
 
 
 def test_rego_decision(benchmark: BenchmarkFixture, rego: Rego) -> None:

@@ -5,6 +5,7 @@ instance, call on public data, request and drop in one piece: what a second of o
 instance without the call on public data. `converters` against `stock` are calls on one kept instance.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,7 +38,7 @@ __all__ = ["components"]  # the session fixture of the tests
 
 @pytest.fixture(scope="module", params=REQUESTS)
 def function(request: pytest.FixtureRequest, components: Components) -> LoadedComponent:
-    return load_component(components[request.param], components.trust)
+    return load_component(components[request.param], components.trust, int(time.time()), frozenset())
 
 
 @pytest.fixture

@@ -135,7 +135,7 @@ def _table(turns: list[Turn], slices: list[Slice]) -> Table:
 
 def _decide_for_ever(components: Path, trust: Path, orders: Connection) -> None:
     """One worker process: so many seconds of decisions at each order, each in an instance of its own."""
-    loaded = load_component(components / "personalization", TrustFile.load(trust))
+    loaded = load_component(components / "personalization", TrustFile.load(trust), int(time.time()), frozenset())
     with SandboxPool(loaded) as pool:
         personalizer = Personalizer(pool)
         personalizer.decide("home-hero", SIGNALS, CANDIDATES, 3)

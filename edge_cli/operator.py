@@ -27,7 +27,7 @@ from consent_core.trust.mesh_client import mesh_client
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid_source import open_source
 from consent_core.trust.tls import refusal_code
-from consent_core.trust.trust_file import TrustFile
+from consent_core.trust.trust_file import NO_LOG, TrustFile
 
 BUNDLE = "/v1/policy/bundle"
 MAX_PREVIOUS = 256  # policy hashes a bundle names as its forerunners
@@ -65,7 +65,7 @@ class Operator:
     def publish(self, sources: Sources) -> Published:
         """Test, evaluate and sign the sources as the next revision, and put it in force."""
         now, trust = SystemClock().now(), self.trust
-        in_force = open_bundle(self._call("GET", BUNDLE).content, trust, min_revision=1)
+        in_force = open_bundle(self._call("GET", BUNDLE).content, trust, now, NO_LOG, min_revision=1)
         release = PolicyRelease(
             revision=in_force.revision + 1,
             approver=str(self.spiffe_id),

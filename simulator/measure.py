@@ -26,7 +26,7 @@ from consent_core.trust.keys import KeyStore
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid_source import open_source
 from consent_core.trust.tls import client_context
-from consent_core.trust.trust_file import TrustFile
+from consent_core.trust.trust_file import NO_LOG, TrustFile
 from latency_gate.machine import LoadMeter, describe
 from runtime_host.pop.sync.config import SyncConfig
 from runtime_host.pop.sync.errand import SPREAD
@@ -165,7 +165,7 @@ class _Measurement:
     async def _next_policy(self) -> bytes:
         response = await self._operator.get("/v1/policy/bundle")
         response.raise_for_status()
-        in_force = open_bundle(response.content, self._trust, min_revision=0)
+        in_force = open_bundle(response.content, self._trust, SystemClock().now(), NO_LOG, min_revision=0)
         self._original = self._original or in_force
         signer = self._keys.current("bundle")
         off = {(JURISDICTION, "experimental")} if in_force.revision % 2 else set()

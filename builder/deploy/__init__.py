@@ -1,8 +1,8 @@
 """From a signed component to the edge that runs it.
 
-    package = pack(open_release(Path("build/components/edge_http"), trust), signer, root)
+    package = pack(open_release(Path("build/components/edge_http"), trust, now, revoked), signer, root)
     digest = push(package, Reference.parse("registry.example/shop/edge_http:1.0.0"), Registry(...))
-    verified = verify(Reference.parse(f"registry.example/shop/edge_http@{digest}"), trust, Registry(...))
+    verified = verify(Reference.parse(f"registry.example/shop/edge_http@{digest}"), trust, Registry(...), now, revoked)
 
 A release is opened, that is verified, before any of its bytes go anywhere. The rooms:
 

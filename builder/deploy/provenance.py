@@ -24,13 +24,18 @@ def sign_provenance(manifest: ComponentManifest, sbom: str, signer: Signer) -> b
     return sign_statement(IN_TOTO, statement.to_bytes(), signer)
 
 
-def open_provenance(envelope: bytes, manifest: ComponentManifest, trust: Verifier) -> str:
+def open_provenance(
+    envelope: bytes, manifest: ComponentManifest, trust: Verifier, now: int, revoked: frozenset[str]
+) -> str:
     """The digest of the bill of materials, if a trusted key says that our builder made this component.
+
+    Trusted at `now` (Unix seconds), by a key that is not among the `revoked`.
 
     Raises: Untrusted("deploy-provenance").
     """
     try:
-        statement = Statement.from_bytes(open_statement(envelope, IN_TOTO, trust, ROLE), PREDICATE_TYPE)
+        payload = open_statement(envelope, IN_TOTO, trust, ROLE, now, revoked)
+        statement = Statement.from_bytes(payload, PREDICATE_TYPE)
     except Untrusted as error:
         raise Untrusted("deploy-provenance", f"{error.message} ({error.code})") from error
     if statement.subjects != {manifest.wasm_file: manifest.component}:

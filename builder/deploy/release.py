@@ -45,9 +45,9 @@ class Release:
         return any(name.split("/")[0] == package for name in self.manifest.imports)
 
 
-def open_release(directory: Path, trust: TrustFile) -> Release:
+def open_release(directory: Path, trust: TrustFile, now: int, revoked: frozenset[str]) -> Release:
     """The release in a component folder. Raises: Untrusted("component-…")."""
-    manifest = read_manifest(directory, trust)
+    manifest = read_manifest(directory, trust, now, revoked)
     check_allowed(manifest, trust)
     check_component(directory / manifest.wasm_file, manifest)
     return Release(directory, manifest)

@@ -73,18 +73,35 @@ class Verified:
     directory: Path | None
 
 
-def verify(reference: Reference, trust: TrustFile, registry: Registry, out: Path | None = None) -> Verified:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """By what signatures are judged: the trust file, the time (Unix seconds) and the keys known to be revoked."""
+
+    trust: TrustFile
+    now: int
+    revoked: frozenset[str]
+
+
+def verify(
+    reference: Reference,
+    trust: TrustFile,
+    registry: Registry,
+    now: int,
+    revoked: frozenset[str],
+    out: Path | None = None,
+) -> Verified:
     """Pull and check everything; with `out` put the files into `out/<name>/`, as a build does.
 
+    `now`: Unix seconds at which its keys must be valid; `revoked`: keys known to be revoked.
     Raises: Untrusted("component-…" | "deploy-…"), Rejected("deploy-missing"), Unavailable("deploy-registry").
     """
     manifest = registry.manifest(reference.digest or str(reference.tag))
     digest = sha256_digest(manifest)
-    layer = _component_layer(manifest)
+    layer, standing = _component_layer(manifest), Standing(trust, now, revoked)
     pulled = _Pulled(registry, digest, registry.referrers(digest))
-    signed = pulled.first(SIGNATURE_TYPE, "deploy-unsigned", lambda found: _signed(registry, found, layer, trust))
+    signed = pulled.first(SIGNATURE_TYPE, "deploy-unsigned", lambda found: _signed(registry, found, layer, standing))
     check_allowed(signed.manifest, trust)
-    _check_origin(pulled, signed.manifest, trust)
+    _check_origin(pulled, signed.manifest, standing)
     place = out or Path(tempfile.gettempdir())
     place.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(dir=place, prefix=".pulled-"))
@@ -140,20 +157,21 @@ def _component_layer(manifest: bytes) -> Layer:
     return layers[0]
 
 
-def _signed(registry: Registry, layers: list[Layer], component: Layer, trust: TrustFile) -> Signed:
+def _signed(registry: Registry, layers: list[Layer], component: Layer, by: Standing) -> Signed:
     _require(len(layers) == 2, "a signature has two layers: the envelope and the manifest")
     envelope, data = (_small(registry, layer) for layer in layers)
-    manifest = open_signed(data, envelope, trust)
+    manifest = open_signed(data, envelope, by.trust, by.now, by.revoked)
     if manifest.component != component.digest:
         raise Untrusted("component-digest", "the signature is about another component than the one in the registry")
     return Signed(manifest, data, envelope)
 
 
-def _check_origin(pulled: _Pulled, manifest: ComponentManifest, trust: TrustFile) -> None:
+def _check_origin(pulled: _Pulled, manifest: ComponentManifest, by: Standing) -> None:
     registry = pulled.registry
 
     def named(layers: list[Layer]) -> str:
-        return open_provenance(_small(registry, _only(layers)), manifest, trust)
+        envelope = _small(registry, _only(layers))
+        return open_provenance(envelope, manifest, by.trust, by.now, by.revoked)
 
     sbom = pulled.first(PROVENANCE_TYPE, "deploy-provenance", named)
 

@@ -1,7 +1,7 @@
 """Signed envelopes: bytes of a named type, signed so that the type cannot be swapped.
 
     envelope = sign_statement("application/vnd.in-toto+json", payload, store.current("component"))
-    payload = open_statement(envelope, "application/vnd.in-toto+json", trust, "component")
+    payload = open_statement(envelope, "application/vnd.in-toto+json", trust, "component", now, revoked)
 
 Wire format: `docs/formats/dsse.md`. What the payload means is left to its reader; `Statement` is the in-toto
 shape most payloads take: subjects by digest, and one predicate about them.
@@ -12,7 +12,7 @@ Source: DSSE 1.0 (github.com/secure-systems-lab/dsse, protocol.md), in-toto Atte
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -43,8 +43,8 @@ class Signer(Protocol):
 class Verifier(Protocol):
     """Whoever knows the public keys of each role: the trust file."""
 
-    def verify(self, role: str, kid: str, message: bytes, signature: bytes, now: int | None = None) -> None:
-        """Return if `kid` of `role` signed `message`. Raises: Untrusted."""
+    def verify(self, role: str, kid: str, message: bytes, signature: bytes, now: int, revoked: frozenset[str]) -> None:
+        """Return if `kid` of `role`, valid at `now` and not `revoked`, signed `message`. Raises: Untrusted."""
         ...
 
 
@@ -95,10 +95,12 @@ def sign_statement(payload_type: str, payload: bytes, signer: Signer) -> bytes:
     )
 
 
-def open_statement(envelope: bytes, payload_type: str, trust: Verifier, role: str, now: int | None = None) -> bytes:
+def open_statement(
+    envelope: bytes, payload_type: str, trust: Verifier, role: str, now: int, revoked: frozenset[str]
+) -> bytes:
     """The payload, if it is of this type and a key of this role signed it.
 
-    With `now` (Unix seconds) the key must also be valid at that time.
+    The key must be valid at `now` (Unix seconds) and not be among the `revoked`.
     Raises: Untrusted("dsse-malformed" | "dsse-type"), and the verifier's own refusal of the last signature.
     """
     value = read_json_object(envelope, MAX_ENVELOPE_BYTES)
@@ -107,7 +109,8 @@ def open_statement(envelope: bytes, payload_type: str, trust: Verifier, role: st
     if value["payloadType"] != payload_type:
         raise Untrusted("dsse-type", f"expected {payload_type}")
     payload = _decode(value["payload"])
-    _verify_one(pre_authentication_encoding(payload_type, payload), _signatures(value["signatures"]), trust, role, now)
+    message, signatures = pre_authentication_encoding(payload_type, payload), _signatures(value["signatures"])
+    _verify_one(signatures, lambda kid, signature: trust.verify(role, kid, message, signature, now, revoked))
     return payload
 
 
@@ -117,14 +120,12 @@ def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def _verify_one(
-    message: bytes, signatures: list[tuple[str, bytes]], trust: Verifier, role: str, now: int | None
-) -> None:
+def _verify_one(signatures: list[tuple[str, bytes]], verify: Callable[[str, bytes], None]) -> None:
     """One good signature is enough: others may be by keys this verifier does not know yet."""
     refusal = Untrusted("dsse-malformed", "no signature")
     for kid, signature in signatures:
         try:
-            return trust.verify(role, kid, message, signature, now)
+            return verify(kid, signature)
         except Untrusted as error:
             refusal = error
     raise refusal

@@ -4,7 +4,7 @@
     {"at":1789000000,"denied":{…},"head":41,"keys":[…],"origin":"…","policy":{…},"salt":"…","version":1}
 
     data = sign_edge_state(state, store.current("log"))          # the control plane
-    state = open_edge_state(data, trust, now)                    # the edge: verified, and not older than 60 s
+    state = open_edge_state(data, trust, now, revoked)           # the edge: verified, and not older than 60 s
 
 Wire format: `docs/formats/edge-state.md`. It names no visitor: a denial is found by who holds the token, and by nobody
 else, because each state salts the names anew. Standard library only: this module also runs inside a guest.
@@ -49,8 +49,8 @@ class Signer(Protocol):
 class Trust(Protocol):
     """The trust file, as far as this format needs it."""
 
-    def verify(self, role: str, kid: str, message: bytes, signature: bytes, now: int | None = None) -> None:
-        """Return if that key of that role signed the message; raise Untrusted otherwise."""
+    def verify(self, role: str, kid: str, message: bytes, signature: bytes, now: int, revoked: frozenset[str]) -> None:
+        """Return if that key of that role, valid at `now` and not `revoked`, signed the message. Raises: Untrusted."""
         ...
 
 
@@ -130,8 +130,8 @@ def sign_edge_state(state: EdgeState, signer: Signer) -> bytes:
     return b" ".join((_DOMAIN, signer.kid.encode("ascii"), signature.encode("ascii"))) + b"\n" + payload
 
 
-def open_edge_state(data: bytes, trust: Trust, now: int) -> EdgeState:
-    """Verify a state; `now` is the edge's own clock in Unix seconds.
+def open_edge_state(data: bytes, trust: Trust, now: int, revoked: frozenset[str]) -> EdgeState:
+    """Verify a state; `now` is the edge's own clock in Unix seconds, `revoked` the keys that it knows to be.
 
     Raises: Untrusted("edge-state-malformed" | "edge-state-stale" | "trust-…").
     """
@@ -143,7 +143,7 @@ def open_edge_state(data: bytes, trust: Trust, now: int) -> EdgeState:
         kid, signature = parts[1].decode("ascii"), decode_base64url(parts[2].decode("ascii"))
     except (UnicodeDecodeError, Rejected) as error:
         raise _malformed("the signature line is not ASCII and base64url") from error
-    trust.verify("log", kid, _message(payload), signature, now)
+    trust.verify("log", kid, _message(payload), signature, now, revoked)
     state = _read(payload)
     if not now - MAX_AGE_S < state.at <= now + CLOCK_SKEW_S:
         raise Untrusted("edge-state-stale", f"made {now - state.at} s ago; expected less than {MAX_AGE_S}")

@@ -88,12 +88,16 @@ def sign_manifest(manifest: ComponentManifest, signer: Signer) -> bytes:
     return sign_statement(IN_TOTO, statement.to_bytes(), signer)
 
 
-def open_manifest(data: bytes, envelope: bytes, trust: Verifier) -> ComponentManifest:
+def open_manifest(
+    data: bytes, envelope: bytes, trust: Verifier, now: int, revoked: frozenset[str]
+) -> ComponentManifest:
     """The manifest in `data`, if `envelope` is a trusted signature over exactly it and the files it names.
+
+    Trusted at `now` (Unix seconds), by a key that is not among the `revoked`.
 
     Raises: Untrusted("dsse-…", "statement-…", "trust-…", "component-manifest" | "component-statement").
     """
-    payload = open_statement(envelope, IN_TOTO, trust, ROLE)
+    payload = open_statement(envelope, IN_TOTO, trust, ROLE, now, revoked)
     statement = Statement.from_bytes(payload, PREDICATE_TYPE)
     if statement.subjects.get(MANIFEST_FILE) != sha256_digest(data):
         raise Untrusted("component-statement", f"{SIGNATURE_FILE} is about another {MANIFEST_FILE}")

@@ -108,16 +108,30 @@ def receipt_payload(receipt: Receipt) -> bytes:
     return json.dumps(value, separators=(",", ":"), sort_keys=True).encode("ascii")
 
 
-def open_receipt(text: str, trust: Trust) -> Receipt:
-    """Verify a receipt and read it. Raises: Untrusted("receipt-malformed" | "json-malformed" | "trust-…")."""
+def open_receipt(text: str, trust: Trust, revoked: frozenset[str]) -> Receipt:
+    """Verify a receipt and read it. Its key must have been valid when the receipt says that it was made.
+
+    `revoked`: the keys that the verifier knows to be revoked.
+    Raises: Untrusted("receipt-malformed" | "json-malformed" | "trust-…").
+    """
     parts = text.split(".")
     if len(text) > MAX_RECEIPT_BYTES or len(parts) != 3 or not text.isascii():
         raise _malformed("expected a compact JWS")
     header = Fields(_part(parts[0]), _malformed, required=("alg", "typ", "kid"))
     header.one_of("alg", ("EdDSA",))
     header.one_of("typ", (TYP,))
-    trust.verify("log", header.text("kid"), f"{parts[0]}.{parts[1]}".encode("ascii"), _decoded(parts[2]))
-    return _read(_part(parts[1]))
+    receipt = _read(_part(parts[1]))
+    message, signature = f"{parts[0]}.{parts[1]}".encode("ascii"), _decoded(parts[2])
+    trust.verify("log", header.text("kid"), message, signature, _made_at(receipt), revoked)
+    return receipt
+
+
+def _made_at(receipt: Receipt) -> int:
+    """When the receipt says that its last event was, in Unix seconds. Raises: Untrusted("receipt-malformed")."""
+    times = [event.get("event_time") for event in receipt.events]
+    if not times or type(times[-1]) is not int:
+        raise _malformed("events: expected one with its time")
+    return int(times[-1])
 
 
 def peek_receipt(text: str) -> dict[str, Any]:

@@ -55,8 +55,8 @@ class Signer(Protocol):
 class Trust(Protocol):
     """The trust file, as far as this format needs it."""
 
-    def verify(self, role: str, kid: str, message: bytes, signature: bytes, now: int | None = None) -> None:
-        """Return if that key of that role signed the message; raise Untrusted otherwise."""
+    def verify(self, role: str, kid: str, message: bytes, signature: bytes, now: int, revoked: frozenset[str]) -> None:
+        """Return if that key of that role, valid at `now` and not `revoked`, signed the message. Raises: Untrusted."""
         ...
 
 
@@ -119,23 +119,27 @@ def sign_snapshot(
     return _signed({**body, "nonce": nonce, "at": at, "kid": signer.kid}, signer)
 
 
-def open_answer(data: bytes, trust: Trust, nonce: str, *, after: int | None = None, now: int | None = None) -> Answer:
+def open_answer(
+    data: bytes, trust: Trust, nonce: str, now: int, revoked: frozenset[str], *, after: int | None = None
+) -> Answer:
     """Verify an answer to the poll that carried `nonce`.
 
     Args:   after: the number asked for, when the caller wants the first entry held against it.
-            now: Unix seconds at which the key must be valid; None leaves that to the caller.
+            now: the caller's clock, Unix seconds. The key must be valid then, or when it says that it signed if that
+            is later: a clock that is behind refuses no new key.
+            revoked: the keys that the log is known to have taken away.
     Raises: Untrusted("log-malformed" | "log-nonce" | "log-gap" | "json-malformed" | "trust-…").
     """
-    fields, value = _verified(data, MAX_ANSWER_BYTES, _ANSWER, trust, nonce, now)
+    fields, value = _verified(data, MAX_ANSWER_BYTES, _ANSWER, trust, nonce, (now, revoked))
     entries = tuple(read_entry(item) for item in fields.items("entries", MAX_ENTRIES))
     answer = Answer(entries, fields.number("head"), *_trailer(fields), value["signature"])
     _require_gapless(answer, after)
     return answer
 
 
-def open_snapshot(data: bytes, trust: Trust, nonce: str, *, now: int | None = None) -> Snapshot:
+def open_snapshot(data: bytes, trust: Trust, nonce: str, now: int, revoked: frozenset[str]) -> Snapshot:
     """Verify a snapshot that answers the poll with `nonce`. Raises: as `open_answer`."""
-    fields, value = _verified(data, MAX_SNAPSHOT_BYTES, _SNAPSHOT, trust, nonce, now)
+    fields, value = _verified(data, MAX_SNAPSHOT_BYTES, _SNAPSHOT, trust, nonce, (now, revoked))
     entries = tuple(read_entry(item) for item in fields.items("entries", MAX_SURVIVORS))
     through, head = fields.number("through"), fields.number("head")
     numbers = [0, *(entry.seq for entry in entries), through + 1]
@@ -196,7 +200,7 @@ def _canonical(value: Mapping[str, Any]) -> bytes:
 
 
 def _verified(
-    data: bytes, limit: int, members: tuple[str, ...], trust: Trust, nonce: str, now: int | None
+    data: bytes, limit: int, members: tuple[str, ...], trust: Trust, nonce: str, standing: tuple[int, frozenset[str]]
 ) -> tuple[Fields, dict[str, Any]]:
     """Signature first: nothing is read out of a value that the log's key did not sign."""
     value = read_json_object(data, limit)
@@ -209,7 +213,8 @@ def _verified(
         message = _canonical({name: item for name, item in value.items() if name != "signature"})
     except UnicodeEncodeError as error:
         raise Untrusted("log-malformed", "no canonical JSON") from error
-    trust.verify("log", fields.text("kid"), message, signature, now)
+    now, revoked = standing
+    trust.verify("log", fields.text("kid"), message, signature, max(now, fields.number("at")), revoked)
     if fields.matching("nonce", _NONCE) != nonce:
         raise Untrusted("log-nonce", "the answer is to another poll")
     return fields, value

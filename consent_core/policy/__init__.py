@@ -5,7 +5,7 @@
     Rego, in this process or away from it      rego.py (engine.py), examination.py, capabilities.py
     from sources to a signed bundle            sources.py, clauses.py, publish.py, report.py
 
-    bundle = open_bundle(data, trust, min_revision=41)
+    bundle = open_bundle(data, trust, now, revoked, min_revision=41)
     bundle.table.lookup("US-CA", True, ("contextual", "behavioral")).categories == ("contextual",)
 
 The rules are in `policies/`, the words people read in `legal/`. A POP never evaluates the consent rules: publishing

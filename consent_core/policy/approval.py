@@ -10,7 +10,7 @@ from typing import Any
 
 from consent_core.errors import Untrusted
 from consent_core.formats.dsse import Signer
-from consent_core.policy.signature import Trust, open_compact, sign_compact
+from consent_core.policy.signature import Trust, claimed_time, open_compact, sign_compact
 
 APPROVAL = "approval.jws"
 TYP = "policy-approval+jwt"
@@ -33,10 +33,15 @@ def sign_approval(approval: Approval, signer: Signer) -> bytes:
     return sign_compact(TYP, asdict(approval), signer).encode("ascii")
 
 
-def open_approval(data: bytes, trust: Trust) -> Approval:
-    """The approval, if a bundle key signed it. Raises: Untrusted("bundle-approval" and those of `open_compact`)."""
+def open_approval(data: bytes, trust: Trust, revoked: frozenset[str]) -> Approval:
+    """The approval, if a bundle key that is not `revoked` signed it and was valid when the approval says so.
+
+    The bundle around it is judged by the clock; an approval alone puts nothing in force.
+    Raises: Untrusted("bundle-approval" and those of `open_compact`).
+    """
     try:
-        payload = open_compact(data.decode("ascii"), TYP, trust)
+        text = data.decode("ascii")
+        payload = open_compact(text, TYP, trust, claimed_time(text, "at"), revoked)
     except UnicodeDecodeError as error:
         raise Untrusted("bundle-approval", "not a compact JWS") from error
     if payload.keys() != FIELDS or not _typed(payload):

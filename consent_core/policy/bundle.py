@@ -1,6 +1,6 @@
 """Policy bundles: OPA's format with the evaluated table, signed, named by their policy hash.
 
-    bundle = open_bundle(data, trust, min_revision=41)
+    bundle = open_bundle(data, trust, now, revoked, min_revision=41)
     bundle.hash, bundle.revision, bundle.table
 
 Wire format: `docs/formats/policy-bundle.md`. Opening judges only; which bundle stays in force when one is refused
@@ -90,18 +90,24 @@ def build_bundle(
 
 
 def open_bundle(
-    data: bytes, trust: Trust, *, min_revision: int, current_hash: str | None = None, now: int | None = None
+    data: bytes,
+    trust: Trust,
+    now: int,
+    revoked: frozenset[str],
+    *,
+    min_revision: int,
+    current_hash: str | None = None,
 ) -> Bundle:
     """Verify a bundle completely. Steps in order; nothing is interpreted before its signature is checked.
 
-    `min_revision`: the revision in force (0 if none); `current_hash`: its hash, so that one revision is never two
-    policies; with `now` (Unix seconds) the key must also be valid then, as for a bundle that just arrived: one kept
-    from before a rotation is opened without. Raises: Untrusted(bundle-…).
+    The key must be valid at `now` (Unix seconds) and not be among the `revoked`; the approver's, at the time of the
+    approval. `min_revision`: the revision in force (0 if none); `current_hash`: its hash, so that one revision is
+    never two policies. Raises: Untrusted(bundle-…).
     """
     # 1. the archive: sizes, paths, kinds of entries, duplicates
     files = unpack(data)
     # 2. the signature over every file
-    verify_files(files, trust, now)
+    verify_files(files, trust, now, revoked)
     # 3. the manifest, what it governs, and that time does not run backwards
     revision, previous = _read_manifest(files)
     _check_roots(files)
@@ -111,7 +117,7 @@ def open_bundle(
     content = _content(files)
     table, clauses = PolicyTable.from_value(content.get("table")), _clauses({"consent_edge": content})
     _check_clauses(table, clauses)
-    approval = _approval(files, clauses, trust)
+    approval = _approval(files, clauses, trust, revoked)
     return Bundle(found, revision, previous, table, clauses, _settings(content), approval, files)
 
 
@@ -197,10 +203,12 @@ def _check_clauses(table: PolicyTable, clauses: Mapping[str, Clause]) -> None:
         raise Untrusted("bundle-clause", f"missing: {', '.join(missing)}")
 
 
-def _approval(files: Mapping[str, bytes], clauses: Mapping[str, Clause], trust: Trust) -> Approval:
+def _approval(
+    files: Mapping[str, bytes], clauses: Mapping[str, Clause], trust: Trust, revoked: frozenset[str]
+) -> Approval:
     if APPROVAL not in files:
         raise Untrusted("bundle-approval", "nobody approved this policy")
-    approval = open_approval(files[APPROVAL], trust)
+    approval = open_approval(files[APPROVAL], trust, revoked)
     clause = clauses.get(approval.clause_id)
     if clause is None or clause.sha256 != approval.clause_sha256:
         raise Untrusted("bundle-approval", "approved under other words")

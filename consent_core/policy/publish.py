@@ -14,6 +14,7 @@ from consent_core.policy.bundle import Approver, Bundle, build_bundle, open_bund
 from consent_core.policy.evaluation import Evaluation, evaluate
 from consent_core.policy.signature import Trust
 from consent_core.policy.sources import Sources
+from consent_core.trust.trust_file import NO_LOG
 
 APPROVAL_CLAUSE = "policy-approval"
 
@@ -55,4 +56,5 @@ def publish(sources: Sources, signer: Signer, trust: Trust, release: PolicyRelea
         Approver(release.approver, release.clause_id, release.at),
         release.previous,
     )
-    return Published(data, open_bundle(data, trust, min_revision=release.revision), evaluation)
+    read_back = open_bundle(data, trust, release.at, NO_LOG, min_revision=release.revision)  # signed just above
+    return Published(data, read_back, evaluation)

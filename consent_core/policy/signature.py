@@ -28,8 +28,8 @@ class Trust(Protocol):
         """The keys of a role."""
         ...
 
-    def verify(self, role: str, kid: str, message: bytes, signature: bytes, now: int | None = None) -> None:
-        """Return if `kid` of `role` signed `message`. Raises: Untrusted."""
+    def verify(self, role: str, kid: str, message: bytes, signature: bytes, now: int, revoked: frozenset[str]) -> None:
+        """Return if `kid` of `role`, valid at `now` and not `revoked`, signed `message`. Raises: Untrusted."""
         ...
 
 
@@ -40,8 +40,8 @@ def sign_compact(typ: str, payload: Mapping[str, Any], signer: Signer) -> str:
     return f"{message}.{encode_base64url(signer.sign(message.encode('ascii')))}"
 
 
-def open_compact(text: str, typ: str, trust: Trust, now: int | None = None) -> dict[str, Any]:
-    """The payload of a JWS of this type by a bundle key; with `now` (Unix seconds) one valid at that time.
+def open_compact(text: str, typ: str, trust: Trust, now: int, revoked: frozenset[str]) -> dict[str, Any]:
+    """The payload of a JWS of this type by a bundle key, valid at `now` (Unix seconds) and not `revoked`.
 
     Raises: Untrusted("bundle-signature" | "bundle-algorithm" | "bundle-key").
     """
@@ -51,10 +51,22 @@ def open_compact(text: str, typ: str, trust: Trust, now: int | None = None) -> d
     kid = _check_header(_object(parts[0]), typ)
     _check_key(kid, trust)
     try:
-        trust.verify(ROLE, kid, f"{parts[0]}.{parts[1]}".encode("ascii"), _bytes(parts[2]), now)
+        trust.verify(ROLE, kid, f"{parts[0]}.{parts[1]}".encode("ascii"), _bytes(parts[2]), now, revoked)
     except Untrusted as error:
         raise Untrusted("bundle-signature", f"not signed by a bundle key: {error.message}") from error
     return _object(parts[1])
+
+
+def claimed_time(text: str, member: str) -> int:
+    """When a JWS says that it was made, in Unix seconds. Nothing of it is verified: only good as its key's time.
+
+    Raises: Untrusted("bundle-signature" | "bundle-approval").
+    """
+    parts = text.split(".") if len(text) <= MAX_JWS_BYTES else []
+    claimed = _object(parts[1]).get(member) if len(parts) == 3 else None
+    if type(claimed) is not int:
+        raise Untrusted("bundle-approval", f"{member}: expected Unix seconds")
+    return claimed
 
 
 def file_digests(files: Mapping[str, bytes]) -> dict[str, str]:
@@ -71,12 +83,12 @@ def sign_files(files: Mapping[str, bytes], signer: Signer, at: int) -> bytes:
     return canonical_json({"signatures": [sign_compact("JWT", {"files": listed, "iat": at}, signer)]})
 
 
-def verify_files(files: Mapping[str, bytes], trust: Trust, now: int | None = None) -> None:
-    """Return if a bundle key signed exactly these files.
+def verify_files(files: Mapping[str, bytes], trust: Trust, now: int, revoked: frozenset[str]) -> None:
+    """Return if a bundle key, valid at `now` and not `revoked`, signed exactly these files.
 
     Raises: Untrusted("bundle-unsigned" | "bundle-signature" | "bundle-algorithm" | "bundle-key" | "bundle-digest").
     """
-    signed = _signed_digests(open_compact(_signature(files), "JWT", trust, now))
+    signed = _signed_digests(open_compact(_signature(files), "JWT", trust, now, revoked))
     present = file_digests(files)
     for path in sorted(signed.keys() | present.keys()):
         if path not in present:

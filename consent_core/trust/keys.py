@@ -120,6 +120,13 @@ class KeyStore:
             self._publish(self.trust_file())
         return key
 
+    def revoke(self, kid: str) -> None:
+        """Let the trust file say that nothing signed by this key from now on counts; the first such word stays."""
+        with locked(self._keys):
+            trust = self.trust_file()
+            if kid not in trust.revoked:
+                self._publish(replace(trust, revoked={**trust.revoked, kid: self._clock.now()}))
+
     def trust_file(self) -> TrustFile:
         """The public halves of all keys, with the settings of `trust.json`."""
         keys = tuple(key.public for role in ROLES for key in self.all(role))

@@ -1,7 +1,7 @@
 """The trust file: the one public file a verifier needs. Wire format: `docs/formats/trust-file.md`.
 
     trust = TrustFile.load(Path(".edge/trust.json"))
-    trust.verify("component", kid, message, signature)
+    trust.verify("component", kid, message, signature, now, revoked)
 
 It names the public keys of each role with their validity, what components may import, the lowest model epochs,
 and the ledger with its witnesses. Which file to believe is the operator's decision: it arrives out of band.
@@ -27,6 +27,7 @@ ROLES = {
     "ledger": "ed25519",
     "attestation": "ed25519",
 }
+NO_LOG: frozenset[str] = frozenset()  # `revoked` of who reads no log: what the trust file itself says still counts
 TRUST_DOMAIN = "ui-tools"
 VERSION = 2
 OLDEST_VERSION = 1  # named no revoked keys, and no algorithm of a witness
@@ -127,15 +128,19 @@ class TrustFile:
         """The public keys of a role, newest last; with `now` only those valid at that time."""
         return tuple(Key(key.kid, key.algorithm, key.key) for key in self._of(role) if now is None or key.valid_at(now))
 
-    def verify(self, role: str, kid: str, message: bytes, signature: bytes, now: int | None = None) -> None:
-        """Return if the key `kid` of `role` signed `message`; with `now` it must be valid at that time.
+    def verify(self, role: str, kid: str, message: bytes, signature: bytes, now: int, revoked: frozenset[str]) -> None:
+        """Return if the key `kid` of `role` signed `message`, is valid at `now` and was not revoked.
 
-        Raises: Untrusted("trust-key-unknown" | "trust-key-expired" | "trust-signature").
+        `revoked`: what the caller knows the log to have taken away, beside what this file says of `now`; there is no
+        way to leave it unsaid.
+        Raises: Untrusted("trust-key-unknown" | "trust-key-revoked" | "trust-key-expired" | "trust-signature").
         """
         key = next((key for key in self._of(role) if key.kid == kid), None)
         if key is None:
             raise Untrusted("trust-key-unknown", f"no {role} key of that id in the trust file")
-        if now is not None and not key.valid_at(now):
+        if kid in revoked or self.revoked.get(kid, now + 1) <= now:
+            raise Untrusted("trust-key-revoked", f"the {role} key was revoked")
+        if not key.valid_at(now):
             raise Untrusted("trust-key-expired", f"the {role} key was not valid at that time")
         try:
             verify_signature(key.algorithm, key.key, message, signature)

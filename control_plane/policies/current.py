@@ -18,7 +18,7 @@ from consent_core.formats.canonical import sha256_digest
 from consent_core.policy.bundle import Bundle, open_bundle
 from consent_core.policy.table import UNKNOWN, PolicyTable
 from consent_core.trust.mesh import Authorize, policy_authorizer
-from consent_core.trust.trust_file import TrustFile
+from consent_core.trust.trust_file import NO_LOG, TrustFile
 from control_plane.revocations.log import RevocationLog
 from control_plane.store.schema import bundles, log_head
 
@@ -109,7 +109,8 @@ class Policies:
         if in_force is None:
             raise Unavailable("policy-missing", "no policy has been published")
         if known is None or known.hash != in_force:
-            bundle = open_bundle(_stored(connection, in_force).body, self._trust(), min_revision=0)
+            stored = _stored(connection, in_force)  # judged when it was put in force; this store is trusted since
+            bundle = open_bundle(stored.body, self._trust(), stored.at, NO_LOG, min_revision=0)
             known = self._current = Policy(bundle, _authorizer(bundle))
         return known
 
@@ -134,8 +135,9 @@ class Policies:
 
         Raises: Untrusted (bundle-…, for a bundle that does not verify), Rejected("policy-revision", 409).
         """
-        bundle = open_bundle(body, self._trust(), min_revision=0)
-        stored = Stored(bundle.hash, bundle.revision, body, sha256_digest(body), self._clock.now())
+        now = self._clock.now()
+        bundle = open_bundle(body, self._trust(), now, self._log.revoked_keys(), min_revision=0)
+        stored = Stored(bundle.hash, bundle.revision, body, sha256_digest(body), now)
         ready = Policy(bundle, _compiled(bundle))  # before the entry: every POP comes at once after it
         with self._log.writing() as writing:
             if self._is_in_force(writing.connection, bundle):

@@ -125,6 +125,7 @@ class Revoking:
             raise Rejected("key-unknown", "no key of that id in the trust file", status=404)
         if role is not None and self.keys.current(role).kid == kid:
             self.keys.rotate(role, overlap_s=0)
+        self.keys.revoke(kid)
         crash_point("revoke.key-replaced")
 
 

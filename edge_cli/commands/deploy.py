@@ -61,13 +61,15 @@ def render_files(
     from builder.deploy.release import open_release
     from builder.deploy.render import TARGETS, Setting, public_variables
     from builder.deploy.writing import write_layout_of, write_target
+    from consent_core.clock import SystemClock
     from consent_core.trust.keys import KeyStore
+    from consent_core.trust.trust_file import NO_LOG
 
     if target not in TARGETS:
         raise typer.BadParameter(f"expected one of {', '.join(TARGETS)}", param_hint="--target")
     store = KeyStore.open(data)
     trust = store.trust_file()
-    release = open_release(components / name, trust)
+    release = open_release(components / name, trust, SystemClock().now(), NO_LOG)
     if target == "oci":
         written = write_layout_of(release, store.current("component"), root, out)
     else:
@@ -104,10 +106,12 @@ def push_component(
     from builder.deploy.registry import Registry
     from builder.deploy.release import open_release
     from builder.deploy.sbom import dependencies_of
+    from consent_core.clock import SystemClock
     from consent_core.trust.keys import KeyStore
+    from consent_core.trust.trust_file import NO_LOG
 
     store = KeyStore.open(data)
-    release = open_release(components / name, store.trust_file())
+    release = open_release(components / name, store.trust_file(), SystemClock().now(), NO_LOG)
     package = pack(release, dependencies_of(release.manifest, root), store.current("component"))
     place = Reference.parse(reference)
     with Registry(place, RegistryAuth(user, password)) as registry, progress(f"pushing {name}", hidden=as_json) as tell:
@@ -133,11 +137,13 @@ def verify_component(
     from builder.deploy.reference import Reference
     from builder.deploy.registry import Registry
     from builder.deploy.verify import verify
-    from consent_core.trust.trust_file import TrustFile
+    from consent_core.clock import SystemClock
+    from consent_core.trust.trust_file import NO_LOG, TrustFile
 
     place = Reference.parse(reference)
     with Registry(place, RegistryAuth(user, password)) as registry:
-        verified = verify(place, TrustFile.load(trust or data / "trust.json"), registry, out)
+        trusted = TrustFile.load(trust or data / "trust.json")
+        verified = verify(place, trusted, registry, SystemClock().now(), NO_LOG, out)
     document: dict[str, Any] = {
         "reference": str(verified.reference),
         "name": verified.manifest.name,

@@ -31,9 +31,9 @@ def receipt(file: File, trust: Trust = None, data: DataOption = DEFAULT_DATA, as
     Example: [bold]edge receipt receipt.jwt --trust trust.json[/bold]
     """
     from consent_core.formats.receipt import open_receipt
-    from consent_core.trust.trust_file import TrustFile
+    from consent_core.trust.trust_file import NO_LOG, TrustFile
 
-    genuine = open_receipt(_receipt_in(file.read()), TrustFile.load(trust or data / "trust.json"))
+    genuine = open_receipt(_receipt_in(file.read()), TrustFile.load(trust or data / "trust.json"), NO_LOG)
     show(asdict(genuine), as_json=as_json, text=lambda: _drawn(genuine))
 
 

@@ -63,7 +63,7 @@ def learn(settings: Settings) -> Knowledge:
         fetched, known = _kept
         if 0 <= seconds - fetched < settings.keep_s and seconds - known.state.at < MAX_AGE_S:
             return known
-    known = Knowledge(open_edge_state(_fetch(settings), settings.trust, seconds))
+    known = Knowledge(open_edge_state(_fetch(settings), settings.trust, seconds, settings.trust.revoked))
     _kept = (seconds, known)
     return known
 

@@ -23,11 +23,14 @@ class LogTrust(NamedTuple):
 
     issuer: str
     keys: dict[str, tuple[bytes, int, int | None]]
+    revoked: frozenset[str] = frozenset()  # the keys that the trust file says are
 
-    def verify(self, role: str, kid: str, message: bytes, signature: bytes, now: int | None = None) -> None:
-        """Return if that log key signed the message and was valid at `now`. Raises: Untrusted(trust-…)."""
-        if role != "log" or kid not in self.keys or now is None:
+    def verify(self, role: str, kid: str, message: bytes, signature: bytes, now: int, revoked: frozenset[str]) -> None:
+        """Return if that log key, valid at `now` and not `revoked`, signed the message. Raises: Untrusted(trust-…)."""
+        if role != "log" or kid not in self.keys:
             raise Untrusted("trust-key-unknown", "no log key of that id in the trust file")
+        if kid in revoked:
+            raise Untrusted("trust-key-revoked", "the log key was revoked")
         key, not_before, not_after = self.keys[kid]
         if now < not_before or (not_after is not None and now >= not_after):
             raise Untrusted("trust-key-expired", "the log key was not valid at that time")
@@ -90,4 +93,5 @@ def _read_trust(text: str) -> LogTrust:
         for key in value["keys"]["log"]
         if key["algorithm"] == ALGORITHM
     }
-    return LogTrust(value["issuer"], keys)
+    revoked = frozenset(entry["kid"] for entry in value.get("revoked", ()))
+    return LogTrust(value["issuer"], keys, revoked)

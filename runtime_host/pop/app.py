@@ -59,6 +59,7 @@ from runtime_host.pop.workers.channel import Lead, Message
 from runtime_host.pop.workers.crew import Crew
 from runtime_host.wasm.contract import Candidate
 
+STORE = "pop.db"  # below the home
 POP_KEY = "pop.key"
 RENDITION_KEY = "rendition.key"  # in the data directory: all POPs of a deployment open each other's addresses
 
@@ -97,7 +98,7 @@ class Pop:
         self._parts = parts
         self._others = parts.crew or parts.lead
         self.board = None if self._others is None else self._others.board
-        self.store = PopStore(config.home / "pop.db", clock, self.board)
+        self.store = PopStore(config.home / STORE, clock, self.board)
         self.sync = self._link(self.board)
         self.renderer = Renderer(
             parts.catalogue, RenditionCache(config.rendition_cache_bytes), threads=config.render_threads

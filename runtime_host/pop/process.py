@@ -40,16 +40,17 @@ from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid_source import SvidSource, open_source, rotate_forever
 from consent_core.trust.tls import server_context
 from consent_core.trust.trust_file import TrustFile
-from runtime_host.pop.app import Parts, Pop, build_pop
+from runtime_host.pop.app import STORE, Parts, Pop, build_pop
 from runtime_host.pop.config import PopConfig
 from runtime_host.pop.images.loading import load_catalogue
 from runtime_host.pop.serving.http1 import PopProtocol
 from runtime_host.pop.serving.ingress import App
+from runtime_host.pop.stores import PopStore
 from runtime_host.pop.stores.board import Board
 from runtime_host.pop.workers.accepting import Accepting
 from runtime_host.pop.workers.crew import Crew, hold
 from runtime_host.wasm.functions import ConsentValidator, Personalizer
-from runtime_host.wasm.loading import load_component
+from runtime_host.wasm.loading import LoadedComponent, load_component
 from runtime_host.wasm.sandbox import SandboxPool
 
 LOG = logging.getLogger("consent_edge.pop")
@@ -105,7 +106,9 @@ async def _run(config: PopConfig, places: Places, clock: Clock) -> None:
     audit = open_audit(config, places, clock)
     retired = open_retired(config, places, clock)
     crew = None if config.workers == 1 else make_crew(config, places, held)
-    parts = replace(load_parts(places, trust, client), audit=audit, retired=retired, crew=crew)
+    parts = replace(
+        load_parts(places, trust, client, revoked_keys(config, clock)), audit=audit, retired=retired, crew=crew
+    )
     pop = build_pop(config, parts, clock)
     rotation = asyncio.create_task(rotate_forever(identity.source, clock, pop.sync.count))
     try:
@@ -159,27 +162,37 @@ def make_crew(config: PopConfig, places: Places, held: int) -> Crew:
     return Crew(Board.make(config.workers), public, (config, places), held)
 
 
-def load_parts(places: Places, trust: TrustFile, client: httpx.AsyncClient) -> Parts:
-    """The verified components, the checked catalogue and the client. Raises: Untrusted, Rejected."""
-    validator = ConsentValidator(SandboxPool(load_component(places.components / "consent_validation", trust)))
+def revoked_keys(config: PopConfig, clock: Clock) -> frozenset[str]:
+    """The keys that the log took away, as far as this POP had read it when it last ran. Raises: Unavailable."""
+    with PopStore(config.home / STORE, clock) as store:
+        return store.revocations.revoked_keys()
+
+
+def load_parts(places: Places, trust: TrustFile, client: httpx.AsyncClient, revoked: frozenset[str]) -> Parts:
+    """The verified components, the checked catalogue and the client. `revoked`: keys that the log took away.
+
+    Raises: Untrusted, Rejected.
+    """
+    load = partial(load_component, trust=trust, now=SystemClock().now(), revoked=revoked)
+    validator = ConsentValidator(SandboxPool(load(places.components / "consent_validation")))
     return Parts(
         trust=trust,
         catalogue=load_catalogue(places.catalogue, places.art),
         validator=validator,
-        personalizers=load_personalizers(places, trust),
+        personalizers=load_personalizers(places, load),
         client=client,
         sites=places.sites,
     )
 
 
-def load_personalizers(places: Places, trust: TrustFile) -> dict[str, Personalizer]:
+def load_personalizers(places: Places, load: Callable[[Path], LoadedComponent]) -> dict[str, Personalizer]:
     """Who decides for each category: the last function named that is for it. Raises: Untrusted."""
     deciding: dict[str, Personalizer] = {}
     for name in places.functions:
-        loaded = load_component(places.components / name, trust)
+        loaded = load(places.components / name)
         deciding |= dict.fromkeys(loaded.category, Personalizer(SandboxPool(loaded)))
     if len(deciding) < len(CATEGORIES):
-        shipped = Personalizer(SandboxPool(load_component(places.components / "personalization", trust)))
+        shipped = Personalizer(SandboxPool(load(places.components / "personalization")))
         deciding = dict.fromkeys(CATEGORIES, shipped) | deciding
     return deciding
 

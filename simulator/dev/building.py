@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from consent_core.clock import SystemClock
 from consent_core.errors import ConsentEdgeError, Unavailable
-from consent_core.trust.trust_file import TrustFile
+from consent_core.trust.trust_file import NO_LOG, TrustFile
 from runtime_host.wasm.loading import load_component
 from runtime_host.wasm.sandbox import SandboxPool
 
@@ -45,7 +46,7 @@ class BackgroundBuild:
         result = await self._run()
         trust = TrustFile.load(self._data / "trust.json")
         directory = self._root / result["directory"]
-        loaded = await asyncio.to_thread(load_component, directory, trust)
+        loaded = await asyncio.to_thread(load_component, directory, trust, SystemClock().now(), NO_LOG)
         return Built(SandboxPool(loaded), result["seconds"], result["cached"])
 
     async def _run(self) -> Mapping[str, Any]:

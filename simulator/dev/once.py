@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from consent_core.clock import SystemClock
 from consent_core.errors import Rejected, Untrusted
 from consent_core.formats.canonical import read_json_object
-from consent_core.trust.trust_file import TrustFile
+from consent_core.trust.trust_file import NO_LOG, TrustFile
 from runtime_host.wasm.debug import Invocation, invoke
 from runtime_host.wasm.functions import Runner
 from runtime_host.wasm.loading import load_component
@@ -43,4 +44,4 @@ def _native(directory: Path) -> Runner:
 def _component(directory: Path, data: Path) -> Runner:
     if not directory.is_dir():
         raise Rejected("invoke-unknown", f"{directory} is not there: edge build {directory.name}", status=404)
-    return SandboxPool(load_component(directory, TrustFile.load(data / "trust.json")))
+    return SandboxPool(load_component(directory, TrustFile.load(data / "trust.json"), SystemClock().now(), NO_LOG))

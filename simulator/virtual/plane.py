@@ -10,7 +10,7 @@ from typing import Any
 from consent_core.formats.revocation import Answer, Snapshot, open_answer
 from consent_core.formats.token import CATEGORIES
 from consent_core.policy.bundle import Bundle, open_bundle
-from consent_core.trust.trust_file import TrustFile
+from consent_core.trust.trust_file import NO_LOG, TrustFile
 from control_plane.app import ControlPlane, create_app
 from control_plane.revocations.revoking import RevocationRequest
 from control_plane.settings import Settings
@@ -48,7 +48,9 @@ class Plane:
         """Tell the truth of entries that came since the last time; a simulated moment has no length."""
         while self._truth.head < self.head:
             reply = self._running.log.reply(self._truth.head, "note")
-            answer: Answer | Snapshot = open_answer(reply.body, self.trust, "note")
+            answer: Answer | Snapshot = open_answer(
+                reply.body, self.trust, "note", self._clock.now(), self._running.log.revoked_keys()
+            )
             for entry in answer.entries:
                 table = self._bundle.table if entry.kind == "policy" else None
                 self._truth.hear(entry, self._clock.elapsed(), table)
@@ -93,4 +95,4 @@ class Plane:
         self._running.close()
 
     def _open(self, data: bytes) -> Bundle:
-        return open_bundle(data, self.trust, min_revision=0)
+        return open_bundle(data, self.trust, self._clock.now(), NO_LOG, min_revision=0)

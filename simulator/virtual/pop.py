@@ -187,7 +187,14 @@ class SimulatedPop:
             self._watch.arrived(self.number, change)
 
     def _open_bundle(self, data: bytes, min_revision: int, known: str | None) -> Bundle:
-        bundle = open_bundle(data, self._plane.trust, min_revision=min_revision, current_hash=known)
+        bundle = open_bundle(
+            data,
+            self._plane.trust,
+            self._clock.now(),
+            self.store.revocations.revoked_keys(),
+            min_revision=min_revision,
+            current_hash=known,
+        )
         self._watch.policy(self.number, bundle.hash)
         return bundle
 

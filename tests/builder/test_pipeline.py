@@ -43,7 +43,7 @@ def test_a_second_build_makes_nothing(components: Components) -> None:
 
 def test_the_manifest_says_what_went_in(components: Components) -> None:
     """Sources, contract, verifier, lock file and tools, each by digest or version; nothing is imported."""
-    manifest = read_manifest(components["consent_validation"], components.trust)
+    manifest = read_manifest(components["consent_validation"], components.trust, now=0, revoked=frozenset())
 
     for path in ("functions/verifier/verifier.zig", "consent_core/formats/token.py", "wit/world.wit"):
         assert manifest.sources[path] == sha256_digest((ROOT / path).read_bytes())
@@ -64,7 +64,9 @@ def test_a_users_own_function_becomes_a_component(tmp_path: Path, components: Co
         trust=components.trust,
     )
 
-    pool = SandboxPool(load_component(tmp_path / "build" / "components" / "last_one", components.trust))
+    pool = SandboxPool(
+        load_component(tmp_path / "build" / "components" / "last_one", components.trust, now=0, revoked=frozenset())
+    )
     offers = (Candidate("a", (), ("first",)), Candidate("b", (), ("second",)))
     decision = Personalizer(pool).decide("s", Signals(page=PageContext("/", "", (), "")), offers, 0)
     pool.close()

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,13 @@ def check(directory: Path) -> bytes:
     """Verify the release completely and return the content of its component."""
     place = directory / "out" / "demo"
     trust = KeyStore.open(directory).trust_file()
-    manifest = open_manifest((place / "manifest.json").read_bytes(), (place / "manifest.sig").read_bytes(), trust)
+    manifest = open_manifest(
+        (place / "manifest.json").read_bytes(),
+        (place / "manifest.sig").read_bytes(),
+        trust,
+        now=int(time.time()),
+        revoked=frozenset(),
+    )
     assert digest_of(place / "demo.wasm") == manifest.component
     assert digest_of(place / "demo.cwasm") == manifest.compiled
     return (place / "demo.wasm").read_bytes()

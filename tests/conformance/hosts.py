@@ -172,7 +172,8 @@ def runtime_host(world: World, directory: Path, components: Path) -> Iterator[Po
 
     trust = TrustFile.load(ROOT / "build" / "test-keys" / "trust.json")
     pools = [
-        SandboxPool(load_component(components / name, trust)) for name in ("consent_validation", "personalization")
+        SandboxPool(load_component(components / name, trust, now=0, revoked=frozenset()))
+        for name in ("consent_validation", "personalization")
     ]
     host = PopHost(world, directory, ConsentValidator(pools[0]), Personalizer(pools[1]))
     yield host

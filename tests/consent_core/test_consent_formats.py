@@ -29,6 +29,7 @@ from consent_core.formats.receipt import TYP, Purpose, Receipt, open_receipt, pe
 from consent_core.formats.status import PopStatus, PurgeReceipt, read_status, write_status
 from consent_core.formats.token import CATEGORIES, Key, encode_base64url
 from consent_core.trust.keys import KeyStore
+from tests.keys_in_time import NOTHING, SITUATIONS, START, Rotated, refusals
 
 REQUEST = ConsentRequest(None, "0b" * 32, ("contextual",), "EU", False, "adult", "tokyo-1")
 REFRESH = RefreshRequest("0a" * 32, "US-CA", True, "tokyo-1")
@@ -197,7 +198,7 @@ def test_a_receipt_is_verified_offline(keys):
     """The trust file is all a third party needs."""
     text = signed_receipt(keys.current("log"))
 
-    assert open_receipt(text, keys.trust_file()) == RECEIPT
+    assert open_receipt(text, keys.trust_file(), revoked=frozenset()) == RECEIPT
     assert peek_receipt(text)["ver"] == 3
 
 
@@ -206,8 +207,10 @@ def test_a_receipt_may_say_which_version_it_follows(keys):
     log, trust = keys.current("log"), keys.trust_file()
     following = replace(RECEIPT, follows=1)
 
-    assert open_receipt(signed_receipt(log, payload=receipt_payload(following)), trust).follows == 1
-    assert open_receipt(signed_receipt(log), trust).follows is None
+    assert (
+        open_receipt(signed_receipt(log, payload=receipt_payload(following)), trust, revoked=frozenset()).follows == 1
+    )
+    assert open_receipt(signed_receipt(log), trust, revoked=frozenset()).follows is None
 
 
 def test_every_altered_receipt_is_refused(keys):
@@ -216,14 +219,14 @@ def test_every_altered_receipt_is_refused(keys):
     for position in range(len(text)):
         altered = text[:position] + ("A" if text[position] != "A" else "B") + text[position + 1 :]
         with pytest.raises(Untrusted):
-            open_receipt(altered, trust)
+            open_receipt(altered, trust, revoked=frozenset())
 
 
 @pytest.mark.parametrize("header", [{"typ": "consent+jwt"}, {"alg": "none"}, {"crit": []}, {"kid": 7}], ids=str)
 def test_a_receipt_with_another_header_is_refused(keys, header):
     """A token is no receipt, and nothing unsigned is."""
     with pytest.raises(Untrusted) as caught:
-        open_receipt(signed_receipt(keys.current("log"), header), keys.trust_file())
+        open_receipt(signed_receipt(keys.current("log"), header), keys.trust_file(), revoked=frozenset())
 
     assert caught.value.code == "receipt-malformed"
 
@@ -232,13 +235,13 @@ def test_a_receipt_with_another_header_is_refused(keys, header):
 def test_what_is_no_receipt_is_refused(keys, text):
     """Rubbish ends as our error."""
     with pytest.raises(Untrusted):
-        open_receipt(text, keys.trust_file())
+        open_receipt(text, keys.trust_file(), revoked=frozenset())
 
 
 def test_a_receipt_of_a_token_key_is_refused(keys):
     """Receipts are signed by role log alone."""
     with pytest.raises(Untrusted) as caught:
-        open_receipt(signed_receipt(keys.current("token")), keys.trust_file())
+        open_receipt(signed_receipt(keys.current("token")), keys.trust_file(), revoked=frozenset())
 
     assert caught.value.code == "trust-key-unknown"
 
@@ -348,3 +351,28 @@ def test_a_wrong_report_is_refused(change):
     """A report that cannot be read exactly changes nothing."""
     with pytest.raises(Rejected):
         read_status(canonical_json({**json.loads(write_status(STATUS)), **change}))
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_a_receipt_is_judged_by_its_own_time(tmp_path, situation):
+    """The key must have been in force when the receipt says that it was made; the time of reading does not matter."""
+    rotated = Rotated.of(tmp_path, "log")
+    good, _, _ = rotated.good
+    code, trust, at, revoked = refusals(rotated)[situation]
+
+    def made_at(moment):
+        events = ({**RECEIPT.events[0], "event_time": moment},)
+        return signed_receipt(rotated.key, payload=receipt_payload(replace(RECEIPT, events=events)))
+
+    assert open_receipt(made_at(START), good, NOTHING).ver == RECEIPT.ver
+    with pytest.raises(Untrusted) as refusal:
+        open_receipt(made_at(at), trust, revoked)
+    assert refusal.value.code == code
+
+
+def test_a_receipt_without_a_time_is_refused(keys):
+    """Nobody could say whether its key was in force."""
+    text = signed_receipt(keys.current("log"), payload=receipt_payload(replace(RECEIPT, events=())))
+
+    with pytest.raises(Untrusted, match="expected one with its time"):
+        open_receipt(text, keys.trust_file(), NOTHING)

@@ -108,7 +108,7 @@ def test_a_signed_manifest_opens(keys: KeyStore) -> None:
     """Signed by the component key, opened with the trust file."""
     envelope = sign_manifest(MANIFEST, keys.current("component"))
 
-    assert open_manifest(MANIFEST.to_bytes(), envelope, keys.trust_file()) == MANIFEST
+    assert open_manifest(MANIFEST.to_bytes(), envelope, keys.trust_file(), now=0, revoked=frozenset()) == MANIFEST
 
 
 @given(data=st.data())
@@ -120,7 +120,9 @@ def test_no_byte_of_the_manifest_can_be_changed(keys: KeyStore, data: st.DataObj
     envelope = sign_manifest(MANIFEST, keys.current("component"))
 
     with pytest.raises(Untrusted):
-        open_manifest(good[:place] + bytes([value]) + good[place + 1 :], envelope, keys.trust_file())
+        open_manifest(
+            good[:place] + bytes([value]) + good[place + 1 :], envelope, keys.trust_file(), now=0, revoked=frozenset()
+        )
 
 
 @given(data=st.data())
@@ -131,14 +133,26 @@ def test_no_byte_of_the_signature_can_be_changed(keys: KeyStore, data: st.DataOb
     value = data.draw(st.integers(0, 255).filter(lambda drawn: drawn != good[place]))
 
     with pytest.raises(Untrusted):
-        open_manifest(MANIFEST.to_bytes(), good[:place] + bytes([value]) + good[place + 1 :], keys.trust_file())
+        open_manifest(
+            MANIFEST.to_bytes(),
+            good[:place] + bytes([value]) + good[place + 1 :],
+            keys.trust_file(),
+            now=0,
+            revoked=frozenset(),
+        )
 
 
 @pytest.mark.parametrize("role", ["bundle", "release", "log", "token"])
 def test_only_a_component_key_may_sign(keys: KeyStore, role: str) -> None:
     """A key of another role of the same deployment does not count."""
     with pytest.raises(Untrusted, match="no component key"):
-        open_manifest(MANIFEST.to_bytes(), sign_manifest(MANIFEST, keys.current(role)), keys.trust_file())
+        open_manifest(
+            MANIFEST.to_bytes(),
+            sign_manifest(MANIFEST, keys.current(role)),
+            keys.trust_file(),
+            now=0,
+            revoked=frozenset(),
+        )
 
 
 def test_what_is_not_signed_is_not_even_read(keys: KeyStore) -> None:
@@ -146,7 +160,7 @@ def test_what_is_not_signed_is_not_even_read(keys: KeyStore) -> None:
     envelope = sign_manifest(MANIFEST, keys.current("component"))
 
     with pytest.raises(Untrusted) as refusal:
-        open_manifest(b"not a manifest", envelope, keys.trust_file())
+        open_manifest(b"not a manifest", envelope, keys.trust_file(), now=0, revoked=frozenset())
 
     assert refusal.value.code == "component-statement"
 
@@ -158,7 +172,7 @@ def test_a_signature_over_other_files_is_refused(keys: KeyStore) -> None:
     envelope = sign_statement(IN_TOTO, other.to_bytes(), keys.current("component"))
 
     with pytest.raises(Untrusted, match="name different files"):
-        open_manifest(MANIFEST.to_bytes(), envelope, keys.trust_file())
+        open_manifest(MANIFEST.to_bytes(), envelope, keys.trust_file(), now=0, revoked=frozenset())
 
 
 def _payload(envelope: bytes) -> bytes:

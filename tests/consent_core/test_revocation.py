@@ -61,7 +61,7 @@ def refused(code, call):
 
 def test_an_answer_gives_back_what_was_signed(keys, trust):
     """Entries, head, origin, nonce and time survive the wire."""
-    answer = open_answer(answer_bytes(keys), trust, NONCE, after=0)
+    answer = open_answer(answer_bytes(keys), trust, NONCE, after=0, now=0, revoked=frozenset())
 
     assert answer.entries == (SESSION, KEY, PURGE)
     assert (answer.head, answer.origin, answer.nonce, answer.at) == (3, ORIGIN, NONCE, 1_800_000_003)
@@ -69,13 +69,15 @@ def test_an_answer_gives_back_what_was_signed(keys, trust):
 
 def test_an_idle_log_answers_with_its_head(keys, trust):
     """No entry is a full answer, as long as nothing is outstanding."""
-    assert open_answer(answer_bytes(keys, (), 7), trust, NONCE, after=7).head == 7
-    refused("log-gap", lambda: open_answer(answer_bytes(keys, (), 7), trust, NONCE, after=6))
+    assert open_answer(answer_bytes(keys, (), 7), trust, NONCE, after=7, now=0, revoked=frozenset()).head == 7
+    refused(
+        "log-gap", lambda: open_answer(answer_bytes(keys, (), 7), trust, NONCE, after=6, now=0, revoked=frozenset())
+    )
 
 
 def test_a_replayed_answer_is_refused(keys, trust):
     """An answer counts for the poll whose nonce it carries, and for no other."""
-    refused("log-nonce", lambda: open_answer(answer_bytes(keys), trust, "another"))
+    refused("log-nonce", lambda: open_answer(answer_bytes(keys), trust, "another", now=0, revoked=frozenset()))
 
 
 def test_every_flipped_byte_is_refused(keys, trust):
@@ -84,14 +86,14 @@ def test_every_flipped_byte_is_refused(keys, trust):
     for position in range(len(data)):
         altered = data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
         with pytest.raises(Untrusted):
-            open_answer(altered, trust, NONCE)
+            open_answer(altered, trust, NONCE, now=0, revoked=frozenset())
 
 
 def test_a_key_of_another_role_does_not_speak_for_the_log(keys, trust):
     """A token key's signature over an answer is worthless."""
     data = sign_answer((), 0, ORIGIN, NONCE, 1, keys.current("token"))
 
-    refused("trust-key-unknown", lambda: open_answer(data, trust, NONCE))
+    refused("trust-key-unknown", lambda: open_answer(data, trust, NONCE, now=0, revoked=frozenset()))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,10 @@ def test_a_key_of_another_role_does_not_speak_for_the_log(keys, trust):
 )
 def test_a_gap_is_refused_although_signed(keys, trust, entries, head, after):
     """Entries are consecutive from the number asked for, up to the head at most."""
-    refused("log-gap", lambda: open_answer(answer_bytes(keys, entries, head), trust, NONCE, after=after))
+    refused(
+        "log-gap",
+        lambda: open_answer(answer_bytes(keys, entries, head), trust, NONCE, after=after, now=0, revoked=frozenset()),
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,7 +140,7 @@ def test_a_malformed_entry_is_refused_although_signed(keys, trust, change):
     """An entry that nobody can act on exactly is refused, not guessed at."""
     data = resigned(keys, answer_bytes(keys), entries=[{**entry_value(SESSION), **change}])
 
-    refused("log-malformed", lambda: open_answer(data, trust, NONCE))
+    refused("log-malformed", lambda: open_answer(data, trust, NONCE, now=0, revoked=frozenset()))
 
 
 @pytest.mark.parametrize("missing", ["entries", "head", "origin", "nonce", "at", "kid", "signature"])
@@ -144,13 +149,13 @@ def test_a_missing_member_is_refused(keys, trust, missing):
     value = json.loads(answer_bytes(keys))
     del value[missing]
 
-    refused("log-malformed", lambda: open_answer(canonical_json(value), trust, NONCE))
+    refused("log-malformed", lambda: open_answer(canonical_json(value), trust, NONCE, now=0, revoked=frozenset()))
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{", b'{"head":1,"head":2}', b"\xff", b"[" * 100_000])
 def test_what_is_no_answer_is_refused(trust, data):
     """Rubbish of any kind ends as our error."""
-    refused("json-malformed", lambda: open_answer(data, trust, NONCE))
+    refused("json-malformed", lambda: open_answer(data, trust, NONCE, now=0, revoked=frozenset()))
 
 
 def test_an_answer_of_an_expired_key_is_refused(tmp_path):
@@ -160,14 +165,17 @@ def test_an_answer_of_an_expired_key_is_refused(tmp_path):
     data = answer_bytes(keys)
     keys.rotate("log", overlap_s=60)
 
-    assert open_answer(data, keys.trust_file(), NONCE, now=clock.now() + 59).head == 3
-    refused("trust-key-expired", lambda: open_answer(data, keys.trust_file(), NONCE, now=clock.now() + 60))
+    assert open_answer(data, keys.trust_file(), NONCE, now=clock.now() + 59, revoked=frozenset()).head == 3
+    refused(
+        "trust-key-expired",
+        lambda: open_answer(data, keys.trust_file(), NONCE, now=clock.now() + 60, revoked=frozenset()),
+    )
 
 
 def test_a_snapshot_gives_back_what_was_signed(keys, trust):
     """A snapshot has the survivors up to `through`; polling goes on from there."""
     data = sign_snapshot((KEY, PURGE), 5, 8, ORIGIN, NONCE, 1, keys.current("log"))
-    snapshot = open_snapshot(data, trust, NONCE)
+    snapshot = open_snapshot(data, trust, NONCE, now=0, revoked=frozenset())
 
     assert (snapshot.entries, snapshot.through, snapshot.head) == ((KEY, PURGE), 5, 8)
 
@@ -176,8 +184,8 @@ def test_a_snapshot_is_no_answer_nor_an_answer_a_snapshot(keys, trust):
     """The two signed forms cannot be taken for each other."""
     snapshot = sign_snapshot((KEY,), 5, 8, ORIGIN, NONCE, 1, keys.current("log"))
 
-    refused("log-malformed", lambda: open_answer(snapshot, trust, NONCE))
-    refused("log-malformed", lambda: open_snapshot(answer_bytes(keys), trust, NONCE))
+    refused("log-malformed", lambda: open_answer(snapshot, trust, NONCE, now=0, revoked=frozenset()))
+    refused("log-malformed", lambda: open_snapshot(answer_bytes(keys), trust, NONCE, now=0, revoked=frozenset()))
 
 
 @pytest.mark.parametrize(
@@ -187,7 +195,7 @@ def test_a_disordered_snapshot_is_refused(keys, trust, entries, through, head):
     """Ascending, none beyond `through`, which is not beyond the head."""
     data = sign_snapshot(entries, through, head, ORIGIN, NONCE, 1, keys.current("log"))
 
-    refused("log-gap", lambda: open_snapshot(data, trust, NONCE))
+    refused("log-gap", lambda: open_snapshot(data, trust, NONCE, now=0, revoked=frozenset()))
 
 
 def test_the_subject_is_the_agreed_digest():
@@ -247,4 +255,4 @@ def test_half_a_surrogate_pair_is_refused(trust):
     value = dict.fromkeys(("entries", "head", "origin", "nonce", "at", "kid", "signature"), "\\ud800")
     data = json.dumps({**value, "signature": "AA"}).replace("\\\\", "\\").encode()
 
-    refused("log-malformed", lambda: open_answer(data, trust, NONCE))
+    refused("log-malformed", lambda: open_answer(data, trust, NONCE, now=0, revoked=frozenset()))

@@ -180,7 +180,7 @@ def poll(plane: ControlPlane, after: int = 0) -> Answer:
     """One poll, verified as a POP does."""
     reply = plane.log.reply(after, "nonce")
     assert not reply.is_snapshot
-    return open_answer(reply.body, plane.keys.trust_file(), "nonce", after=after)
+    return open_answer(reply.body, plane.keys.trust_file(), "nonce", after=after, now=0, revoked=frozenset())
 
 
 def claims(plane: ControlPlane, answer: ConsentAnswer) -> Claims:

@@ -121,7 +121,7 @@ def test_polls_are_signed_and_bound_to_their_nonce(plane, mesh):
     """The answer over HTTP is what a POP verifies."""
     body = mesh("GET", "/v1/revocations?after=0&nonce=abc").content
 
-    assert open_answer(body, plane.keys.trust_file(), "abc", after=0).head == 1
+    assert open_answer(body, plane.keys.trust_file(), "abc", after=0, now=0, revoked=frozenset()).head == 1
 
 
 def test_too_old_is_gone_with_a_snapshot(plane, mesh, browser):
@@ -134,7 +134,7 @@ def test_too_old_is_gone_with_a_snapshot(plane, mesh, browser):
     answer = mesh("GET", "/v1/revocations?after=0&nonce=abc")
 
     assert answer.status_code == 410
-    assert open_snapshot(answer.content, plane.keys.trust_file(), "abc").through == 2
+    assert open_snapshot(answer.content, plane.keys.trust_file(), "abc", now=0, revoked=frozenset()).through == 2
 
 
 def test_the_bundle_is_fetched_once(plane, mesh):
@@ -145,7 +145,10 @@ def test_the_bundle_is_fetched_once(plane, mesh):
     changed = mesh("GET", "/v1/policy/bundle", headers={"If-None-Match": '"other"'})
 
     assert etag == f'"{sha256_digest(first.content)}"'
-    assert open_bundle(first.content, plane.keys.trust_file(), min_revision=1).hash == first.headers["policy-hash"]
+    assert (
+        open_bundle(first.content, plane.keys.trust_file(), min_revision=1, now=0, revoked=frozenset()).hash
+        == first.headers["policy-hash"]
+    )
     assert (again.status_code, again.content) == (304, b"")
     assert changed.status_code == 200
 

@@ -20,7 +20,7 @@ def test_a_grant_is_a_record_a_token_and_a_receipt(either_plane):
     plane = either_plane
     answer = Browser(plane).grant("contextual", "behavioral")
     token = claims(plane, answer)
-    receipt = open_receipt(answer.receipt, plane.keys.trust_file())
+    receipt = open_receipt(answer.receipt, plane.keys.trust_file(), revoked=frozenset())
 
     assert (answer.ver, answer.categories, answer.revoked) == (1, ("contextual", "behavioral"), False)
     assert (token.sub, token.ver, token.scopes, token.region) == (answer.sub, 1, answer.categories, POP)
@@ -34,7 +34,7 @@ def test_a_grant_is_a_record_a_token_and_a_receipt(either_plane):
 def test_a_receipt_says_what_was_shown_and_decided(plane, browser):
     """Clause and digest, jurisdiction, region, signal, and per category state, reason and retention."""
     answer = browser("US-CA", gpc=True).grant("contextual", "behavioral", clause_id="notice-us-ca")
-    receipt = open_receipt(answer.receipt, plane.keys.trust_file())
+    receipt = open_receipt(answer.receipt, plane.keys.trust_file(), revoked=frozenset())
     purposes = {purpose.purpose: purpose for purpose in receipt.purposes}
 
     assert receipt.schema_version == "ISO/IEC TS 27560:2023"
@@ -138,7 +138,7 @@ def test_an_unknown_place_has_the_strictest_rules(browser):
 def test_notice_gives_a_token_without_a_grant_where_the_law_is_opt_out(plane, browser):
     """California: after notice an adult is served until they say no; the answer says that it was notice."""
     answer = browser("US-CA").notice()
-    receipt = open_receipt(answer.receipt, plane.keys.trust_file())
+    receipt = open_receipt(answer.receipt, plane.keys.trust_file(), revoked=frozenset())
 
     assert (answer.source, answer.categories) == ("notice", CATEGORIES)
     assert claims(plane, answer).scopes == CATEGORIES

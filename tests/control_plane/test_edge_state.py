@@ -35,7 +35,7 @@ def revoke(plane, *categories, ver=2, sub=SUB, kind="session"):
 
 
 def opened(plane, states):
-    return open_edge_state(states.current(), plane.keys.trust_file(), plane.settings.clock.now())
+    return open_edge_state(states.current(), plane.keys.trust_file(), plane.settings.clock.now(), revoked=frozenset())
 
 
 def code(call):
@@ -49,7 +49,7 @@ def test_a_state_survives_its_bytes(plane, states):
     revoke(plane, "contextual")
     state = states.state()
     data = sign_edge_state(state, plane.keys.current("log"))
-    assert open_edge_state(data, plane.keys.trust_file(), state.at) == state
+    assert open_edge_state(data, plane.keys.trust_file(), state.at, revoked=frozenset()) == state
 
 
 def test_the_table_answers_as_the_policy(plane, states):
@@ -84,7 +84,7 @@ def test_no_visitor_can_be_followed_through_states(plane, states):
     second = states.current()
     assert subject_of(SUB).encode() not in first
     trust, now = plane.keys.trust_file(), plane.settings.clock.now()
-    names = [set(open_edge_state(data, trust, now).denied) for data in (first, second)]
+    names = [set(open_edge_state(data, trust, now, revoked=frozenset()).denied) for data in (first, second)]
     assert not names[0] & names[1]
 
 
@@ -115,7 +115,10 @@ def test_one_state_serves_everybody_for_a_moment(plane, states):
 def test_a_state_of_another_minute_is_refused(plane, states, age):
     """A minute old is too old; so is one from the future."""
     data, now = states.current(), plane.settings.clock.now()
-    assert code(lambda: open_edge_state(data, plane.keys.trust_file(), now + age)) == "edge-state-stale"
+    assert (
+        code(lambda: open_edge_state(data, plane.keys.trust_file(), now + age, revoked=frozenset()))
+        == "edge-state-stale"
+    )
 
 
 def test_no_byte_of_a_state_can_change(plane, states):
@@ -125,19 +128,21 @@ def test_no_byte_of_a_state_can_change(plane, states):
     for place in range(0, len(data), 7):
         changed = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
         with pytest.raises(Untrusted):
-            open_edge_state(changed, trust, now)
+            open_edge_state(changed, trust, now, revoked=frozenset())
 
 
 def test_a_state_signed_by_another_role_is_refused(plane, states):
     """Only the log's key speaks here: a token key of the same control plane does not."""
     data, now = sign_edge_state(states.state(), plane.keys.current("token")), plane.settings.clock.now()
-    assert code(lambda: open_edge_state(data, plane.keys.trust_file(), now)) == "trust-key-unknown"
+    assert code(lambda: open_edge_state(data, plane.keys.trust_file(), now, revoked=frozenset())) == "trust-key-unknown"
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"a b c\n{}", b"consent-edge/edge-state/v1 k !\n{}", b"{}", b"\xff" * 80])
 def test_what_is_no_state_is_refused(plane, data):
     """Anything else is malformed, never a crash."""
-    assert code(lambda: open_edge_state(data, plane.keys.trust_file(), 0)) == "edge-state-malformed"
+    assert (
+        code(lambda: open_edge_state(data, plane.keys.trust_file(), 0, revoked=frozenset())) == "edge-state-malformed"
+    )
 
 
 def test_both_listeners_answer(plane):
@@ -151,4 +156,4 @@ def test_both_listeners_answer(plane):
         answer = asyncio.run(ask(app))
         assert answer.status_code == 200
         assert answer.headers["cache-control"] == "no-store"
-        open_edge_state(answer.content, plane.keys.trust_file(), plane.settings.clock.now())
+        open_edge_state(answer.content, plane.keys.trust_file(), plane.settings.clock.now(), revoked=frozenset())

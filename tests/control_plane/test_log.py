@@ -77,7 +77,7 @@ def test_a_long_log_takes_several_answers(plane):
         for number in range(7):
             writing.append("model", f"model-{number}")
     reply = plane.log.reply(2, "n", limit=3)
-    answer = open_answer(reply.body, plane.keys.trust_file(), "n", after=2)
+    answer = open_answer(reply.body, plane.keys.trust_file(), "n", after=2, now=0, revoked=frozenset())
 
     assert ([entry.seq for entry in answer.entries], answer.head) == ([3, 4, 5], 8)
 
@@ -104,9 +104,9 @@ def test_a_rotated_log_key_signs_from_then_on(plane):
     plane.keys.rotate("log", overlap_s=60)
     trust, now = plane.keys.trust_file(), plane.settings.clock.now()
 
-    assert open_answer(old, trust, "n", now=now + 59).kid != poll(plane).kid
+    assert open_answer(old, trust, "n", now=now + 59, revoked=frozenset()).kid != poll(plane).kid
     with pytest.raises(Untrusted):
-        open_answer(old, trust, "n", now=now + 60)
+        open_answer(old, trust, "n", now=now + 60, revoked=frozenset())
 
 
 # Pruning.
@@ -131,7 +131,7 @@ def test_pruned_entries_are_answered_by_a_snapshot(either_plane):
 
     assert plane.log.prune() == 2
     reply = plane.log.reply(1, "n")
-    snapshot = open_snapshot(reply.body, plane.keys.trust_file(), "n")
+    snapshot = open_snapshot(reply.body, plane.keys.trust_file(), "n", now=0, revoked=frozenset())
     assert reply.is_snapshot
     assert [entry.kind for entry in snapshot.entries] == ["policy", "purge", "model"]
     assert (snapshot.through, snapshot.head) == (5, 6)
@@ -170,7 +170,10 @@ def test_pruning_twice_never_goes_back(plane):
     plane.settings.clock.advance(1)
     assert plane.log.prune() == 1
 
-    assert open_snapshot(plane.log.reply(0, "n").body, plane.keys.trust_file(), "n").through == 3
+    assert (
+        open_snapshot(plane.log.reply(0, "n").body, plane.keys.trust_file(), "n", now=0, revoked=frozenset()).through
+        == 3
+    )
 
 
 # What an operator revokes.

@@ -59,7 +59,10 @@ def test_the_mesh_serves_whom_it_knows(free_ports):
             public = await anybody.post(f"http://127.0.0.1:{running.public_port}/v1/consents")
 
         assert read_answer(granted.content).categories == ("contextual",)
-        assert open_answer(polled.content, running.plane.keys.trust_file(), "n", after=0).head == 1
+        assert (
+            open_answer(polled.content, running.plane.keys.trust_file(), "n", after=0, now=0, revoked=frozenset()).head
+            == 1
+        )
         assert (docs.status_code, public.status_code) == (200, 404)
 
     asyncio.run(scenario())

@@ -16,7 +16,7 @@ HOSTS = ("native", "component")
 def _runner(name: str, host: str, components: Components) -> Runner:
     if host == "native":
         return NativeFunction(ROOT / "functions" / name)
-    return SandboxPool(load_component(components[name], components.trust))
+    return SandboxPool(load_component(components[name], components.trust, now=0, revoked=frozenset()))
 
 
 @pytest.fixture(scope="session", params=HOSTS)

@@ -39,14 +39,18 @@ PATIENT = Limits(deadline_s=10)  # what is compared here is answers, not time
 
 @pytest.fixture(scope="module")
 def validators(components: Components) -> Iterator[Validators]:
-    pool = SandboxPool(load_component(components["consent_validation"], components.trust), PATIENT)
+    pool = SandboxPool(
+        load_component(components["consent_validation"], components.trust, now=0, revoked=frozenset()), PATIENT
+    )
     yield ConsentValidator(NativeFunction(ROOT / "functions" / "consent_validation")), ConsentValidator(pool)
     pool.close()
 
 
 @pytest.fixture(scope="module")
 def personalizers(components: Components) -> Iterator[Personalizers]:
-    pool = SandboxPool(load_component(components["personalization"], components.trust), PATIENT)
+    pool = SandboxPool(
+        load_component(components["personalization"], components.trust, now=0, revoked=frozenset()), PATIENT
+    )
     yield Personalizer(NativeFunction(ROOT / "functions" / "personalization")), Personalizer(pool)
     pool.close()
 

@@ -5,30 +5,21 @@ form and signature, nonce (both in `formats.revocation`), the signing key's stan
 Modelled on python-tuf's `TrustedMetadataSet`.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from consent_core.errors import Untrusted
 from consent_core.formats.revocation import Answer, Entry, Snapshot, Trust, open_answer, open_snapshot
-from consent_core.formats.token import Key
 from runtime_host.pop.stores.revocations import Position
 
 # Codes that only the log itself can cause: somebody with its key says something that cannot be.
 ALARMS = frozenset({"log-origin", "log-rewind", "log-gap"})
 
 
-class LogTrust(Trust, Protocol):
-    """The trust file, as far as it is needed here."""
-
-    def keys(self, role: str, now: int | None = None) -> Sequence[Key]:
-        """The public keys of a role, with `now` only those valid then."""
-        ...
-
-
 class Judge:
-    """Judges answers to one POP. `trust()`: whom it trusts now; `revoked(kid)`: whether the log took that key away."""
+    """Judges answers to one POP. `trust()`: whom it trusts now; `revoked()`: the keys that the log took away."""
 
-    def __init__(self, trust: Callable[[], LogTrust], revoked: Callable[[str], bool]) -> None:
+    def __init__(self, trust: Callable[[], Trust], revoked: Callable[[], frozenset[str]]) -> None:
         self._trust = trust
         self._revoked = revoked
 
@@ -38,26 +29,31 @@ class Judge:
         Args:   now: Unix seconds by this POP's wall clock; the log's own time is believed where it is later.
         Raises: Untrusted("log-…" | "trust-…" | "json-malformed").
         """
-        answer = open_answer(data, self._trust(), nonce)
-        self._check_key(answer.kid, max(now, answer.at))
+        with _log_key():
+            answer = open_answer(data, self._trust(), nonce, now, self._revoked())
         _check_continuity(answer, known)
         _check_sequence(answer.entries, answer.head, known.position)
         return answer
 
     def snapshot(self, data: bytes, nonce: str, known: Position, now: int) -> Snapshot:
         """A snapshot for a POP whose position the log no longer reaches back to. Raises: as `answer`."""
-        snapshot = open_snapshot(data, self._trust(), nonce)
-        self._check_key(snapshot.kid, max(now, snapshot.at))
+        with _log_key():
+            snapshot = open_snapshot(data, self._trust(), nonce, now, self._revoked())
         _check_continuity(snapshot, known)
         if snapshot.through <= known.position:
             raise Untrusted("log-gap", "the snapshot leads nowhere")
         return snapshot
 
-    def _check_key(self, kid: str, now: int) -> None:
-        if self._revoked(kid):
-            raise Untrusted("log-key-revoked", "signed by a key that the log took away")
-        if all(key.kid != kid for key in self._trust().keys("log", now)):
-            raise Untrusted("trust-key-expired", "the log key is out of force")
+
+@contextmanager
+def _log_key() -> Iterator[None]:
+    """A log that goes on under a key which it took away itself has a code of its own."""
+    try:
+        yield
+    except Untrusted as error:
+        if error.code == "trust-key-revoked":
+            raise Untrusted("log-key-revoked", "signed by a key that the log took away") from error
+        raise
 
 
 def _check_continuity(answer: Answer | Snapshot, known: Position) -> None:

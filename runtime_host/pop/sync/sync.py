@@ -91,7 +91,7 @@ class Sync:
         plane = ControlPlane(client, config.timeout_s)
         self._freshness = Freshness(clock, config.fresh_s)
         self._trusted = Trusted(trust, config.trust_file)
-        judge = Judge(lambda: self._trusted.file, revocations.key_revoked)
+        judge = Judge(lambda: self._trusted.file, revocations.revoked_keys)
         self._log = LogFollower(store, judge, plane, self._freshness, clock, nonce)
         self._policy = PolicyFollower(config.home, store.policies, plane, clock, opener or self._open_bundle)
         self._keys = KeyFollower(
@@ -322,4 +322,5 @@ class Sync:
         )
 
     def _open_bundle(self, data: bytes, min_revision: int, known: str | None) -> Bundle:
-        return open_bundle(data, self._trusted.file, min_revision=min_revision, current_hash=known)
+        revoked = self.store.revocations.revoked_keys()
+        return open_bundle(data, self._trusted.file, self.now(), revoked, min_revision=min_revision, current_hash=known)

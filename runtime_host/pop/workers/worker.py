@@ -20,7 +20,7 @@ from consent_core.trust.svid_source import rotate_forever
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.app import Pop, build_pop
 from runtime_host.pop.config import PopConfig
-from runtime_host.pop.process import Places, identity_of, load_parts, open_audit, serve_public
+from runtime_host.pop.process import Places, identity_of, load_parts, open_audit, revoked_keys, serve_public
 from runtime_host.pop.stores.board import Board
 from runtime_host.pop.workers.channel import Channel, Lead
 
@@ -45,7 +45,7 @@ async def _run(end: socket.socket, public: socket.socket, board: Board, clock: C
     identity = identity_of(config, places, trust, clock)
     client = identity.client(config.control_plane)
     audit = open_audit(config, places, clock, worker=board.place + 1)
-    parts = replace(load_parts(places, trust, client), audit=audit, lead=lead)
+    parts = replace(load_parts(places, trust, client, revoked_keys(config, clock)), audit=audit, lead=lead)
     pop = build_pop(config, parts, clock)
     rotation = asyncio.create_task(rotate_forever(identity.source, clock, pop.sync.count))
     try:

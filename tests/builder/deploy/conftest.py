@@ -87,7 +87,7 @@ def trust(store):
 def release(tmp_path, store, trust, request):
     """A small component for other hosts, another one in each test: registries keep equal blobs once."""
     place = make_release(tmp_path / "built", store, imports=("wasi:io/error@0.2.0",), note=request.node.name)
-    return open_release(place, trust)
+    return open_release(place, trust, now=0, revoked=frozenset())
 
 
 @pytest.fixture

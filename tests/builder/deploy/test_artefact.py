@@ -73,7 +73,7 @@ def test_provenance_is_slsa_v1_about_the_component(package, release):
 def test_the_bill_of_materials_is_cyclonedx(tmp_path, store, trust):
     """By CycloneDX's own validator; it names files, packages and the interpreter inside."""
     sources = {"functions/edge_http/app.py": sha256_digest(b"x"), "wit/world.wit": sha256_digest(b"y")}
-    release = open_release(make_release(tmp_path, store, sources=sources), trust)
+    release = open_release(make_release(tmp_path, store, sources=sources), trust, now=0, revoked=frozenset())
     text = bill_of_materials(release.manifest, ("idna==3.10",)).decode()
 
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
@@ -93,7 +93,9 @@ def test_dependencies_come_from_the_sources_that_were_built(tmp_path, store, tru
     (function / "function.toml").write_bytes(toml)
     (function / "app.py").write_bytes(b"")
     sources = {"functions/edge_http/function.toml": sha256_digest(toml)}
-    manifest = open_release(make_release(tmp_path / "b", store, sources=sources), trust).manifest
+    manifest = open_release(
+        make_release(tmp_path / "b", store, sources=sources), trust, now=0, revoked=frozenset()
+    ).manifest
 
     assert dependencies_of(manifest, tmp_path) == ("idna==3.10",)
     (function / "function.toml").write_bytes(toml + b"# later\n")

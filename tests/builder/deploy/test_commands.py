@@ -65,10 +65,15 @@ def test_a_real_component_goes_through_a_registry_and_loads(components, referenc
     from builder.deploy.push import push
     from builder.deploy.verify import verify
 
-    release = open_release(components["personalization"], components.trust)
+    release = open_release(components["personalization"], components.trust, now=0, revoked=frozenset())
     package = pack(release, (), components.store.current("component"))
-    verified = verify(push(package, reference, registry), components.trust, registry, tmp_path)
+    verified = verify(
+        push(package, reference, registry), components.trust, registry, out=tmp_path, now=0, revoked=frozenset()
+    )
 
-    assert load_component(verified.directory, components.trust).digest == release.manifest.component
+    assert (
+        load_component(verified.directory, components.trust, now=0, revoked=frozenset()).digest
+        == release.manifest.component
+    )
     assert len(json.loads(kind(package, SBOM_TYPE).blobs[1].content)["components"]) > 5
     assert write_layout(package, tmp_path / "layout", "personalization").is_file()

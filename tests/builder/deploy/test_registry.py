@@ -36,7 +36,7 @@ WASH = Path(sys.executable).parent / "wash"
 def test_what_is_pushed_is_verified_and_pulled_whole(package, release, reference, registry, trust, tmp_path):
     """The files that arrive are those of the build, in a folder that a POP loads from."""
     pushed = push(package, reference, registry)
-    verified = verify(pushed, trust, registry, tmp_path / "pulled")
+    verified = verify(pushed, trust, registry, out=tmp_path / "pulled", now=0, revoked=frozenset())
 
     assert verified.reference == pushed
     arrived = {path.name: path.read_bytes() for path in verified.directory.iterdir()}
@@ -57,7 +57,7 @@ def refusal(reference, trust, registry, tmp_path):
     """The code `verify` refuses with; nothing may be left behind."""
     out = tmp_path / "pulled"
     with pytest.raises((Untrusted, Rejected)) as caught:
-        verify(reference, trust, registry, out)
+        verify(reference, trust, registry, out=out, now=0, revoked=frozenset())
     assert not out.exists() or list(out.iterdir()) == []
     return caught.value.code
 
@@ -189,7 +189,7 @@ def test_a_bad_signature_beside_a_good_one_does_no_harm(package, store, referenc
     foreign = kind(pack_of(tmp_path / "x", store, "", signer=stranger.current("component")), SIGNATURE_TYPE)
     push(Package(package.component, (about(foreign, package.component), *package.referrers)), reference, registry)
 
-    assert verify(reference, trust, registry).reference.digest == package.component.digest
+    assert verify(reference, trust, registry, now=0, revoked=frozenset()).reference.digest == package.component.digest
 
 
 def test_a_good_signature_about_another_component_does_no_harm(package, store, reference, registry, trust, tmp_path):
@@ -197,7 +197,7 @@ def test_a_good_signature_about_another_component_does_no_harm(package, store, r
     other = kind(pack_of(tmp_path / "other", store, "other"), SIGNATURE_TYPE)
     push(Package(package.component, (about(other, package.component), *package.referrers)), reference, registry)
 
-    assert verify(reference, trust, registry).reference.digest == package.component.digest
+    assert verify(reference, trust, registry, now=0, revoked=frozenset()).reference.digest == package.component.digest
 
 
 def test_provenance_by_another_builder_is_refused(package, release, store, reference, registry, trust, tmp_path):
@@ -228,8 +228,15 @@ def test_an_artefact_that_is_not_there(reference, registry, trust, tmp_path):
 def test_a_pull_replaces_the_folder_as_a_whole(package, store, reference, registry, trust, tmp_path):
     """An older release gives way; a refused one leaves it alone."""
     out = tmp_path / "components"
-    verify(push(pack_of(tmp_path / "old", store, "old"), reference, registry), trust, registry, out)
-    verified = verify(push(package, reference, registry), trust, registry, out)
+    verify(
+        push(pack_of(tmp_path / "old", store, "old"), reference, registry),
+        trust,
+        registry,
+        out=out,
+        now=0,
+        revoked=frozenset(),
+    )
+    verified = verify(push(package, reference, registry), trust, registry, out=out, now=0, revoked=frozenset())
 
     assert sorted(path.name for path in out.iterdir()) == ["edge_http"]
     assert (verified.directory / "manifest.json").read_bytes() == json_of(package)

@@ -130,7 +130,9 @@ def test_no_secret_is_written(release, setting):
 
 def test_a_key_value_store_is_asked_for_only_if_imported(tmp_path, store, trust, setting):
     """No capability that the component does not use."""
-    release = open_release(make_release(tmp_path, store, imports=("wasi:keyvalue/store@0.2.0",)), trust)
+    release = open_release(
+        make_release(tmp_path, store, imports=("wasi:keyvalue/store@0.2.0",)), trust, now=0, revoked=frozenset()
+    )
     spin = tomllib.loads(render("spin", release, setting)["spin.toml"])
     deployment = yaml.safe_load(render("wasmcloud", release, setting)["workload-deployment.yaml"])
     check(spin, "spin-manifest-v2")
@@ -148,7 +150,7 @@ def test_a_component_without_http_is_refused(tmp_path, store, trust, setting, ta
     )
 
     with pytest.raises(Rejected, match="wasi:http") as caught:
-        write_target(target, open_release(place, trust), setting, tmp_path / "out")
+        write_target(target, open_release(place, trust, now=0, revoked=frozenset()), setting, tmp_path / "out")
     assert caught.value.code == "deploy-world"
     assert not (tmp_path / "out").exists()
 

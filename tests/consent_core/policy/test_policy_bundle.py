@@ -20,6 +20,7 @@ from consent_core.policy.archive import pack, unpack
 from consent_core.policy.bundle import open_bundle, policy_hash, subject_digest
 from consent_core.policy.signature import SIGNATURES, file_digests, sign_compact, sign_files
 from consent_core.trust.keys import KeyStore
+from tests.keys_in_time import NOTHING, SITUATIONS, START, Rotated, refusals
 
 NOW = 1_800_000_000
 
@@ -27,7 +28,7 @@ NOW = 1_800_000_000
 def refused(data, trust, min_revision=0, current_hash=None):
     """The code a bundle is refused with."""
     with pytest.raises(Untrusted) as refusal:
-        open_bundle(data, trust, min_revision=min_revision, current_hash=current_hash)
+        open_bundle(data, trust, min_revision=min_revision, current_hash=current_hash, now=0, revoked=frozenset())
     return refusal.value.code
 
 
@@ -51,7 +52,9 @@ def files(published):
 
 def test_what_was_published_opens(published, trust):
     """A published bundle carries table, clauses, approval and its forerunners."""
-    bundle = open_bundle(published.data, trust, min_revision=7, current_hash=published.bundle.hash)
+    bundle = open_bundle(
+        published.data, trust, min_revision=7, current_hash=published.bundle.hash, now=0, revoked=frozenset()
+    )
 
     assert bundle.revision == 7
     assert bundle.previous == ("sha256:" + "a" * 64,)
@@ -188,7 +191,12 @@ def listing(files, signer, change):
 
 def test_a_listing_out_of_form_is_refused(files, trust, signer):
     """A file listed twice, under another hash function, without a name, or no list at all."""
-    assert open_bundle(listing(files, signer, lambda entries: entries), trust, min_revision=0).revision == 7
+    assert (
+        open_bundle(
+            listing(files, signer, lambda entries: entries), trust, min_revision=0, now=0, revoked=frozenset()
+        ).revision
+        == 7
+    )
     assert refused(listing(files, signer, lambda entries: entries + entries[:1]), trust) == "bundle-signature"
     for field, value in (("algorithm", "SHA-512"), ("name", 7), ("hash", None)):
         odd = listing(files, signer, lambda entries, change={field: value}: [{**entries[0], **change}, *entries[1:]])
@@ -204,10 +212,10 @@ def test_a_new_bundle_by_a_key_out_of_force_is_refused(tmp_path, build):
     data = build(key=store.current("bundle"))
     store.rotate("bundle", overlap_s=60)
 
-    assert open_bundle(data, store.trust_file(), min_revision=0, now=NOW + 59).revision == 7
-    assert open_bundle(data, store.trust_file(), min_revision=0).revision == 7
+    assert open_bundle(data, store.trust_file(), min_revision=0, now=NOW + 59, revoked=frozenset()).revision == 7
+    assert open_bundle(data, store.trust_file(), min_revision=0, now=0, revoked=frozenset()).revision == 7
     with pytest.raises(Untrusted) as refusal:
-        open_bundle(data, store.trust_file(), min_revision=0, now=NOW + 61)
+        open_bundle(data, store.trust_file(), min_revision=0, now=NOW + 61, revoked=frozenset())
     assert refusal.value.code == "bundle-signature"
 
 
@@ -252,7 +260,7 @@ def test_damage_on_the_way_never_changes_the_policy(shipped, trust, data):
     else:
         packed = packed[: data.draw(st.integers(0, len(packed) - 1))]
     try:
-        outcome = open_bundle(bytes(packed), trust, min_revision=7).hash
+        outcome = open_bundle(bytes(packed), trust, min_revision=7, now=0, revoked=frozenset()).hash
     except Untrusted as refusal:
         outcome = refusal.code
 
@@ -261,7 +269,7 @@ def test_damage_on_the_way_never_changes_the_policy(shipped, trust, data):
 
 def test_a_revision_never_goes_back(build, trust):
     """Yesterday's policy, honestly signed, is still yesterday's."""
-    assert open_bundle(build(revision=7), trust, min_revision=7).revision == 7
+    assert open_bundle(build(revision=7), trust, min_revision=7, now=0, revoked=frozenset()).revision == 7
     assert refused(build(revision=6), trust, min_revision=7) == "bundle-revision"
 
 
@@ -364,7 +372,7 @@ def test_a_table_where_the_signal_widens_is_refused(files, trust, signer):
 
     data = resigned(files, signer, **change_data(files, widen_by_signal))
     with pytest.raises(Untrusted, match="the signal widens") as refusal:
-        open_bundle(data, trust, min_revision=0)
+        open_bundle(data, trust, min_revision=0, now=0, revoked=frozenset())
     assert refusal.value.code == "bundle-table"
 
 
@@ -427,7 +435,10 @@ def approved_by(files, signer, **changes):
 )
 def test_an_approval_for_something_else_is_refused(files, trust, signer, changes):
     """The approver answers for this policy, under these words."""
-    assert open_bundle(approved_by(files, signer), trust, min_revision=0).approval.approver == "ann"
+    assert (
+        open_bundle(approved_by(files, signer), trust, min_revision=0, now=0, revoked=frozenset()).approval.approver
+        == "ann"
+    )
     assert refused(approved_by(files, signer, **changes), trust) == "bundle-approval"
 
 
@@ -447,3 +458,46 @@ def test_an_approval_by_another_key_is_refused(files, trust, signer, store, tmp_
     assert refused(pack({**contents, SIGNATURES: sign_files(contents, signer, NOW)}), trust) == "bundle-key"
     contents[APPROVAL] = base64.b64encode(b"\xff" * 20) + b"\xff"
     assert refused(pack({**contents, SIGNATURES: sign_files(contents, signer, NOW)}), trust) == "bundle-approval"
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_a_bundle_by_a_key_outside_its_time_opens_nowhere(tmp_path, build, situation):
+    """Rotated out, revoked or not yet valid: refused whole, before anything in it is read."""
+    rotated = Rotated.of(tmp_path, "bundle")
+    data = build(key=rotated.key)
+    code, trust, now, revoked = refusals(rotated)[situation]
+
+    assert open_bundle(data, *rotated.good, min_revision=0).revision == 7
+    with pytest.raises(Untrusted) as refusal:
+        open_bundle(data, trust, now, revoked, min_revision=0)
+    assert (refusal.value.code, refusal.value.__cause__.code) == ("bundle-signature", code)
+
+
+def test_an_approval_by_a_revoked_key_approves_nothing(tmp_path, build):
+    """A good signature around it does not mend it."""
+    store = KeyStore.open(tmp_path, create=True, clock=ManualClock(START))
+    approver = store.current("bundle")
+    files = unpack(build(key=approver))
+    signer = store.rotate("bundle", 0)
+    data = pack({**files, SIGNATURES: sign_files(files, signer, START)})
+    revoked = frozenset({approver.kid})
+
+    with pytest.raises(Untrusted, match="revoked"):
+        open_bundle(data, store.trust_file(), START, revoked, min_revision=0)
+
+
+def test_an_approval_is_judged_by_its_own_time(tmp_path, build):
+    """Signing again what was approved long ago needs no new approval; one from outside its key's time is none."""
+    store = KeyStore.open(tmp_path, create=True, clock=ManualClock(START))
+    files = unpack(build(key=store.current("bundle")))
+    for end, good in ((START + 1, True), (START, False)):
+        trust = store.trust_file()
+        keys = tuple(replace(key, not_after=end) if key.role == "bundle" else key for key in trust.trusted_keys)
+        signer = KeyStore.open(tmp_path / f"{good}", create=True, clock=ManualClock(START))
+        both = (*keys, *(key for key in signer.trust_file().trusted_keys if key.role == "bundle"))
+        data = pack({**files, SIGNATURES: sign_files(files, signer.current("bundle"), START)})
+        if good:
+            assert open_bundle(data, trust.with_keys(both), START + 9, NOTHING, min_revision=0).revision == 7
+        else:
+            with pytest.raises(Untrusted, match="not valid at that time"):
+                open_bundle(data, trust.with_keys(both), START + 9, NOTHING, min_revision=0)

@@ -32,14 +32,14 @@ def test_round_trip(store: KeyStore, payload: bytes) -> None:
     """What was signed comes out."""
     envelope = sign_statement(IN_TOTO, payload, store.current("component"))
 
-    assert open_statement(envelope, IN_TOTO, store.trust_file(), "component") == payload
+    assert open_statement(envelope, IN_TOTO, store.trust_file(), "component", now=0, revoked=frozenset()) == payload
 
 
 def test_the_es256_role_signs_too(store: KeyStore) -> None:
     """Both algorithms fit the envelope."""
     envelope = sign_statement("text/plain", b"x", store.current("bundle"))
 
-    assert open_statement(envelope, "text/plain", store.trust_file(), "bundle") == b"x"
+    assert open_statement(envelope, "text/plain", store.trust_file(), "bundle", now=0, revoked=frozenset()) == b"x"
 
 
 def test_another_type_is_refused(store: KeyStore) -> None:
@@ -48,10 +48,10 @@ def test_another_type_is_refused(store: KeyStore) -> None:
     relabelled = envelope.replace(b"text/plain", IN_TOTO.encode())
 
     with pytest.raises(Untrusted) as refusal:
-        open_statement(envelope, IN_TOTO, store.trust_file(), "component")
+        open_statement(envelope, IN_TOTO, store.trust_file(), "component", now=0, revoked=frozenset())
     assert refusal.value.code == "dsse-type"
     with pytest.raises(Untrusted) as refusal:
-        open_statement(relabelled, IN_TOTO, store.trust_file(), "component")
+        open_statement(relabelled, IN_TOTO, store.trust_file(), "component", now=0, revoked=frozenset())
     assert refusal.value.code == "trust-signature"
 
 
@@ -60,7 +60,7 @@ def test_another_role_is_refused(store: KeyStore) -> None:
     envelope = sign_statement(IN_TOTO, b"{}", store.current("release"))
 
     with pytest.raises(Untrusted) as refusal:
-        open_statement(envelope, IN_TOTO, store.trust_file(), "component")
+        open_statement(envelope, IN_TOTO, store.trust_file(), "component", now=0, revoked=frozenset())
 
     assert refusal.value.code == "trust-key-unknown"
 
@@ -73,7 +73,7 @@ def test_one_changed_byte_is_refused(store: KeyStore, data: st.DataObject) -> No
     envelope[position] ^= data.draw(st.integers(1, 255))
 
     with pytest.raises(Untrusted):
-        open_statement(bytes(envelope), IN_TOTO, store.trust_file(), "component")
+        open_statement(bytes(envelope), IN_TOTO, store.trust_file(), "component", now=0, revoked=frozenset())
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,14 @@ def test_malformed_envelopes_are_refused(store: KeyStore, change: dict[str, obje
     envelope = json.loads(sign_statement(IN_TOTO, b"{}", store.current("component")))
 
     with pytest.raises(Untrusted) as refusal:
-        open_statement(json.dumps({**envelope, **change}).encode(), IN_TOTO, store.trust_file(), "component")
+        open_statement(
+            json.dumps({**envelope, **change}).encode(),
+            IN_TOTO,
+            store.trust_file(),
+            "component",
+            now=0,
+            revoked=frozenset(),
+        )
 
     assert refusal.value.code == "dsse-malformed"
 
@@ -106,7 +113,9 @@ def test_one_known_signature_among_several_is_enough(store: KeyStore) -> None:
     envelope = json.loads(sign_statement(IN_TOTO, b"{}", store.current("component")))
     envelope["signatures"].insert(0, {"keyid": "unknown", "sig": base64.b64encode(b"x" * 64).decode()})
 
-    payload = open_statement(json.dumps(envelope).encode(), IN_TOTO, store.trust_file(), "component")
+    payload = open_statement(
+        json.dumps(envelope).encode(), IN_TOTO, store.trust_file(), "component", now=0, revoked=frozenset()
+    )
 
     assert payload == b"{}"
 
@@ -147,4 +156,4 @@ def test_a_rotated_key_opens_old_envelopes(store: KeyStore, tmp_path: Path) -> N
     envelope = sign_statement(IN_TOTO, b"{}", old.current("component"))
     old.rotate("component", overlap_s=0)
 
-    assert open_statement(envelope, IN_TOTO, old.trust_file(), "component") == b"{}"
+    assert open_statement(envelope, IN_TOTO, old.trust_file(), "component", now=0, revoked=frozenset()) == b"{}"

@@ -30,7 +30,7 @@ def test_every_role_signs_what_the_trust_file_verifies(store: KeyStore, role: st
     signature = key.sign(b"message")
 
     assert len(signature) == 64
-    store.trust_file().verify(role, key.kid, b"message", signature)
+    store.trust_file().verify(role, key.kid, b"message", signature, now=0, revoked=frozenset())
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -39,7 +39,7 @@ def test_a_changed_message_is_refused(store: KeyStore, role: str) -> None:
     key = store.current(role)
 
     with pytest.raises(Untrusted) as refusal:
-        store.trust_file().verify(role, key.kid, b"messagE", key.sign(b"message"))
+        store.trust_file().verify(role, key.kid, b"messagE", key.sign(b"message"), now=0, revoked=frozenset())
 
     assert refusal.value.code == "trust-signature"
 
@@ -49,7 +49,7 @@ def test_a_key_of_another_role_is_unknown(store: KeyStore) -> None:
     key = store.current("component")
 
     with pytest.raises(Untrusted) as refusal:
-        store.trust_file().verify("release", key.kid, b"m", key.sign(b"m"))
+        store.trust_file().verify("release", key.kid, b"m", key.sign(b"m"), now=0, revoked=frozenset())
 
     assert refusal.value.code == "trust-key-unknown"
 
@@ -99,7 +99,7 @@ def test_rotation_overlaps(store: KeyStore, clock: ManualClock) -> None:
     clock.advance(600)
     assert [key.kid for key in trust.keys("token", clock.now())] == [new.kid]
     with pytest.raises(Untrusted) as refusal:
-        trust.verify("token", old.kid, b"m", old.sign(b"m"), clock.now())
+        trust.verify("token", old.kid, b"m", old.sign(b"m"), clock.now(), revoked=frozenset())
     assert refusal.value.code == "trust-key-expired"
 
 

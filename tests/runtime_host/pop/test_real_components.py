@@ -20,7 +20,7 @@ SLOTS = ("home-hero", "member-banner", "promo-tile")
 def functions(components):
     """Both components, loaded once."""
     pools = {
-        name: SandboxPool(load_component(components[name], components.trust))
+        name: SandboxPool(load_component(components[name], components.trust, now=0, revoked=frozenset()))
         for name in ("consent_validation", "personalization")
     }
     yield ConsentValidator(pools["consent_validation"]), Personalizer(pools["personalization"])

@@ -18,6 +18,7 @@ from runtime_host.wasm.contract import PERSONALIZATION_INTERFACE, Candidate, Ok,
 from runtime_host.wasm.engine import compile_component, engine_fingerprint
 from runtime_host.wasm.loading import load_component
 from runtime_host.wasm.sandbox import SandboxPool
+from tests.keys_in_time import SITUATIONS, Rotated, refusals
 from tests.runtime_host.wasm import guests
 
 NAME = "personalization"
@@ -73,7 +74,7 @@ class Release:
     def refusal(self, trust: TrustFile | None = None) -> Untrusted:
         """The refusal to load."""
         with pytest.raises(Untrusted) as refusal:
-            load_component(self.directory, trust or self.trust)
+            load_component(self.directory, trust or self.trust, now=0, revoked=frozenset())
         return refusal.value
 
 
@@ -85,7 +86,7 @@ def release(tmp_path: Path) -> Release:
 
 def test_a_signed_component_loads_and_runs(release: Release) -> None:
     """Name, digest and limits are the manifest's."""
-    loaded = load_component(release.directory, release.trust)
+    loaded = load_component(release.directory, release.trust, now=0, revoked=frozenset())
 
     assert (NAME, release.manifest.component) == (loaded.name, loaded.digest)
     assert (loaded.memory_bytes, loaded.deadline_s) == (32 * 1024 * 1024, 0.1)
@@ -191,7 +192,7 @@ def test_an_import_that_is_allowed_loads_but_gets_no_sandbox(release: Release) -
     _open_sockets(release, (SOCKETS,))
     trust = replace(release.trust, allowed_imports={"edge-personalization": ("wasi:sockets",)})
 
-    loaded = load_component(release.directory, trust)
+    loaded = load_component(release.directory, trust, now=0, revoked=frozenset())
 
     with pytest.raises(Untrusted, match="a sandbox gives no imports"):
         SandboxPool(loaded)
@@ -232,7 +233,7 @@ def test_signed_rubbish_in_place_of_native_code_is_refused(release: Release) -> 
 
 def test_a_file_overwritten_after_loading_has_no_effect(release: Release) -> None:
     """Mapped straight from the file, the new bytes would run; from sealed memory they cannot."""
-    loaded = load_component(release.directory, release.trust)
+    loaded = load_component(release.directory, release.trust, now=0, revoked=frozenset())
     pool = SandboxPool(loaded)
     with (release.directory / CWASM).open("r+b") as file:
         file.write(b"\0" * os.fstat(file.fileno()).st_size)
@@ -257,7 +258,7 @@ def test_a_file_swapped_between_check_and_use_has_no_effect(release: Release, mo
 
     release.publish(release.manifest)
     monkeypatch.setattr(loading, "_check_digest", lambda *_: None)
-    loaded = load_component(release.directory, release.trust)
+    loaded = load_component(release.directory, release.trust, now=0, revoked=frozenset())
 
     assert SandboxPool(loaded).call(*ARGUMENTS).value.propensity == 2
 
@@ -289,3 +290,18 @@ def test_the_copy_is_sealed(release: Release) -> None:
         for attempt in attempts:
             with pytest.raises(OSError, match="not permitted"):
                 attempt()
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_a_component_by_a_key_outside_its_time_does_not_load(release: Release, tmp_path: Path, situation: str) -> None:
+    """At load, and again whenever the loaded component is asked whether it still counts."""
+    rotated = Rotated.of(tmp_path / "rotated", "component")
+    release.write("manifest.sig", sign_manifest(release.manifest, rotated.key))
+    code, *standing = refusals(rotated)[situation]
+    loaded = load_component(release.directory, *rotated.good)
+
+    loaded.seal.open(*rotated.good)
+    with pytest.raises(Untrusted, match=code):
+        load_component(release.directory, *standing)
+    with pytest.raises(Untrusted, match=code):
+        loaded.seal.open(*standing)
