@@ -7,7 +7,16 @@ from pathlib import Path
 from consent_core.formats.token import REJECTIONS
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("consent_core", "runtime_host", "builder", "control_plane", "simulator", "latency_gate", "edge_cli")
+PACKAGES = (
+    "consent_core",
+    "runtime_host",
+    "builder",
+    "control_plane",
+    "witness",
+    "simulator",
+    "latency_gate",
+    "edge_cli",
+)
 FAMILIES = {"Rejected", "Untrusted", "Unavailable"}
 ROW = re.compile(r"^\| `([a-z0-9-]+)` \| (\w+) \| (\d{3}|–) \| .+ \| .+ \|$", re.MULTILINE)
 
