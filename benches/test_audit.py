@@ -11,7 +11,6 @@ import multiprocessing
 import random
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,19 +20,15 @@ import pytest
 import uvloop
 from pytest_benchmark.fixture import BenchmarkFixture
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/runtime_host/pop"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from edge import TOKEN_COOKIE, make_catalogue, make_edge
-from test_pop_http import BROWSER, PATH, settle_memory
-
+from benches.test_pop_http import BROWSER, PATH, settle_memory
 from consent_core.audit.verify import verify
 from consent_core.audit.visitors import Person
 from consent_core.audit.writer import AuditWriter, encode_fields
 from consent_core.clock import SystemClock
 from consent_core.formats.token import encode_base64url
 from consent_core.trust.providers.keyring import LocalKeyring
-from runtime_host.pop.process import _server
+from runtime_host.pop.process.listeners import _server
+from tests.runtime_host.pop.edge import TOKEN_COOKIE, make_catalogue, make_edge
 
 PAIRS = 120
 TURN_S, SETTLE_S = 0.1, 0.01

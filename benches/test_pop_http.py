@@ -10,7 +10,6 @@ import multiprocessing
 import re
 import statistics
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,10 @@ import pytest
 import uvloop
 from pytest_benchmark.fixture import BenchmarkFixture
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/runtime_host/pop"))
-
-from edge import TOKEN_COOKIE, Edge, ask, make_edge
-
-from runtime_host.pop.process import _server
+from consent_core.decision.signals import page_context
+from runtime_host.pop.process.listeners import _server
 from runtime_host.pop.serving.pipeline import Visit
-from runtime_host.pop.serving.signals import page_context
+from tests.runtime_host.pop.edge import TOKEN_COOKIE, Edge, ask, make_edge
 
 ROUNDS = 5
 SECONDS = 2
@@ -151,13 +147,13 @@ def test_cached_token_check(benchmark: BenchmarkFixture, warm: tuple[Edge, dict[
     benchmark(lambda: settled(edge.pop.pipeline.grant(Visit(headers, None, None))))
 
 
-def test_cached_token_recall(benchmark: BenchmarkFixture, warm: tuple[Edge, dict[bytes, bytes]]) -> None:
+def test_cached_token_lookup(benchmark: BenchmarkFixture, warm: tuple[Edge, dict[bytes, bytes]]) -> None:
     """The token cache alone, with all its checks."""
     edge, headers = warm
     text = headers[b"cookie"].partition(b"=")[2]
     sync, tokens, digest = edge.pop.sync, edge.pop.pipeline.tokens, edge.pop.pipeline._validator.digest
-    recall: Callable[[], Any] = lambda: tokens.recall(text, digest, sync, sync.generation, sync.now())  # noqa: E731
-    assert benchmark(recall) is not None
+    lookup: Callable[[], Any] = lambda: tokens.lookup(text, digest, sync, sync.generation, sync.now())  # noqa: E731
+    assert benchmark(lookup) is not None
 
 
 def test_hot_image_in_process(benchmark: BenchmarkFixture, warm: tuple[Edge, dict[bytes, bytes]]) -> None:

@@ -13,7 +13,12 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from wasmtime.component import Record
 
-from runtime_host.wasm.contract import Candidate, Interaction, PageContext, Signals
+from consent_core.decision.contract import (
+    Candidate,
+    Interaction,
+    PageContext,
+    Signals,
+)
 from runtime_host.wasm.exports import DECIDE, VALIDATE
 from runtime_host.wasm.loading import LoadedComponent, load_component
 from runtime_host.wasm.sandbox import SandboxPool

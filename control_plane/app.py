@@ -22,11 +22,11 @@ from control_plane.api.revocations import revocation_routes
 from control_plane.consent.consents import Consents
 from control_plane.consent.receipts import Receipts
 from control_plane.consent.tokens import TokenIssuer
+from control_plane.log.log import RevocationLog
 from control_plane.maintenance import Swept, sweep
 from control_plane.policies.current import Policies
 from control_plane.policies.pops import Pops
 from control_plane.policies.publishing import publish_first
-from control_plane.revocations.log import RevocationLog
 from control_plane.revocations.revoking import Revoking
 from control_plane.settings import Settings
 from control_plane.store.database import Database

@@ -5,11 +5,12 @@ Reports of POPs carry the heads of their trails; recorded here, they show later 
 
 from dataclasses import dataclass
 
-from consent_core.audit.recording import App, Note, Recorded, Recorder, Scope
+from consent_core.audit.recording import AuditContext, AuditMiddleware, AuditRecorder
 from consent_core.audit.writer import AuditLimits, AuditWriter
 from consent_core.formats.revocation import subject_of
+from consent_core.http.asgi import App, Scope
 from consent_core.trust.providers.selection import open_provider
-from control_plane.revocations.log import RevocationLog
+from control_plane.log.log import RevocationLog
 from control_plane.settings import Settings
 
 WRITER = "control-plane"
@@ -25,7 +26,7 @@ def open_audit(settings: Settings) -> AuditWriter:
 
 def recorded(app: App, audit: AuditWriter, listener: str) -> App:
     """`app` with a record per request."""
-    return Recorded(app, Recorder(audit, listener, _complete))
+    return AuditMiddleware(app, AuditRecorder(audit, listener, _complete))
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Shredding:
             self._seq = seq
 
 
-def _complete(note: Note, scope: Scope) -> None:
+def _complete(note: AuditContext, scope: Scope) -> None:
     """The route's pattern; a path may hold a visitor's id, which goes under that visitor's key."""
     note.route = getattr(scope.get("route"), "path", None)
     sub = scope.get("path_params", {}).get("sub", "-")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete
 
 from consent_core.clock import Clock
-from control_plane.revocations.log import RevocationLog
+from control_plane.log.log import RevocationLog
 from control_plane.store.database import Database
 from control_plane.store.schema import visitors
 

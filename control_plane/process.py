@@ -9,12 +9,10 @@ and long polls are let go before the listeners close, so that a stop takes no lo
 """
 
 import asyncio
-import contextlib
 import logging
 import signal
-import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +22,9 @@ import uvloop
 
 from consent_core.audit.writer import AuditWriter
 from consent_core.errors import ConsentEdgeError
-from consent_core.trust.mesh import GuardSettings, MeshGuard, PeerCertificateProtocol
+from consent_core.http.listeners import Server, listening, started
+from consent_core.http.peer import PeerCertificateProtocol
+from consent_core.trust.mesh import GuardSettings, MeshGuard
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid import DevelopmentCa
 from consent_core.trust.svid_source import SvidSource, open_source, rotate_forever
@@ -45,15 +45,6 @@ class Running:
     mesh_port: int
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: this module stops both listeners together."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
-
-
 def run(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Raises: OSError for a port that is taken; as `create_app`."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -63,11 +54,14 @@ def run(settings: Settings) -> None:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Running]:
     """Both listeners, for as long as the block lasts."""
-    with _listening(settings, settings.public_port) as public, _listening(settings, settings.mesh_port) as mesh:
+    with (
+        listening(settings.host, settings.public_port) as public,
+        listening(settings.host, settings.mesh_port) as mesh,
+    ):
         plane = await asyncio.to_thread(create_app, settings)
         source = await asyncio.to_thread(_identity, plane) if settings.mutual_tls else None
         audit = await asyncio.to_thread(open_audit, settings)
-        servers = [_Server(_public_config(plane, audit)), _Server(_mesh_config(plane, source, audit))]
+        servers = [Server(_public_config(plane, audit)), Server(_mesh_config(plane, source, audit))]
         listeners = [
             asyncio.create_task(server.serve([sock])) for server, sock in zip(servers, (public, mesh), strict=True)
         ]
@@ -75,7 +69,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         if source is not None:
             others.append(asyncio.create_task(rotate_forever(source, settings.clock)))
         try:
-            await _started(servers, listeners)
+            await started(servers, listeners)
             yield Running(plane, public.getsockname()[1], mesh.getsockname()[1])
         finally:
             plane.log.hints.close()
@@ -95,22 +89,6 @@ async def _until_signalled(settings: Settings) -> None:
     async with serving(settings) as running:
         logger.info("public on port %d, mesh on port %d", running.public_port, running.mesh_port)
         await stop.wait()
-
-
-@contextlib.contextmanager
-def _listening(settings: Settings, port: int) -> Iterator[socket.socket]:
-    """A bound port, before anything is made that would have to be taken back."""
-    with socket.create_server((settings.host, port), backlog=1024) as sock:
-        yield sock
-
-
-async def _started(servers: list[_Server], listeners: list[asyncio.Task[None]]) -> None:
-    while not all(server.started for server in servers):
-        for task in listeners:
-            if task.done():
-                task.result()
-                raise RuntimeError("a listener ended before it began")
-        await asyncio.sleep(0.002)
 
 
 async def _maintain(plane: ControlPlane, shred: Shredding) -> None:

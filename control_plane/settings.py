@@ -6,7 +6,7 @@ from pathlib import Path
 from consent_core.clock import Clock, SystemClock
 from consent_core.formats.token import MAX_LIFETIME_S
 from consent_core.resources import ROOT
-from control_plane.revocations.log import ROWS_GONE_S
+from control_plane.log.log import ROWS_GONE_S
 
 DAY_S = 86_400
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from shutil import which
 from typing import Any
 
-from simulator.fleet import Fleet, PopSpec
+from fleet.processes import Fleet, PopSpec
 
 
 def places(fleet: Fleet, specs: Sequence[PopSpec]) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import Any
 
 from playwright.sync_api import Browser
 
+from fleet.machine import FOREIGN_CORES_MAX, LoadMeter, describe
 from latency_gate.arms import Arm
 from latency_gate.browser import chromium, take_sample
 from latency_gate.judge import Row, is_green, judge_vitals, loads_wanted
-from latency_gate.machine import FOREIGN_CORES_MAX, LoadMeter, describe
 from latency_gate.profiles import Profile
 from latency_gate.sample import Sample
 

@@ -14,11 +14,11 @@ import httpx
 import psutil
 from rich.console import Console
 
+from fleet.processes import Fleet, PopSpec
+from fleet.project import SHOP, prepare
 from latency_gate.judge import BROKEN, OK, OVER, Row
 from latency_gate.run import Progress
 from latency_gate.stats import slope
-from simulator.fleet import Fleet, PopSpec
-from simulator.stage import SHOP, prepare
 
 MIB = 2**20
 POP = "soak-1"

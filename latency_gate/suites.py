@@ -15,7 +15,6 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +26,13 @@ from consent_core.resources import resource
 from latency_gate import report, selftest
 from latency_gate.arms import Arm, foreign_arm, grant, shop_arms, write_pages
 from latency_gate.browser import chromium
+from latency_gate.hosts import run_hosts
 from latency_gate.judge import Row, is_green, judge_regression
 from latency_gate.micro import judge_micro, read_results
 from latency_gate.profiles import PROFILES, Profile
 from latency_gate.run import Overloaded, Result, measure
 from latency_gate.run import Progress as OnProgress
+from latency_gate.workers import run_workers
 
 BENCHES = resource("benches")
 GATE = Path("build/gate")
@@ -67,6 +68,7 @@ def run_suites(options: Options, *, out: Console, as_json: bool = False) -> bool
     return green
 
 
+SideBySide = Callable[[Path, Path, Console, int], tuple[dict[str, Any], list[Row]]]
 Runner = Callable[["Options", dict[str, Any], Console], tuple[Any, bool]]
 
 
@@ -123,8 +125,8 @@ def _pages(options: Options, out: Console) -> Iterator[list[Arm]]:
     if options.url:
         yield [foreign_arm(options.url)]
         return
-    from simulator.fleet import Fleet, PopSpec
-    from simulator.stage import SHOP, prepare
+    from fleet.processes import Fleet, PopSpec
+    from fleet.project import SHOP, prepare
 
     stage = prepare(GATE / "edge", GATE / "components", out)
     site = GATE / "site"
@@ -172,12 +174,10 @@ def _soak(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any,
     return [row.to_json() for row in rows], is_green(rows)
 
 
-def _beside(name: str) -> Runner:
-    """A suite that is a script in `benches/`, beside the packages: `run_<name>(place, report, out, seconds)`."""
+def _side_by_side(name: str, suite: SideBySide) -> Runner:
+    """A suite that runs processes beside each other: `suite(place, report, out, seconds)`."""
 
     def run(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any, bool]:
-        sys.path.insert(0, str(BENCHES.parent))
-        suite = getattr(import_module(f"benches.{name}"), f"run_{name}")
         document, rows = suite(GATE / name, options.report, out, options.rounds or budgets[name]["seconds"])
         report.write_junit(name, rows, options.report / f"{name}.xml")
         out.print(report.table(name, rows))
@@ -186,7 +186,13 @@ def _beside(name: str) -> Runner:
     return run
 
 
-RUNNERS = {"vitals": _vitals, "micro": _micro, "soak": _soak, "hosts": _beside("hosts"), "workers": _beside("workers")}
+RUNNERS = {
+    "vitals": _vitals,
+    "micro": _micro,
+    "soak": _soak,
+    "hosts": _side_by_side("hosts", run_hosts),
+    "workers": _side_by_side("workers", run_workers),
+}
 
 
 @contextmanager

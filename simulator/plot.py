@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from simulator.report import AIM_S, Document
-from simulator.scenario import BOUND_S, say_pops
+from fleet.bounds import AIM_S, BOUND_S
+from simulator.report import Document
+from simulator.scenario import say_pops
 from simulator.virtual.run import Outcome, Second
 from simulator.virtual.watch import CLOSED, CONNECTED, CUT_OFF, DOWN, POLL_ONLY, Line, Pair
 

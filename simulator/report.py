@@ -1,7 +1,6 @@
 """What a simulation or a measurement came to: one JSON document, one table, and whether the promise was kept."""
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -12,12 +11,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from latency_gate.machine import describe
-from simulator.scenario import BOUND_S, Event, say_pops
+from fleet.bounds import BOUND_S, quantile_of
+from fleet.machine import describe
+from simulator.scenario import Event, say_pops
 from simulator.virtual.run import Outcome, Second
 from simulator.virtual.watch import CLOSED, SHOWING, Pair
 
-AIM_S = 1.0  # DESIGN section 6: sync delay P99 with push
 MOST_LISTED = 20
 
 Document = dict[str, Any]
@@ -94,14 +93,6 @@ def write(document: Document, directory: Path) -> Path:
 def quantile(pairs: Sequence[Pair], q: float) -> float | None:
     """The delay that a share `q` of pairs does not exceed (an observed one); None if there are none, or never."""
     return quantile_of([pair.delay for pair in pairs], q)
-
-
-def quantile_of(delays: Sequence[float], q: float) -> float | None:
-    """The smallest observed value that a share `q` does not exceed; None if there is none."""
-    if not delays:
-        return None
-    value = sorted(delays)[max(0, math.ceil(q * len(delays)) - 1)]
-    return round(value, 4) if math.isfinite(value) else None
 
 
 def availability(seconds: Sequence[Second]) -> float | None:

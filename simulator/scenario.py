@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-BOUND_S = 60.0  # DESIGN section 4: the consent sync bound
 TAIL_S = 20.0  # after the last event, so that its healing is seen too
 MOST_CHANGES = 40  # each is heard by every POP
 BACKUP_AGE_S = 20.0  # how old the copy is that a restored POP comes back with

@@ -1,6 +1,6 @@
 """One audit record per request: an ASGI application around an application.
 
-    app = Recorded(app, Recorder(audit, "mesh"))
+    app = AuditMiddleware(app, AuditRecorder(audit, "mesh"))
     …
     current_note().about(subject, (("sub", sub),))     # wherever a handler learns whose request this is
 
@@ -9,29 +9,22 @@ written the caller gets 503 `audit-unwritable` in its place. A request that was 
 Nothing is awaited between the application's answer and the first byte.
 """
 
-import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
 from consent_core.audit.visitors import Fields, Person
 from consent_core.audit.writer import AuditWriter, encode_fields
 from consent_core.errors import ConsentEdgeError
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from consent_core.http.asgi import CODE, App, Message, Receive, Scope, Send, refuse
 
 Kind = tuple[Any, ...]  # whatever two requests with the same fields have in common
 
-CODE = b"consent-edge-code"
 REMEMBERED = 4_096  # kinds of requests, about 400 bytes each
 GONE = 499  # as proxies log a client that did not wait
 
 
-class Note:
+class AuditContext:
     """What the parts of an application say of the request under way, for its record.
 
     `route`: a name or pattern, never a path. `code`: why it was refused or got the default. `more`: further fields,
@@ -55,29 +48,29 @@ class Note:
             self.more += pair
 
 
-_CURRENT: ContextVar[Note | None] = ContextVar("audit_note", default=None)
+_CURRENT: ContextVar[AuditContext | None] = ContextVar("audit_note", default=None)
 
 # complete(note, scope) fills in what is known only when the answer leaves.
-Complete = Callable[[Note, Scope], None]
+Complete = Callable[[AuditContext, Scope], None]
 
 
-def current_note() -> Note:
+def current_note() -> AuditContext:
     """The note of the request under way; outside of one, a note that nobody reads."""
-    return _CURRENT.get() or Note()
+    return _CURRENT.get() or AuditContext()
 
 
-def nothing_more(_: Note, __: Scope) -> None:
+def nothing_more(_: AuditContext, __: Scope) -> None:
     """For applications whose notes are complete."""
 
 
-class Recorder:
+class AuditRecorder:
     """Writes the records of one listener. `_known`: the fields of earlier records, which most requests repeat."""
 
     def __init__(self, audit: AuditWriter, listener: str, complete: Complete = nothing_more) -> None:
         self._append, self._listener, self._complete = audit.append_encoded, listener, complete
         self._known: dict[Kind, bytes] = {}
 
-    def record(self, scope: Scope, note: Note, status: int) -> None:
+    def record(self, scope: Scope, note: AuditContext, status: int) -> None:
         """Write the record of a request whose answer is about to leave. Raises: Unavailable("audit-unwritable")."""
         self._complete(note, scope)
         kind = (scope["method"], note.route, status, note.code, note.more)
@@ -106,10 +99,10 @@ class Recorder:
         return encoded
 
 
-class Recorded:
-    """`app` with a record per request, for applications that do not ask a `Recorder` themselves."""
+class AuditMiddleware:
+    """`app` with a record per request, for applications that do not ask a `AuditRecorder` themselves."""
 
-    def __init__(self, app: App, recorder: Recorder) -> None:
+    def __init__(self, app: App, recorder: AuditRecorder) -> None:
         self._app = app
         self.recorder = recorder
 
@@ -117,7 +110,7 @@ class Recorded:
         """Answer one request and record it."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        note = Note()
+        note = AuditContext()
         _CURRENT.set(note)
         answer = _Answer(self, scope, note, send)
         status, code = GONE, "client-gone"
@@ -131,7 +124,7 @@ class Recorded:
                 note.code = code
                 self.record(scope, note, status)
 
-    def record(self, scope: Scope, note: Note, status: int) -> None:
+    def record(self, scope: Scope, note: AuditContext, status: int) -> None:
         """Write the record, with the peer if there is one. Raises: Unavailable("audit-unwritable")."""
         peer = scope.get("state", {}).get("peer")
         if peer is not None:
@@ -144,7 +137,7 @@ class _Answer:
 
     __slots__ = ("_note", "_recorded", "_refused", "_scope", "_send", "recorded")
 
-    def __init__(self, recorded: Recorded, scope: Scope, note: Note, send: Send) -> None:
+    def __init__(self, recorded: AuditMiddleware, scope: Scope, note: AuditContext, send: Send) -> None:
         self._recorded, self._scope, self._note, self._send = recorded, scope, note, send
         self.recorded = self._refused = False
 
@@ -157,7 +150,7 @@ class _Answer:
                 self._recorded.record(self._scope, self._note, message["status"])
             except ConsentEdgeError as error:
                 self._refused = True
-                await _refuse(self._send, error)
+                await refuse(self._send, error)
         if not self._refused:
             await self._send(message)
 
@@ -168,15 +161,3 @@ def _code_of(headers: Any) -> str | None:
             code: str = value.decode("latin-1")
             return code
     return None
-
-
-async def _refuse(send: Send, error: ConsentEdgeError) -> None:
-    body = json.dumps({"error": {"code": error.code, "message": error.message}}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode("ascii")),
-        (b"cache-control", b"no-store"),
-        (CODE, error.code.encode("ascii")),
-    ]
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

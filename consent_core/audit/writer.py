@@ -180,8 +180,8 @@ class AuditWriter:
             self.flush()
             crash_point("audit-retention-recorded")
             for path in old:
-                for companion in (*self.directory.glob(f"{path.stem}-*.cut"), path.with_suffix(".keys"), path):
-                    companion.unlink(missing_ok=True)
+                for bundled_slot in (*self.directory.glob(f"{path.stem}-*.cut"), path.with_suffix(".keys"), path):
+                    bundled_slot.unlink(missing_ok=True)
             with self._lock:
                 self.visitors.expire(first_kept[:7])
             return [path.name for path in old]

@@ -17,6 +17,7 @@ from consent_core.formats.token import CATEGORIES
 Refuse = Callable[[str], ConsentEdgeError]
 
 JURISDICTION = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?")
+UNKNOWN_JURISDICTION = "ZZ"  # the strictest rules
 MAX_TEXT = 4096  # characters of one member; receipts and tokens are the longest
 MAX_NUMBER = 2**53 - 1  # the largest whole number every JSON reader keeps exactly
 
@@ -106,3 +107,8 @@ class Fields:
     def absent(self, name: str) -> bool:
         """Whether an optional member is missing or null."""
         return self._value.get(name) is None
+
+
+def is_jurisdiction(text: str) -> bool:
+    """Whether `text` has the form of a jurisdiction code. What is not becomes `ZZ`; nothing is decided here."""
+    return JURISDICTION.fullmatch(text) is not None

@@ -18,10 +18,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from consent_core.telemetry.counters import Counts, Histogram, cumulative
 from consent_core.telemetry.names import BY_NAME, Kind
 from consent_core.telemetry.names import Metric as Named
 from consent_core.telemetry.numbers import Labels, Numbers, Sorted
-from consent_core.telemetry.tally import Spread, Tally, cumulative
 
 PAGE_TYPE = CONTENT_TYPE_LATEST
 
@@ -43,28 +43,28 @@ class Metrics:
         resource = Resource.create({"service.name": service, "service.instance.id": instance})
         self._provider = MeterProvider(metric_readers=[self._page, *readers], resource=resource, shutdown_on_exit=False)
         self._meter = self._provider.get_meter("consent_edge")
-        self._tallies: dict[str, Tally] = {}
-        self._spreads: dict[str, Spread] = {}
+        self._tallies: dict[str, Counts] = {}
+        self._spreads: dict[str, Histogram] = {}
         self._sources: dict[str, list[Source]] = {}
         self._watched: dict[str, Gauge] = {}
         self._others: Callable[[], Iterable[Numbers]] = tuple
         self._registry.register(_Distributions(self._all_spreads, instance))
 
-    def tally(self, name: str) -> Tally:
+    def tally(self, name: str) -> Counts:
         """The counter `name`: count with `tally(name).add(*label values)`."""
         if name not in self._tallies:
             metric = _known(name, Kind.COUNTER)
-            tally = self._tallies[name] = Tally(metric.labels)
+            tally = self._tallies[name] = Counts(metric.labels)
             self._meter.create_observable_counter(
                 name, callbacks=[self._counts(name, tally)], unit=metric.unit, description=metric.description
             )
         return self._tallies[name]
 
-    def spread(self, name: str) -> Spread:
+    def spread(self, name: str) -> Histogram:
         """The distribution `name`: `spread(name).observe(value, *label values)`."""
         if name not in self._spreads:
             metric = _known(name, Kind.HISTOGRAM)
-            self._spreads[name] = Spread(metric.labels, metric.bounds)
+            self._spreads[name] = Histogram(metric.labels, metric.bounds)
         return self._spreads[name]
 
     def add_source(self, name: str, source: Source) -> None:
@@ -104,7 +104,7 @@ class Metrics:
         """Stop the readers. The page is empty afterwards."""
         self._provider.shutdown()
 
-    def _counts(self, name: str, tally: Tally) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def _counts(self, name: str, tally: Counts) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def read(_: CallbackOptions) -> Iterable[Observation]:
             counts = self._counted(name, tally)
             for other in self._others():
@@ -114,7 +114,7 @@ class Metrics:
 
         return read
 
-    def _counted(self, name: str, tally: Tally) -> Counter[tuple[str, ...]]:
+    def _counted(self, name: str, tally: Counts) -> Counter[tuple[str, ...]]:
         counts = Counter(tally.counts)
         for source in self._sources.get(name, ()):
             counts.update(source())
@@ -150,7 +150,7 @@ class _Distributions(Collector):
             yield family
 
 
-def _sorted(spread: Spread) -> dict[Labels, Sorted]:
+def _sorted(spread: Histogram) -> dict[Labels, Sorted]:
     return {labels: (tuple(one.counts), one.total) for labels, one in list(spread.series.items())}
 
 

@@ -12,88 +12,27 @@ Source: asgi.readthedocs.io, "TLS Extension" 0.2.
 
 import asyncio
 import json
-import ssl
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from consent_core.clock import Clock
 from consent_core.errors import ConsentEdgeError, Rejected
-from consent_core.formats.canonical import canonical_json
+from consent_core.http.asgi import App, Message, Receive, Scope, Send, read_body, refuse, replay
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid import check_certificate, lifetime
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 # authorize(input) returns nothing and raises Rejected("forbidden-route") if the policy does not allow the call.
 Authorize = Callable[[Mapping[str, Any]], None]
-# evaluate(rule, input) -> what the policy bundle says, such as `Rego.evaluate`.
-Evaluate = Callable[[str, Mapping[str, Any]], Any]
 # token_scopes(scope) returns the effective categories of a verified consent token in the request, or none.
 TokenScopes = Callable[[Scope], Awaitable[tuple[str, ...]]]
 
-AUTHZ_RULE = "personalization.authz.allow"
 RENDER = ("POST", "/v1/render")
 MAX_RENDER_BYTES = 65_536
-TLS_1_3 = 0x0304
-
-
-class PeerCertificateProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 protocol, with the peer certificate in `scope["extensions"]["tls"]`."""
-
-    _tls: dict[object, object] | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Read the certificate once per connection; the handshake is complete."""
-        super().connection_made(transport)
-        connection = transport.get_extra_info("ssl_object")
-        self._tls = None if connection is None else _tls_extension(connection)
-
-    def on_message_begin(self) -> None:
-        """Give each request's scope the connection's certificate."""
-        super().on_message_begin()
-        if self._tls is not None:
-            self.scope["extensions"] = {"tls": self._tls}
-
-
-def _tls_extension(connection: ssl.SSLObject) -> dict[object, object]:
-    der = connection.getpeercert(True)
-    return {
-        "server_cert": None,
-        "client_cert_chain": () if der is None else (ssl.DER_cert_to_PEM_cert(der),),
-        "client_cert_name": None,
-        "client_cert_error": None,
-        "tls_version": TLS_1_3,
-        "cipher_suite": None,
-    }
-
-
-def policy_authorizer(evaluate: Evaluate) -> Authorize:
-    """Authorise by `personalization.authz.allow`: anything but a plain `true` is a refusal.
-
-    The rule is a pure function of its input, so an answer is kept for as long as the bundle is in force: make a
-    new authorizer for a new bundle.
-    """
-
-    @lru_cache(maxsize=4096)
-    def allow(canonical: bytes) -> bool:
-        return evaluate(AUTHZ_RULE, json.loads(canonical)) is True
-
-    def authorize(call: Mapping[str, Any]) -> None:
-        if not allow(canonical_json(call)):
-            role = call["mtls"]["spiffe_id"].split("/")[3]
-            raise Rejected("forbidden-route", f"{role} may not {call['method']} this route", status=403)
-
-    return authorize
 
 
 async def no_token(_: Scope) -> tuple[str, ...]:
@@ -138,7 +77,7 @@ class MeshGuard:
             self._settings.authorize(authorization_input(scope, peer, facts))
         except ConsentEdgeError as refusal:
             self._settings.refused(refusal.code)
-            return await _refuse(send, refusal)
+            return await refuse(send, refusal)
         scope.setdefault("state", {})["peer"] = peer
         return await _Watched(self, certificate, _Answer(send, self._ends_soon(certificate))).run(
             self._app, scope, receive
@@ -161,9 +100,9 @@ class MeshGuard:
     async def _facts(self, scope: Scope, receive: Receive) -> tuple["CallFacts", Receive]:
         if (scope["method"], scope["path"]) != RENDER:
             return CallFacts(), receive
-        body = await _read_body(receive)
+        body = await read_body(receive, MAX_RENDER_BYTES)
         scopes = await self._settings.token_scopes(scope)
-        return _render_facts(body, scopes), _replay(body, receive)
+        return _render_facts(body, scopes), replay(body, receive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,29 +159,6 @@ def _render_facts(body: bytes, scopes: tuple[str, ...]) -> CallFacts:
     return CallFacts(scopes, scope, region)
 
 
-async def _read_body(receive: Receive) -> bytes:
-    body, more = b"", True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Rejected("render-malformed", "the request ended early")
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > MAX_RENDER_BYTES:
-            raise Rejected("render-malformed", f"expected at most {MAX_RENDER_BYTES} bytes", status=413)
-    return body
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """The body once more, then whatever the connection says."""
-    left = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def again() -> Message:
-        return left.pop() if left else await receive()
-
-    return again
-
-
 class _Answer:
     """The way back to one client: remembers how far the answer got, and asks it to reconnect if `last`."""
 
@@ -264,7 +180,7 @@ class _Answer:
     async def end(self, refusal: Rejected) -> None:
         """Say so if nothing was sent yet; cut the stream cleanly if it was."""
         if not self.started:
-            await _refuse(self._send, refusal)
+            await refuse(self._send, refusal)
         elif not self.complete:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -298,14 +214,3 @@ class _Watched:
 async def _cancel(task: "asyncio.Future[None]") -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-async def _refuse(send: Send, refusal: ConsentEdgeError) -> None:
-    body = json.dumps({"error": {"code": refusal.code, "message": refusal.message}}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode("ascii")),
-        (b"consent-edge-code", refusal.code.encode("ascii")),
-    ]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -27,8 +27,8 @@ from consent_core.formats.edge_state import (
 from consent_core.formats.token import Key
 from consent_core.policy.table import PolicyTable
 from consent_core.trust.keys import KeyStore
+from control_plane.log.log import TOKENS_GONE_S, RevocationLog
 from control_plane.policies.current import Policies
-from control_plane.revocations.log import TOKENS_GONE_S, RevocationLog
 from control_plane.store.schema import bundles, log_head
 from control_plane.store.schema import log as log_table
 

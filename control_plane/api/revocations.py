@@ -9,10 +9,11 @@ from starlette.responses import Response, StreamingResponse
 from consent_core.formats.canonical import canonical_json
 from consent_core.formats.fields import MAX_NUMBER
 from consent_core.formats.revocation import MAX_ENTRIES, Answer, Entry, entry_value
+from consent_core.formats.revocation_request import RevocationRequest, read_revocation_request
 from control_plane.api.requests import body_reader, described, json_answer
+from control_plane.log.log import RevocationLog
 from control_plane.policies.pops import Pops
-from control_plane.revocations.log import RevocationLog
-from control_plane.revocations.revoking import RevocationRequest, Revoking, read_revocation_request
+from control_plane.revocations.revoking import Revoking
 
 Number = Annotated[int, Query(ge=0, le=MAX_NUMBER)]
 Nonce = Annotated[str, Query(pattern="^[A-Za-z0-9_-]{0,64}$", description="chosen by the poller, signed in the answer")]

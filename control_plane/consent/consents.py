@@ -31,9 +31,9 @@ from control_plane.consent import records, sessions
 from control_plane.consent.receipts import Receipts
 from control_plane.consent.records import Record, Visitor
 from control_plane.consent.tokens import TokenIssuer
+from control_plane.log.log import RevocationLog, Writing
 from control_plane.policies.current import Circumstances, Policies, Policy
 from control_plane.queue import RETRAIN, put
-from control_plane.revocations.log import RevocationLog, Writing
 from control_plane.store.database import Database
 from control_plane.store.schema import withdrawals
 

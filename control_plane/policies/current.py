@@ -6,7 +6,6 @@ entry finds the bundle, and a crash leaves either all of it or nothing.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -15,11 +14,12 @@ from consent_core.clock import Clock
 from consent_core.crash import crash_point
 from consent_core.errors import Rejected, Unavailable
 from consent_core.formats.canonical import sha256_digest
+from consent_core.policy.authorizer import bundle_authorizer, lazy_authorizer
 from consent_core.policy.bundle import Bundle, open_bundle
 from consent_core.policy.table import UNKNOWN, PolicyTable
-from consent_core.trust.mesh import Authorize, policy_authorizer
+from consent_core.trust.mesh import Authorize
 from consent_core.trust.trust_file import NO_LOG, TrustFile
-from control_plane.revocations.log import RevocationLog
+from control_plane.log.log import RevocationLog
 from control_plane.store.schema import bundles, log_head
 
 _IN_FORCE = select(log_head.c.policy_hash)
@@ -111,7 +111,7 @@ class Policies:
         if known is None or known.hash != in_force:
             stored = _stored(connection, in_force)  # judged when it was put in force; this store is trusted since
             bundle = open_bundle(stored.body, self._trust(), stored.at, NO_LOG, min_revision=0)
-            known = self._current = Policy(bundle, _authorizer(bundle))
+            known = self._current = Policy(bundle, lazy_authorizer(bundle))
         return known
 
     def authorize(self, call: Mapping[str, Any]) -> None:
@@ -138,7 +138,7 @@ class Policies:
         now = self._clock.now()
         bundle = open_bundle(body, self._trust(), now, self._log.revoked_keys(), min_revision=0)
         stored = Stored(bundle.hash, bundle.revision, body, sha256_digest(body), now)
-        ready = Policy(bundle, _compiled(bundle))  # before the entry: every POP comes at once after it
+        ready = Policy(bundle, bundle_authorizer(bundle))  # before the entry: every POP comes at once after it
         with self._log.writing() as writing:
             if self._is_in_force(writing.connection, bundle):
                 return _stored(writing.connection, bundle.hash)
@@ -162,18 +162,6 @@ class Policies:
         values = {"hash": stored.hash, "revision": stored.revision, "body": stored.body}
         connection.execute(insert(bundles).values({**values, "etag": stored.etag, "at": stored.at}))
         connection.execute(update(log_head).values(policy_hash=stored.hash))
-
-
-def _authorizer(bundle: Bundle) -> Authorize:
-    """The bundle's own rules for the mesh, compiled by the first call that asks."""
-    compiled = cache(lambda: _compiled(bundle))
-    return lambda call: compiled()(call)
-
-
-def _compiled(bundle: Bundle) -> Authorize:
-    """The bundle's own rules for the mesh; compiling them takes a tenth of a second."""
-    rego = bundle.rego()
-    return policy_authorizer(lambda rule, call: rego.evaluate(rule.removeprefix("data."), call))
 
 
 def _stored(connection: Connection, policy_hash: str) -> Stored:

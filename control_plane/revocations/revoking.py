@@ -6,64 +6,26 @@ key       a signing key; if it is the one in use, a new one takes over first
 model     a release
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import delete
 
 from consent_core.crash import crash_point
-from consent_core.errors import Rejected, Untrusted
-from consent_core.formats.canonical import read_json_object
-from consent_core.formats.consent import MAX_BODY_BYTES, SUBJECT, bad_request
-from consent_core.formats.fields import Fields
-from consent_core.formats.revocation import EVERY_VERSION, Entry, subject_of
+from consent_core.errors import Rejected
+from consent_core.formats.revocation import EVERY_VERSION, Entry
+from consent_core.formats.revocation_request import RevocationRequest
 from consent_core.formats.token import CATEGORIES
 from consent_core.trust.keys import ROLES, KeyStore
 from control_plane.consent import records
 from control_plane.consent.consents import Consents
 from control_plane.consent.records import Visitor
+from control_plane.log.log import RevocationLog, Writing, last_entry
 from control_plane.queue import RETRAIN, put
-from control_plane.revocations.log import RevocationLog, Writing, last_entry
 from control_plane.store.schema import visitors
 
-_PERSON = re.compile(r"[0-9a-f]{64}")
-_NAME = re.compile(r"[A-Za-z0-9:._/-]{1,256}")
 _WORKLOAD = ("spiffe://", "serial:")  # a peer or one of its certificates, as the mesh guard names them
-_MEMBERS = {
-    "session": ("sub", "subject", "categories"),
-    "purge": ("sub", "subject"),
-    "key": ("kid",),
-    "model": ("model",),
-}
 REGION = "control-plane"  # where a change by an operator is recorded to have been made
-
-
-@dataclass(frozen=True, slots=True)
-class RevocationRequest:
-    """`POST /v1/revocations`. A person is named by `sub`, or by `subject` as receipts and the log do."""
-
-    kind: str
-    subject: str
-    categories: tuple[str, ...] = ()
-
-
-def read_revocation_request(data: bytes) -> RevocationRequest:
-    """Raises: Rejected("bad-request")."""
-    try:
-        value = read_json_object(data, MAX_BODY_BYTES)
-    except Untrusted as error:
-        raise bad_request(error.message) from error
-    kind = Fields({"kind": value.get("kind")}, bad_request, ("kind",)).one_of("kind", _MEMBERS)
-    fields = Fields(value, bad_request, ("kind",), _MEMBERS[kind])
-    if kind in ("key", "model"):
-        return RevocationRequest(kind, fields.matching(_named(fields, *_MEMBERS[kind]), _NAME))
-    categories = CATEGORIES if kind == "purge" or fields.absent("categories") else fields.categories("categories")
-    if not categories:
-        raise bad_request("categories: nothing to revoke")
-    if _named(fields, "sub", "subject") == "sub":
-        return RevocationRequest(kind, subject_of(fields.matching("sub", SUBJECT)), categories)
-    return RevocationRequest(kind, fields.matching("subject", _PERSON), categories)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +97,3 @@ _REVOKE: Mapping[str, Callable[[Revoking, Writing, RevocationRequest], Entry]] =
     "key": Revoking._named_thing,
     "model": Revoking._named_thing,
 }
-
-
-def _named(fields: Fields, *members: str) -> str:
-    named = [member for member in members if not fields.absent(member)]
-    if len(named) != 1:
-        raise bad_request(f"expected one of {', '.join(members)}")
-    return named[0]

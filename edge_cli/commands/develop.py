@@ -33,7 +33,7 @@ def new(folder: Folder, as_json: JsonOption = False) -> None:
 
     Example: [bold]edge new hello && cd hello && edge dev[/bold]
     """
-    from simulator.dev.new import make_project
+    from dev_server.new import make_project
 
     written = make_project(TEMPLATE, folder)
     show([str(path) for path in written], as_json=as_json, text=lambda: _next_steps(folder, written))
@@ -50,7 +50,7 @@ def dev(
 
     Example: [bold]edge dev hello --port 8090[/bold]
     """
-    from simulator.dev.server import run
+    from dev_server.server import run
 
     run(root, name, data, port, _tell_json if as_json else _tell)
 
@@ -68,7 +68,7 @@ def invoke(
 
     Example: [bold]edge invoke hello --request requests/forest.json --native[/bold]
     """
-    from simulator.dev.once import invoke_once
+    from dev_server.once import invoke_once
 
     done = invoke_once(name, request, root, None if native else components or root / "build" / "components", data)
     show(done.to_json(), as_json=as_json, text=lambda: out.print_json(data=done.to_json()))

@@ -81,8 +81,8 @@ def up(
     from builder.report import results_table
     from edge_cli.checkup import require_free
     from edge_cli.welcome import places, welcome
-    from simulator.fleet import Fleet, fleet_of
-    from simulator.stage import prepare, project_of
+    from fleet.processes import Fleet, fleet_of
+    from fleet.project import prepare, project_of
 
     for option, path in (("--catalogue", catalogue), ("--art", art), ("--site", site)):
         if path is not None and not path.exists():
@@ -130,9 +130,10 @@ def pop(
 
     Example: [bold]edge pop frankfurt-1 --jurisdiction EU --port 8082[/bold]
     """
+    from fleet.project import SDK, project_of
     from runtime_host.pop.config import PopConfig
-    from runtime_host.pop.process import Places, run
-    from simulator.stage import SDK, project_of
+    from runtime_host.pop.process.lead import run
+    from runtime_host.pop.process.loading import PopPlaces
 
     try:
         config = PopConfig(
@@ -145,7 +146,7 @@ def pop(
     project = project_of(HERE).but(catalogue, art, site, functions)
     show({"pop": name, "port": port, "mesh_port": mesh_port, "admin_port": admin_port},
          as_json=as_json, text=lambda: None)  # fmt: skip
-    run(config, Places(
+    run(config, PopPlaces(
         project.catalogue, project.art, components, project.functions,
         {"/": project.site, "/sdk/": SDK}, spire_socket, key_provider_token,
     ))  # fmt: skip

@@ -134,7 +134,7 @@ def _simulate(scenario: Any, out: Path, *, as_json: bool) -> None:
 
 
 def _measure(processes: int, events: int, *, push: bool, out: Path, as_json: bool) -> None:
-    from simulator.measure import measure, to_text
+    from latency_gate.propagation import measure, to_text
     from simulator.report import write
 
     with progress(f"{processes} POP processes", hidden=as_json) as bar:

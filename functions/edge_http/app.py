@@ -15,9 +15,9 @@ from wit_world.imports.types import (
     ResponseOutparam,
 )
 
+from consent_core.decision.request import read_headers
 from consent_core.errors import ConsentEdgeError, Rejected
-from runtime_host.pop.serving.answers import Answer, empty_answer, error_answer
-from runtime_host.pop.serving.ingress import read_headers
+from consent_core.http.answers import Answer, empty_answer, error_answer
 
 SLOTS = "/v1/slots/"
 CHUNK = 4_096  # of `blocking-write-and-flush`, by its contract

@@ -9,18 +9,27 @@ from knowledge import Knowledge, learn, now
 from settings import Settings
 from twins import decide, validate
 
+from consent_core.decision.contract import (
+    Candidate,
+    Decision,
+    PageContext,
+    Signals,
+)
+from consent_core.decision.credentials import presented_token
+from consent_core.decision.grant import Grant, grant_of, jurisdiction_of
+from consent_core.decision.request import Headers, honours_gpc
+from consent_core.decision.signals import (
+    arm_of,
+    choose_signals,
+    entropy_of,
+    page_context,
+)
+from consent_core.decision.slot_json import REFRESH, SLOT_HEADERS, slot_body
 from consent_core.errors import ConsentEdgeError, Rejected
 from consent_core.formats import token
 from consent_core.formats.catalogue import Slot
 from consent_core.formats.subject import subject_of
-from runtime_host.pop.serving.answers import Answer, Header
-from runtime_host.pop.serving.credentials import presented_token
-from runtime_host.pop.serving.effective import grant_of, jurisdiction_of
-from runtime_host.pop.serving.grants import Grant
-from runtime_host.pop.serving.ingress import Headers, honours_gpc
-from runtime_host.pop.serving.signals import arm_of, choose_signals, entropy_of, page_context
-from runtime_host.pop.serving.slot_json import REFRESH, SLOT_HEADERS, slot_body
-from runtime_host.wasm.contract import Candidate, Decision, PageContext, Signals
+from consent_core.http.answers import Answer, Header
 
 LEEWAY_S = 5
 DEFAULT = "default"

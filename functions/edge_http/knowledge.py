@@ -19,7 +19,7 @@ SCHEMES = {"http": Scheme_Http, "https": Scheme_Https}
 
 
 class Knowledge:
-    """One state as the rules for tokens want it (`runtime_host.pop.serving.seams.Standing`)."""
+    """One state as the rules for tokens want it (`consent_core.decision.seams.TrustState`)."""
 
     def __init__(self, state: EdgeState) -> None:
         self.state = state

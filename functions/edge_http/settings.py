@@ -8,9 +8,9 @@ from twins import verify_signature
 
 from consent_core.errors import Rejected, Untrusted
 from consent_core.formats.edge_site import EdgeSite
+from consent_core.formats.fields import UNKNOWN_JURISDICTION, is_jurisdiction
 from consent_core.formats.rendition import RenditionKey
 from consent_core.formats.token import decode_base64url
-from runtime_host.pop.jurisdictions import UNKNOWN_JURISDICTION, is_jurisdiction
 
 PREFIX = "CONSENT_EDGE_"
 TOKEN_COOKIES = {"1": b"__Host-consent-token", "0": b"consent-token"}

@@ -15,10 +15,10 @@ import consent_validation  # noqa: E402 - after the modules it imports
 import personalization  # noqa: E402
 from componentize_py_types import Err  # noqa: E402
 
+from consent_core.decision.contract import Candidate, Decision, Signals  # noqa: E402
 from consent_core.errors import Rejected, Unavailable  # noqa: E402
 from consent_core.formats.token import Claims, Expectation, Key  # noqa: E402
 from runtime_host.wasm.cases import case_name  # noqa: E402
-from runtime_host.wasm.contract import Candidate, Decision, Signals  # noqa: E402
 
 verify_signature = consent_validation._verify
 

@@ -18,46 +18,47 @@ from typing import Any
 
 import httpx
 
-from consent_core.audit.recording import Recorded
+from consent_core.audit.recording import AuditMiddleware
 from consent_core.audit.writer import AuditWriter
 from consent_core.clock import Clock, SystemClock
-from consent_core.errors import ConsentEdgeError, Unavailable
+from consent_core.decision.contract import Candidate
+from consent_core.decision.seams import Personalizer, Validator
+from consent_core.errors import ConsentEdgeError
 from consent_core.formats.rendition import RenditionKey
+from consent_core.http.answers import Answer
+from consent_core.http.asgi import App
+from consent_core.policy.authorizer import PolicyInForce
 from consent_core.telemetry.metrics import Metrics
 from consent_core.telemetry.numbers import write_numbers
-from consent_core.trust.mesh import Authorize, GuardSettings, MeshGuard, policy_authorizer
+from consent_core.trust.mesh import GuardSettings, MeshGuard
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.config import PopConfig, load_secret
 from runtime_host.pop.images.cache import RenditionCache
 from runtime_host.pop.images.loading import LoadedCatalogue
 from runtime_host.pop.images.renderer import Renderer
 from runtime_host.pop.serving.admin import Admin, healthz
-from runtime_host.pop.serving.answers import Answer
 from runtime_host.pop.serving.cookies import CookieNames
 from runtime_host.pop.serving.decisions import Decider, Offer
 from runtime_host.pop.serving.delivery import Delivery
-from runtime_host.pop.serving.ingress import App
 from runtime_host.pop.serving.mesh import Mesh
 from runtime_host.pop.serving.pipeline import Counters, Pipeline, Place, Rules, places_of
 from runtime_host.pop.serving.recent import Recent
-from runtime_host.pop.serving.recording import VisitRecorder
-from runtime_host.pop.serving.routes.consent import ConsentDesk, Locality
+from runtime_host.pop.serving.recording import VisitAuditRecorder
+from runtime_host.pop.serving.routes.consent import ConsentRoutes, PopIdentity
 from runtime_host.pop.serving.routes.measures import Measures
 from runtime_host.pop.serving.routes.policy import PolicyPage
 from runtime_host.pop.serving.routes.site import Site
 from runtime_host.pop.serving.routes.stream import Streams
-from runtime_host.pop.serving.routing import Call, Route, Router, Tallies
-from runtime_host.pop.serving.seams import Personalizer, Validator
+from runtime_host.pop.serving.routing import Call, RequestCounts, Route, Router
 from runtime_host.pop.serving.token_cache import TokenCache
 from runtime_host.pop.stores import Change, PopStore
-from runtime_host.pop.stores.board import Board
+from runtime_host.pop.stores.shared_state import SharedState
 from runtime_host.pop.sync import Sync, SyncConfig
 from runtime_host.pop.sync.fetch import ControlPlane
 from runtime_host.pop.sync.led import LedSync
 from runtime_host.pop.sync.policy import Open
 from runtime_host.pop.workers.channel import Lead, Message
-from runtime_host.pop.workers.crew import Crew
-from runtime_host.wasm.contract import Candidate
+from runtime_host.pop.workers.supervisor import Supervisor
 
 STORE = "pop.db"  # below the home
 POP_KEY = "pop.key"
@@ -70,7 +71,7 @@ class Parts:
 
     `client`: to the control plane's mesh listener, with base URL and identity settled; `audit`: this POP's trail, None
     to keep none; `retired`: trails of workers that this POP no longer has. The caller closes these.
-    `crew`: the further workers that this process leads; `lead`: whom this process works for. Neither: it is alone.
+    `supervisor`: the further workers that this process leads; `lead`: the process it works for. Neither: it is alone.
     """
 
     trust: TrustFile
@@ -82,7 +83,7 @@ class Parts:
     sync: SyncConfig | None = None
     audit: AuditWriter | None = None
     retired: tuple[AuditWriter, ...] = ()
-    crew: Crew | None = None
+    supervisor: Supervisor | None = None
     lead: Lead | None = None
     opener: Open | None = None  # of policy bundles; None: `consent_core.policy.bundle.open_bundle`
 
@@ -94,12 +95,12 @@ class Pop:
         self.config = config
         self.clock = clock
         self.metrics = Metrics("consent-edge-pop", config.pop)
-        self.crew = parts.crew
+        self.supervisor = parts.supervisor
         self._parts = parts
-        self._others = parts.crew or parts.lead
-        self.board = None if self._others is None else self._others.board
-        self.store = PopStore(config.home / STORE, clock, self.board)
-        self.sync = self._link(self.board)
+        self._others = parts.supervisor or parts.lead
+        self.shared_state = None if self._others is None else self._others.shared_state
+        self.store = PopStore(config.home / STORE, clock, self.shared_state)
+        self.sync = self._link(self.shared_state)
         self.renderer = Renderer(
             parts.catalogue, RenditionCache(config.rendition_cache_bytes), threads=config.render_threads
         )
@@ -118,7 +119,7 @@ class Pop:
             self._others.attend(self._hear)
         tallies = self._tallies()
         self.refused: Callable[[str], None] = tallies.rejected.add
-        recorder = None if parts.audit is None else VisitRecorder(parts.audit, "public")
+        recorder = None if parts.audit is None else VisitAuditRecorder(parts.audit, "public")
         self.public_app: App = Router(
             self._public_routes(), tallies, self._geo, config.public_origins, recorder=recorder
         )
@@ -126,7 +127,7 @@ class Pop:
         mesh = self._guarded(tallies)
         self.mesh_app: App = mesh
         if parts.audit is not None:
-            self.mesh_app = Recorded(mesh, VisitRecorder(parts.audit, "mesh"))
+            self.mesh_app = AuditMiddleware(mesh, VisitAuditRecorder(parts.audit, "mesh"))
 
     async def start(self) -> None:
         """Begin to follow the control plane. Until its first answer everybody gets the default."""
@@ -135,7 +136,7 @@ class Pop:
         self._tasks = [asyncio.create_task(self.sync.run()), asyncio.create_task(self.streams.watch())]
 
     async def stop(self) -> None:
-        """End streams and errands, then close the stores. What was answered is on disk."""
+        """End streams and periodic tasks, then close the stores. What was answered is on disk."""
         self.streams.close()
         for task in self._tasks:
             task.cancel()
@@ -146,16 +147,17 @@ class Pop:
         self.store.close()
         self.metrics.close()
 
-    def _link(self, board: Board | None) -> Sync:
+    def _link(self, shared_state: SharedState | None) -> Sync:
         """To the control plane, or to the process that follows it."""
         config, parts = self.config, self._parts
         trust_file = _replaceable_trust(config.data)
         settings = parts.sync or SyncConfig(config.pop, config.home, trust_file, push=config.push)
         if parts.lead is not None:
             return LedSync(settings, self.store, parts.trust, parts.client, self.clock,
-                           board=parts.lead.board, ask=parts.lead.send, opener=parts.opener)  # fmt: skip
+                           shared_state=parts.lead.shared_state, ask=parts.lead.send, opener=parts.opener)  # fmt: skip
         return Sync(settings, self.store, parts.trust, parts.client, self.clock, opener=parts.opener,
-                    audit_head=self._audit_head, worker_heads=self._worker_heads, board=board)  # fmt: skip
+                    audit_head=self._audit_head, worker_heads=self._worker_heads,
+                    shared_state=shared_state)  # fmt: skip
 
     def _hear(self, message: Message) -> None:
         """What another process of this POP says."""
@@ -216,7 +218,7 @@ class Pop:
     def _public_routes(self) -> tuple[Route, ...]:
         config = self.config
         plane = ControlPlane(self._parts.client, config.control_plane_timeout_s)
-        locality = Locality(
+        locality = PopIdentity(
             config.pop,
             config.jurisdiction,
             self._geo,
@@ -224,7 +226,7 @@ class Pop:
             config.max_body_bytes,
             config.age_band,
         )
-        desk = ConsentDesk(
+        desk = ConsentRoutes(
             locality, self.clock, self.pipeline, self.delivery, self.store.sessions, self.sync, plane, self.streams
         )
         measures = Measures(self.pipeline, self.store.history, self.places, self.metrics, config.max_body_bytes)
@@ -251,14 +253,14 @@ class Pop:
     async def _rendition(self, call: Call) -> Answer:
         return await self.delivery.rendition(call.scope["raw_path"], call.query, call.headers)
 
-    def _guarded(self, tallies: Tallies) -> App:
+    def _guarded(self, tallies: RequestCounts) -> App:
         """The mesh listener behind its guard, which authorises by the policy bundle in force."""
         config = self.config
         mesh = Mesh(config.pop, self.pipeline, self.delivery, self.sync.hint, config.max_body_bytes)
         settings = GuardSettings(
             trust_domain=self._parts.trust.trust_domain,
             clock=self.clock,
-            authorize=_ByPolicyInForce(self.sync),
+            authorize=PolicyInForce(lambda: self.sync.policy),
             revoked=self.store.revocations.revoked_keys,
             token_scopes=mesh.scopes,
             refused=tallies.rejected.add,
@@ -270,18 +272,22 @@ class Pop:
 
     def _worker_heads(self) -> Mapping[str, str]:
         """Where this POP's further trails end, by trail."""
-        heads = {} if self.crew is None else {f"{self.config.pop}.{name}": at for name, at in self.crew.heads().items()}
+        heads = (
+            {}
+            if self.supervisor is None
+            else {f"{self.config.pop}.{name}": at for name, at in self.supervisor.heads().items()}
+        )
         return heads | {trail.directory.name: trail.head().text for trail in self._parts.retired}
 
     def _status(self) -> Mapping[str, Any]:
         """How the POP stands; with several workers, how many of them serve too."""
         status = asdict(self.sync.status())
-        return status if self.crew is None else {**status, "workers": self.crew.status()}
+        return status if self.supervisor is None else {**status, "workers": self.supervisor.status()}
 
     async def _collect(self) -> None:
         """Before a scrape: what the workers have counted."""
-        if self.crew is not None:
-            await self.crew.collect()
+        if self.supervisor is not None:
+            await self.supervisor.collect()
 
     def _shred(self, subject: str) -> None:
         """What trails say of an erased visitor becomes unreadable. What fails is tried again at the next start."""
@@ -292,9 +298,9 @@ class Pop:
             except ConsentEdgeError as error:
                 self.sync.count(error)
 
-    def _tallies(self) -> Tallies:
+    def _tallies(self) -> RequestCounts:
         metrics = self.metrics
-        return Tallies(
+        return RequestCounts(
             requests=metrics.tally("consent_edge_requests"),
             rejected=metrics.tally("consent_edge_rejected"),
             untrusted=metrics.tally("consent_edge_untrusted"),
@@ -316,11 +322,11 @@ class Pop:
         metrics.watch("consent_edge_asset_cache_bytes", lambda: cache.bytes)
         metrics.watch("consent_edge_streams", lambda: len(self.streams))
         metrics.watch("consent_edge_in_sync", lambda: float(self.sync.in_sync()), whole=min)
-        crew = self.crew
-        if crew is not None:
-            metrics.include(crew.numbers)
-            metrics.watch("consent_edge_workers", lambda: crew.status()["serving"])
-            metrics.watch("consent_edge_worker_restarts", lambda: crew.restarts)
+        supervisor = self.supervisor
+        if supervisor is not None:
+            metrics.include(supervisor.numbers)
+            metrics.watch("consent_edge_workers", lambda: supervisor.status()["serving"])
+            metrics.watch("consent_edge_worker_restarts", lambda: supervisor.restarts)
         metrics.add_source("consent_edge_untrusted", lambda: _by_code(self.sync.untrusted))
         metrics.add_source("consent_edge_unavailable", lambda: _by_code(self.sync.unavailable))
         delay = metrics.spread("consent_edge_consent_sync_delay_seconds")
@@ -335,25 +341,6 @@ class Pop:
             self.streams.look()
 
         self.sync.subscribe(arrived)
-
-
-class _ByPolicyInForce:
-    """Authorises mesh calls by whichever bundle is in force; a new bundle gets a new authorizer."""
-
-    def __init__(self, sync: Sync) -> None:
-        self._sync = sync
-        self._hash: str | None = None
-        self._authorize: Authorize | None = None
-
-    def __call__(self, facts: Mapping[str, Any]) -> None:
-        policy: Any = self._sync.policy
-        if policy is None:
-            raise Unavailable("no-policy", "no policy bundle has arrived yet")
-        if self._authorize is None or self._hash != policy.hash:
-            rego = policy.rego()
-            self._authorize = policy_authorizer(lambda rule, value: rego.evaluate(rule.removeprefix("data."), value))
-            self._hash = policy.hash
-        self._authorize(facts)
 
 
 def build_pop(config: PopConfig, parts: Parts, clock: Clock | None = None) -> Pop:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consent_core.formats.consent import JURISDICTION, REGION
-from runtime_host.pop.jurisdictions import UNKNOWN_JURISDICTION
-from runtime_host.pop.stores.board import MAX_WORKERS
+from consent_core.formats.fields import UNKNOWN_JURISDICTION
+from runtime_host.pop.stores.shared_state import MAX_WORKERS
 
 _HEADER = re.compile(r"[a-z0-9-]{1,64}")
 _PORTS = range(65_536)

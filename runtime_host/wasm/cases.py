@@ -7,8 +7,8 @@ from enum import Enum
 from types import ModuleType
 from typing import Any
 
+from consent_core.decision import contract
 from consent_core.formats import token
-from runtime_host.wasm import contract
 
 _RECORDS = ("PageContext", "Interaction", "ExperimentArm", "Signals", "Candidate", "Adjustment", "Decision")
 

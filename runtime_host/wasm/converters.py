@@ -25,9 +25,9 @@ from typing import Any
 from wasmtime import component as wit
 from wasmtime.component import FuncType, ValType
 
+from consent_core.decision.contract import Err, Ok
 from consent_core.errors import Unavailable
 from runtime_host.wasm import _ffi
-from runtime_host.wasm.contract import Err, Ok
 
 ARENA_BYTES = 64 * 1024  # a `decide` of ten candidates takes about 8 KiB
 MAX_ARENA_BYTES = 4 * 1024 * 1024

@@ -13,9 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any, TypeVar
 
-from consent_core.errors import ConsentEdgeError, Rejected
-from consent_core.formats.token import decode_base64url
-from runtime_host.wasm.contract import (
+from consent_core.decision.contract import (
     Candidate,
     Expectation,
     ExperimentArm,
@@ -24,6 +22,8 @@ from runtime_host.wasm.contract import (
     Signals,
     VerificationKey,
 )
+from consent_core.errors import ConsentEdgeError, Rejected
+from consent_core.formats.token import decode_base64url
 from runtime_host.wasm.exports import VALIDATE
 from runtime_host.wasm.functions import ConsentValidator, Personalizer, Runner
 

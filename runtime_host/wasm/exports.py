@@ -7,8 +7,7 @@ the costs a first call has (page faults, lazy imports) ahead of the request and 
 from dataclasses import dataclass, replace
 from typing import Any
 
-from consent_core.formats.token import CATEGORIES, REJECTIONS, Expectation, Key
-from runtime_host.wasm.contract import (
+from consent_core.decision.contract import (
     CONSENT_INTERFACE,
     DECISION_ERRORS,
     PERSONALIZATION_INTERFACE,
@@ -17,6 +16,7 @@ from runtime_host.wasm.contract import (
     PageContext,
     Signals,
 )
+from consent_core.formats.token import CATEGORIES, REJECTIONS, Expectation, Key
 
 
 @dataclass(frozen=True, slots=True)

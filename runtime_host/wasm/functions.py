@@ -12,9 +12,7 @@ breaks the contract (an asset nobody offered, claims that were not asked for) is
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from consent_core.errors import Rejected, Unavailable, Untrusted
-from consent_core.formats import token
-from runtime_host.wasm.contract import (
+from consent_core.decision.contract import (
     ADJUSTMENT_LIMIT,
     DECISION_ERRORS,
     ENTROPY_VALUES,
@@ -29,6 +27,8 @@ from runtime_host.wasm.contract import (
     Signals,
     VerificationKey,
 )
+from consent_core.errors import Rejected, Unavailable, Untrusted
+from consent_core.formats import token
 from runtime_host.wasm.exports import DECIDE, VALIDATE, Export
 
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from consent_core.decision import contract
 from consent_core.errors import Rejected
-from runtime_host.wasm import contract
 from runtime_host.wasm.cases import (
     Algorithm,
     InteractionKind,

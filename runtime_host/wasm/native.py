@@ -12,11 +12,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from consent_core.decision.contract import (
+    Candidate,
+    Err,
+    Expectation,
+    Ok,
+    Signals,
+    VerificationKey,
+)
 from consent_core.errors import Unavailable, Untrusted
 from consent_core.formats.canonical import sha256_digest
 from consent_core.trust.signatures import verify_signature
 from runtime_host.wasm.cases import case_name, guest_key, host_claims
-from runtime_host.wasm.contract import Candidate, Err, Expectation, Ok, Signals, VerificationKey
 from runtime_host.wasm.exports import DECIDE, VALIDATE, Export
 from runtime_host.wasm.guest_modules import Err as GuestErr
 from runtime_host.wasm.guest_modules import SignatureCheck, guest_signals, load_guest

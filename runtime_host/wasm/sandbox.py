@@ -23,9 +23,9 @@ from typing import Any, Protocol, Self
 from wasmtime import Engine, Store, WasmtimeError
 from wasmtime.component import Component, ComponentInstanceType, ExportIndex, Func, FuncType, Linker
 
+from consent_core.decision.contract import RECORDS
 from consent_core.errors import Unavailable, Untrusted
 from runtime_host.wasm import _ffi
-from runtime_host.wasm.contract import RECORDS
 from runtime_host.wasm.converters import Converter, ResultLimits
 from runtime_host.wasm.engine import shared_engine, shared_ticker
 from runtime_host.wasm.exports import EXPORTS, Export

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from consent_core.formats.revocation import Answer, Snapshot, open_answer
+from consent_core.formats.revocation_request import RevocationRequest
 from consent_core.formats.token import CATEGORIES
 from consent_core.policy.bundle import Bundle, open_bundle
 from consent_core.trust.trust_file import NO_LOG, TrustFile
 from control_plane.app import ControlPlane, create_app
-from control_plane.revocations.revoking import RevocationRequest
 from control_plane.settings import Settings
-from simulator.policies import next_bundle
+from fleet.policies import next_bundle
 from simulator.virtual.oracle import Truth
 from simulator.virtual.time import MachineClock
 

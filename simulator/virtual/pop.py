@@ -12,19 +12,19 @@ from typing import Any
 
 import httpx
 
+from consent_core.decision.request import Headers
+from consent_core.decision.seams import TrustState, Validator
 from consent_core.formats.consent import ConsentAnswer, read_answer
 from consent_core.policy.bundle import Bundle, open_bundle
-from consent_core.telemetry.tally import Spread, Tally
+from consent_core.telemetry.counters import Counts, Histogram
+from fleet.processes import PopSpec
 from runtime_host.pop.serving.decisions import Decider
-from runtime_host.pop.serving.ingress import Headers
 from runtime_host.pop.serving.pipeline import Counters, Pipeline, Rules, Visit
 from runtime_host.pop.serving.recent import Recent
-from runtime_host.pop.serving.seams import Standing, Validator
 from runtime_host.pop.serving.token_cache import TokenCache
 from runtime_host.pop.stores import Change, PopStore
 from runtime_host.pop.sync import Sync, SyncConfig
 from runtime_host.pop.sync.fetch import ControlPlane
-from simulator.fleet import PopSpec
 from simulator.virtual.network import Link, SimulatedNetwork
 from simulator.virtual.plane import Plane
 from simulator.virtual.time import MachineClock
@@ -207,10 +207,10 @@ class SimulatedPop:
             cookie=COOKIE,
             pop_key=bytes(32),
         )
-        standing: Any = _Careless(self.sync) if self._careless else self.sync
+        trust_state: Any = _Careless(self.sync) if self._careless else self.sync
         return Pipeline(
             rules,
-            standing,
+            trust_state,
             self._validator,
             TokenCache(TOKENS),
             Decider({}, 2),
@@ -221,14 +221,14 @@ class SimulatedPop:
 
 def _counters() -> Counters:
     """Nobody scrapes a simulated POP."""
-    code, spent = Tally(("code",)), Spread(("of",), ())
+    code, spent = Counts(("code",)), Histogram(("of",), ())
     return Counters(code, code, code, code, spent, spent)
 
 
 class _Careless:
     """A sync room that is always in sync: what a POP without the rule would believe."""
 
-    def __init__(self, sync: Standing) -> None:
+    def __init__(self, sync: TrustState) -> None:
         self._sync = sync
 
     def in_sync(self) -> bool:

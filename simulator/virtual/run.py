@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from fleet.bounds import BOUND_S
+from fleet.processes import fleet_of
+from fleet.project import REPOSITORY
 from runtime_host.wasm.functions import ConsentValidator
 from runtime_host.wasm.native import NativeFunction
-from simulator.fleet import fleet_of
-from simulator.scenario import BACKUP_AGE_S, BOUND_S, Event, Scenario
-from simulator.stage import REPOSITORY
+from simulator.scenario import BACKUP_AGE_S, Event, Scenario
 from simulator.virtual.network import Link
 from simulator.virtual.oracle import Oracle, Shown, Truth, Violation
 from simulator.virtual.plane import Plane

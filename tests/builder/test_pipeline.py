@@ -10,9 +10,9 @@ from builder import BuildResult, build, buildable
 from builder.pipeline import STAGES
 from builder.report import results_json, results_table, show_progress
 from builder.source import find_function, roots
+from consent_core.decision.contract import Candidate, PageContext, Signals
 from consent_core.errors import Rejected
 from consent_core.formats.canonical import sha256_digest
-from runtime_host.wasm.contract import Candidate, PageContext, Signals
 from runtime_host.wasm.functions import Personalizer
 from runtime_host.wasm.loading import load_component, read_manifest
 from runtime_host.wasm.sandbox import SandboxPool

@@ -17,9 +17,9 @@ from typing import Any, Protocol
 
 import httpx
 
-from benches import peers
 from consent_core.clock import SystemClock
 from consent_core.formats.token import CATEGORIES
+from latency_gate import peers
 from runtime_host.pop.app import POP_KEY as POP_KEY_FILE
 from runtime_host.pop.app import RENDITION_KEY as RENDITION_KEY_FILE
 from runtime_host.pop.app import Parts, Pop, build_pop

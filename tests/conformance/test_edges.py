@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benches import peers
+from latency_gate import peers
 
 from .cases import HERO, cookie
 from .hosts import HttpHost

@@ -20,8 +20,8 @@ from consent_core.formats.token import Claims, Expectation, validate
 from consent_core.trust.keys import KeyStore
 from consent_core.trust.signatures import verify_signature
 from control_plane.app import ControlPlane, create_app
+from control_plane.log.log import RevocationLog
 from control_plane.policies.current import Policies
-from control_plane.revocations.log import RevocationLog
 from control_plane.settings import Settings
 from control_plane.store.database import Database
 from tests.control_plane import postgres

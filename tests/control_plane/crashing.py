@@ -8,10 +8,10 @@ from consent_core.clock import ManualClock
 from consent_core.crash import arm
 from consent_core.formats.consent import ConsentRequest, WithdrawalRequest
 from consent_core.formats.revocation import subject_of
+from consent_core.formats.revocation_request import RevocationRequest
 from consent_core.formats.token import CATEGORIES
 from control_plane.app import ControlPlane, create_app
-from control_plane.revocations.log import ROWS_GONE_S
-from control_plane.revocations.revoking import RevocationRequest
+from control_plane.log.log import ROWS_GONE_S
 from control_plane.settings import Settings
 
 POP = "tokyo-1"

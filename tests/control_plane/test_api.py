@@ -15,7 +15,7 @@ from consent_core.formats.token import CATEGORIES, Expectation, validate
 from consent_core.policy.bundle import open_bundle
 from consent_core.trust.signatures import verify_signature
 from consent_core.trust.spiffe import SpiffeId
-from control_plane.revocations.log import ROWS_GONE_S
+from control_plane.log.log import ROWS_GONE_S
 from tests.control_plane.conftest import POP, Browser, Caller
 
 

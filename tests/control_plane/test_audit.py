@@ -12,12 +12,12 @@ from consent_core.audit.verify import reported_heads, verify
 from consent_core.audit.writer import AuditWriter
 from consent_core.formats.consent import RefreshRequest, read_answer, write_request
 from consent_core.formats.revocation import subject_of
+from consent_core.formats.revocation_request import RevocationRequest
 from consent_core.formats.status import PopStatus, write_status
 from consent_core.trust.providers.selection import open_provider
 from consent_core.trust.spiffe import SpiffeId
 from control_plane.app import ControlPlane
 from control_plane.audit import Shredding, open_audit, recorded
-from control_plane.revocations.revoking import RevocationRequest
 from control_plane.settings import Settings
 from tests.control_plane.conftest import POP, Browser, Caller
 

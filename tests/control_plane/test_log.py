@@ -9,10 +9,10 @@ import pytest
 
 from consent_core.errors import Untrusted
 from consent_core.formats.revocation import EVERY_VERSION, open_answer, open_snapshot, subject_of
+from consent_core.formats.revocation_request import RevocationRequest
 from consent_core.formats.token import CATEGORIES
 from control_plane.app import create_app
-from control_plane.revocations.log import ROWS_GONE_S, TOKENS_GONE_S, RevocationLog
-from control_plane.revocations.revoking import RevocationRequest
+from control_plane.log.log import ROWS_GONE_S, TOKENS_GONE_S, RevocationLog
 from tests.control_plane.conftest import Browser, poll, publish_like
 
 WRITERS, EACH = 3, 25

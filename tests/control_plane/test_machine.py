@@ -22,9 +22,9 @@ from consent_core.clock import ManualClock
 from consent_core.errors import Rejected
 from consent_core.formats.consent import ConsentAnswer, RefreshRequest, WithdrawalRequest
 from consent_core.formats.revocation import subject_of
+from consent_core.formats.revocation_request import RevocationRequest
 from consent_core.formats.token import CATEGORIES, Claims
 from control_plane.app import create_app
-from control_plane.revocations.revoking import RevocationRequest
 from control_plane.settings import Settings
 from tests.control_plane.conftest import POP, Browser, claims, poll
 

@@ -20,8 +20,8 @@ from consent_core.trust.mesh_client import mesh_client
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid_source import open_source
 from control_plane.app import create_app
+from control_plane.log import hints
 from control_plane.process import Running, serving
-from control_plane.revocations import hints
 from control_plane.settings import Settings
 from tests.control_plane.conftest import POP, Browser
 

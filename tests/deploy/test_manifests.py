@@ -10,7 +10,7 @@ import typer
 import yaml
 
 from edge_cli.edge import app
-from simulator.capacity import Demand, Measured, worker_mib
+from fleet.capacity import Demand, Measured, worker_mib
 from tests.conftest import ROOT
 
 COMPOSE = ROOT / "deploy/compose.yaml"

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 
-from simulator.fleet import Fleet, PopSpec
-from simulator.stage import SHOP, prepare
+from fleet.processes import Fleet, PopSpec
+from fleet.project import SHOP, prepare
 
 PICTURES = Path("build/screenshots")
 FLAGS = ["--disable-background-networking", "--disable-component-update", "--disable-gpu", "--no-first-run"]

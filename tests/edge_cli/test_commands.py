@@ -156,7 +156,7 @@ def test_a_taken_port_is_named_before_anything_is_built(edge, tmp_path, monkeypa
 
 UP = """
 import time, types
-import builder.report, edge_cli.checkup, edge_cli.commands.serve, edge_cli.welcome, simulator.fleet, simulator.stage
+import builder.report, edge_cli.checkup, edge_cli.commands.serve, edge_cli.welcome, fleet.processes, fleet.project
 from edge_cli.edge import app
 
 class Fleet:
@@ -165,8 +165,8 @@ class Fleet:
     def watch(self): print("watching", flush=True); time.sleep(60)
     def stop(self): print("stopped", flush=True)
 
-simulator.fleet.Fleet = Fleet
-simulator.stage.prepare = lambda *_: types.SimpleNamespace(built=[])
+fleet.processes.Fleet = Fleet
+fleet.project.prepare = lambda *_: types.SimpleNamespace(built=[])
 builder.report.results_table = edge_cli.welcome.welcome = lambda *_: ""
 edge_cli.welcome.places = lambda *_: {}
 edge_cli.checkup.require_free = lambda _: None

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from dev_server.new import make_project
 from edge_cli.commands.develop import TEMPLATE
-from simulator.dev.new import make_project
 from tests.conftest import ROOT
 
 PATIENCE_S = 270.0  # a component takes 15 s to build, on a busy machine several times that

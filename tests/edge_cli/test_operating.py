@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from consent_core.resources import resource
-from simulator.fleet import Fleet, PopSpec
-from simulator.stage import SHOP, prepare
+from fleet.processes import Fleet, PopSpec
+from fleet.project import SHOP, prepare
 
 SAME_SITE = {"content-type": "application/json", "sec-fetch-site": "same-origin"}
 

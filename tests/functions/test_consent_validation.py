@@ -2,9 +2,9 @@
 
 import pytest
 
+from consent_core.decision.contract import Err
 from consent_core.errors import Rejected
 from consent_core.formats.token import REJECTIONS
-from runtime_host.wasm.contract import Err
 from runtime_host.wasm.functions import ConsentValidator
 from tests.functions.tokens import CASES, EXPECTED, KEYS, NOW, Case, expected_claims, issued
 

@@ -4,7 +4,12 @@ import tomllib
 
 import pytest
 
-from runtime_host.wasm.contract import Candidate, Interaction, PageContext, Signals
+from consent_core.decision.contract import (
+    Candidate,
+    Interaction,
+    PageContext,
+    Signals,
+)
 from runtime_host.wasm.functions import Personalizer
 from tests.conftest import ROOT
 

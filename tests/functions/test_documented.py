@@ -7,9 +7,9 @@ from pathlib import Path
 from builder import source
 from builder.guest_lint import lint_guest
 from builder.source import find_function, roots
+from consent_core.decision.contract import Candidate, PageContext, Signals
 from consent_core.formats.manifest import ComponentManifest
 from consent_core.formats.token import REJECTIONS
-from runtime_host.wasm.contract import Candidate, PageContext, Signals
 from runtime_host.wasm.functions import Personalizer
 from runtime_host.wasm.native import NativeFunction
 from tests.conftest import ROOT

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from consent_core.errors import Rejected
-from runtime_host.wasm.contract import (
+from consent_core.decision.contract import (
     ENTROPY_VALUES,
     Adjustment,
     Candidate,
@@ -16,6 +15,7 @@ from runtime_host.wasm.contract import (
     PageContext,
     Signals,
 )
+from consent_core.errors import Rejected
 from runtime_host.wasm.functions import Personalizer
 
 SHOP = {
@@ -95,7 +95,7 @@ def test_what_happened_lately_counts_more(personalizer: Personalizer) -> None:
     assert personalizer.decide("member-banner", Signals(history=old + new), CANDIDATES, 0).asset == "hero-cycling"
 
 
-def test_a_purchase_brings_on_its_companion(personalizer: Personalizer) -> None:
+def test_a_purchase_brings_on_its_bundled_slot(personalizer: Personalizer) -> None:
     """Who has just bought a tent is shown boots rather than the next tent."""
     bought = Signals(history=(Interaction("purchase", "item-1", ("tent",), 0),))
     offers = (Candidate("a-tent", ("tent",), ("Tents",)), Candidate("some-boots", ("boots",), ("Boots",)))

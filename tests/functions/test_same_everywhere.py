@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consent_core.decision.contract import (
+    Candidate,
+    Decision,
+    ExperimentArm,
+    Interaction,
+    PageContext,
+    Signals,
+)
 from consent_core.errors import Rejected
-from runtime_host.wasm.contract import Candidate, Decision, ExperimentArm, Interaction, PageContext, Signals
 from runtime_host.wasm.functions import ConsentValidator, Personalizer
 from runtime_host.wasm.loading import load_component
 from runtime_host.wasm.native import NativeFunction

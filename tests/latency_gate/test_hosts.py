@@ -1,6 +1,11 @@
 """What the hosts suite makes of its loads."""
 
-from benches.hosts import OURS, Load, Slice, judge
+from latency_gate.hosts import (
+    OURS,
+    Load,
+    Slice,
+    judge,
+)
 from latency_gate.judge import BROKEN, OK, OVER
 
 

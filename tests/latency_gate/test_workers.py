@@ -2,8 +2,13 @@
 
 import pytest
 
-from benches.workers import AT_LEAST, TURNS, Turn, judge_ratio
 from latency_gate.judge import ADVISORY, OK, OVER
+from latency_gate.workers import (
+    AT_LEAST,
+    TURNS,
+    Turn,
+    judge_ratio,
+)
 
 
 def turns(two: float, others: float = 0.0, times: int = TURNS) -> list[Turn]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.fleet import LOOPBACK, PORTS, free_ports
-from simulator.measure import measure
+from fleet.processes import LOOPBACK, PORTS, free_ports
+from latency_gate.propagation import measure
 
 
 def test_ports_are_free_different_and_out_of_the_way() -> None:
@@ -25,7 +25,7 @@ def test_ports_are_free_different_and_out_of_the_way() -> None:
 @pytest.mark.slow
 def test_two_processes_enforce_a_revocation_and_a_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The measurement of the documentation, small: every pair is enforced, and by the entry that was caused."""
-    monkeypatch.setattr("simulator.measure.POLICY_EVERY", 2)
+    monkeypatch.setattr("latency_gate.propagation.POLICY_EVERY", 2)
 
     document = measure(2, 2, push=True, out=tmp_path)
 

@@ -14,8 +14,8 @@ from rich.console import Console
 
 from consent_core.trust.files import write_atomically
 from edge_cli.operator import Operator
-from simulator.fleet import Fleet, PopSpec
-from simulator.stage import SHOP, prepare
+from fleet.processes import Fleet, PopSpec
+from fleet.project import SHOP, prepare
 
 POP = "osaka-1"
 SVID_TTL_S = 16  # renewed every eight seconds: three times within the run

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from simulator.fleet import free_port
+from fleet.processes import free_port
 from tests.conftest import ROOT
 
 TRAP = "raise SystemExit('somebody else\\'s module was imported')\n"
@@ -32,7 +32,7 @@ SHIPPED = (
     "consent_edge_data/benches/budgets.toml",
     "runtime_host/pop/images/fonts/Manrope-Bold.ttf",
     "latency_gate/observe.js",
-    "simulator/dev/page.html",
+    "dev_server/page.html",
     "edge_cli/templates/project/catalogue.toml.tmpl",
 )
 
@@ -113,7 +113,7 @@ def test_the_wheel_holds_what_is_no_package(wheel):
 
 def test_nothing_is_imported_from_the_checkout_or_the_project(environment):
     """Where a module comes from decides what runs."""
-    code = "import builder, consent_core.resources as r, simulator.stage; print(builder.__file__, r.ROOT)"
+    code = "import builder, consent_core.resources as r, fleet.project; print(builder.__file__, r.ROOT)"
     python = environment.edge.with_name("python")
     done = subprocess.run(
         [python, "-P", "-c", code], cwd=environment.project, env=environment.variables, capture_output=True, text=True

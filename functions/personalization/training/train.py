@@ -5,7 +5,7 @@
 
 Pairwise ranking with a hinge (the perceptron of Collins 2002, averaged): only sums and products of numbers
 that floats hold exactly enough, so the same seed bakes the same bytes on every machine.
-The generated shoppers follow `AFFINITY`; a purchase makes the thing itself less, its companions more attractive.
+The generated shoppers follow `AFFINITY`; a purchase makes the thing itself less, its bundled_slots more attractive.
 """
 
 import sys

@@ -3,8 +3,13 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from consent_core.http.answers import (
+    INERT,
+    PRIVATE,
+    Answer,
+    json_answer,
+)
 from consent_core.telemetry.metrics import PAGE_TYPE, Metrics
-from runtime_host.pop.serving.answers import INERT, PRIVATE, Answer, json_answer
 from runtime_host.pop.serving.routing import Call, Route
 
 

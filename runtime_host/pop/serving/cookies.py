@@ -8,13 +8,11 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-from consent_core.errors import Rejected
-from consent_core.formats.token import MAX_TOKEN_BYTES, encode_base64url
+from consent_core.formats.token import encode_base64url
 
 TOKEN = "consent-token"  # noqa: S105 - the name of a cookie
 SESSION = "consent-session"
 SESSION_PATH = "/v1/consent"
-MAX_COOKIE_BYTES = 65_536  # of the whole header; four times what browsers send to one site
 SECRET_CHARACTERS = 43  # 256 bits in base64url
 
 
@@ -45,35 +43,6 @@ class CookieNames:
         return (
             f"{name}={secret}; Max-Age={max_age_s}; Path={SESSION_PATH}; HttpOnly; SameSite=Strict{self.secure}"
         ).encode("ascii")
-
-
-def find_cookie(header: bytes, name: bytes) -> bytes | None:
-    """The value of cookie `name`, None if absent.
-
-    Raises: Rejected("cookie-conflict") if it comes twice with different values: a sub-domain or an earlier page of
-    this host may have planted one of them, and nobody can tell which. Rejected("token-too-long") for a header that
-    is longer than any browser's.
-    """
-    if name not in header:
-        return None
-    if len(header) > MAX_COOKIE_BYTES:
-        raise Rejected("token-too-long", f"cookies: expected at most {MAX_COOKIE_BYTES} bytes", status=401)
-    found: bytes | None = None
-    prefix = name + b"="
-    for pair in header.split(b";"):
-        pair = pair.strip(b" \t")
-        if pair.startswith(prefix):
-            value = pair[len(prefix) :]
-            if found is not None and found != value:
-                raise Rejected("cookie-conflict", "the same cookie with two values")
-            found = value
-    return found
-
-
-def check_length(text: bytes) -> None:
-    """Refuse a token longer than the format allows before it is hashed, decoded or copied."""
-    if len(text) > MAX_TOKEN_BYTES:
-        raise Rejected("token-too-long", f"expected at most {MAX_TOKEN_BYTES} bytes, got {len(text)}", status=401)
 
 
 def new_secret() -> str:

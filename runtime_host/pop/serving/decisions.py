@@ -7,11 +7,11 @@ decisions few: equal decisions are one object, with its recipes and its JSON, ho
 
 from collections.abc import Mapping
 
+from consent_core.decision.contract import Candidate, Decision, Signals
+from consent_core.decision.seams import Personalizer
 from consent_core.formats.canonical import canonical_json, sha256_digest
 from consent_core.formats.rendition import Recipe
-from runtime_host.pop.serving.memory import Remembered
-from runtime_host.pop.serving.seams import Personalizer
-from runtime_host.wasm.contract import Candidate, Decision, Signals
+from runtime_host.pop.serving.lru import LruCache
 
 MemoKey = tuple[str, str, Signals, str, int]
 MAX_SHOWN = 2_048  # different decisions held once each; a site has assets × copies × looks of them
@@ -25,15 +25,15 @@ class Decider:
 
     def __init__(self, personalizers: Mapping[str, Personalizer], entries: int) -> None:
         self.personalizers = personalizers
-        self._memo: Remembered[MemoKey, Shown] = Remembered(entries)
-        self._shown: Remembered[tuple[str, str, Decision], Shown] = Remembered(MAX_SHOWN)
+        self._memo: LruCache[MemoKey, Shown] = LruCache(entries)
+        self._shown: LruCache[tuple[str, str, Decision], Shown] = LruCache(MAX_SHOWN)
         self.hits = 0
         self.misses = 0
 
     def __len__(self) -> int:
         return len(self._memo)
 
-    def recall(self, category: str, slot: "Offer", signals: Signals, entropy: int) -> "Shown | None":
+    def lookup(self, category: str, slot: "Offer", signals: Signals, entropy: int) -> "Shown | None":
         """The decision of the active component for exactly these inputs, if it was made before."""
         shown = self._memo.get((self.personalizers[category].digest, slot.name, signals, slot.digest, entropy))
         if shown is None:

@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from time import perf_counter
 
-from consent_core.audit.recording import Note
+from consent_core.audit.recording import AuditContext
+from consent_core.decision.contract import Decision
+from consent_core.decision.request import Headers, read_query
+from consent_core.decision.signals import page_context
+from consent_core.decision.slot_json import REFRESH, SLOT_HEADERS, slot_body
 from consent_core.errors import ConsentEdgeError, Rejected
 from consent_core.formats.rendition import (
     Recipe,
@@ -18,11 +22,7 @@ from consent_core.formats.rendition import (
     read_dpr,
     read_width,
 )
-from runtime_host.pop.images.cache import Rendition
-from runtime_host.pop.images.loading import LoadedCatalogue
-from runtime_host.pop.images.negotiation import negotiate
-from runtime_host.pop.images.renderer import Renderer
-from runtime_host.pop.serving.answers import (
+from consent_core.http.answers import (
     IMMUTABLE,
     INERT,
     PRIVATE_REVALIDATE,
@@ -30,13 +30,13 @@ from runtime_host.pop.serving.answers import (
     Header,
     not_modified,
 )
+from runtime_host.pop.images.cache import Rendition
+from runtime_host.pop.images.loading import LoadedCatalogue
+from runtime_host.pop.images.negotiation import negotiate
+from runtime_host.pop.images.renderer import Renderer
 from runtime_host.pop.serving.decisions import Shown
-from runtime_host.pop.serving.ingress import Headers, read_query
-from runtime_host.pop.serving.memory import Remembered
+from runtime_host.pop.serving.lru import LruCache
 from runtime_host.pop.serving.pipeline import DEFAULT, TIMINGS, Pipeline, Place, Visit
-from runtime_host.pop.serving.signals import page_context
-from runtime_host.pop.serving.slot_json import REFRESH, SLOT_HEADERS, slot_body
-from runtime_host.wasm.contract import Decision
 
 VARY: Header = (b"vary", b"Accept, Cookie, Authorization, Sec-GPC, DPR")
 VARY_RENDITION: Header = (b"vary", b"Accept")
@@ -66,10 +66,10 @@ class Delivery:
         self._renderer = renderer
         self._keys = keys
         self._defaults = {name: Shown(None, DEFAULT) for name in places}
-        self._paths: Remembered[bytes, Recipe] = Remembered(MAX_REMEMBERED)
-        self._images: Remembered[str, tuple[Header, ...]] = Remembered(MAX_REMEMBERED)
+        self._paths: LruCache[bytes, Recipe] = LruCache(MAX_REMEMBERED)
+        self._images: LruCache[str, tuple[Header, ...]] = LruCache(MAX_REMEMBERED)
 
-    async def image(self, slot: str, query: bytes, headers: Headers, note: Note | None = None) -> Answer:
+    async def image(self, slot: str, query: bytes, headers: Headers, note: AuditContext | None = None) -> Answer:
         """The bytes for this request: decided, rendered and checked once more.
 
         Raises: Rejected("unknown-slot", 404), ("bad-size"), ("bad-query"), ("bad-context"), ("credential-conflict").
@@ -86,12 +86,12 @@ class Delivery:
         answer = Answer(200, [*fixed, *_own_headers(visit)], rendition.body)
         return _unless_known(answer, rendition, headers)
 
-    async def slot(self, slot: str, query: bytes, headers: Headers, note: Note | None = None) -> Answer:
+    async def slot(self, slot: str, query: bytes, headers: Headers, note: AuditContext | None = None) -> Answer:
         """The decision for this request as JSON. Raises: as `image`, but for sizes."""
         return (await self.decided(slot, query, headers, note))[1]
 
     async def decided(
-        self, slot: str, query: bytes, headers: Headers, note: Note | None = None
+        self, slot: str, query: bytes, headers: Headers, note: AuditContext | None = None
     ) -> tuple[Visit, Answer]:
         """The same with its visit, for whoever waits for something else before the first byte: ask `still_holds`."""
         visit = Visit(headers, self._place(slot), page_context(query), note)

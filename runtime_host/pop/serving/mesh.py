@@ -8,12 +8,13 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 from consent_core.audit.recording import current_note
+from consent_core.decision.request import read_headers
 from consent_core.errors import Rejected
 from consent_core.formats.fields import Fields
 from consent_core.formats.token import CATEGORIES
-from runtime_host.pop.serving.answers import Answer, empty_answer
+from consent_core.http.answers import Answer, empty_answer
+from consent_core.http.asgi import Scope, read_json
 from runtime_host.pop.serving.delivery import Delivery
-from runtime_host.pop.serving.ingress import Scope, read_headers, read_json
 from runtime_host.pop.serving.pipeline import Pipeline, Visit
 from runtime_host.pop.serving.routing import Call, Route
 

@@ -1,11 +1,11 @@
 """From a request's headers to what may be shown: the stages, in order, as a list one can read.
 
     credentials   which token, if any                                       → Server-Timing: token
-    recall        validated before, and would be again?                     → token
+    lookup        validated before, and would be again?                     → token
     validate      the consent-validation component, in a fresh sandbox      → validate
     policy        what the token comes down to here and now                 → policy
     signals       the data the deciding category may see                    → decide
-    recall        decided before, for exactly these inputs?                 → decide
+    lookup        decided before, for exactly these inputs?                 → decide
     decide        the personalisation component, in a fresh sandbox         → decide
 
 A stage that cannot go on says why by raising; then, and whenever nothing is effective, the visit ends with the
@@ -17,20 +17,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
-from consent_core.audit.recording import Note
+from consent_core.audit.recording import AuditContext
+from consent_core.decision.contract import PageContext, Signals
+from consent_core.decision.credentials import presented_token
+from consent_core.decision.grant import jurisdiction_of
+from consent_core.decision.request import Headers, honours_gpc
+from consent_core.decision.seams import TrustState, Validator
+from consent_core.decision.signals import arm_of, choose_signals, entropy_of
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
 from consent_core.formats import token
 from consent_core.formats.catalogue import Slot
-from consent_core.telemetry.tally import Spread, Tally
-from runtime_host.pop.serving.credentials import presented_token
+from consent_core.telemetry.counters import Counts, Histogram
 from runtime_host.pop.serving.decisions import Decider, Offer, Shown
-from runtime_host.pop.serving.effective import effective, jurisdiction_of
-from runtime_host.pop.serving.ingress import Headers, honours_gpc
 from runtime_host.pop.serving.recent import DAY_S, Recent
-from runtime_host.pop.serving.seams import Standing, Validator
-from runtime_host.pop.serving.signals import arm_of, choose_signals, entropy_of
-from runtime_host.pop.serving.token_cache import Grant, KnownToken, TokenCache, check_key
-from runtime_host.wasm.contract import PageContext, Signals
+from runtime_host.pop.serving.token_cache import Grant, KnownToken, TokenCache, check_key, effective
 
 TIMINGS = ("token", "validate", "policy", "decide", "transform")
 DEFAULT = "default"  # the consent state of whoever gets what everybody gets
@@ -46,7 +46,7 @@ class Visit:
     )  # fmt: skip
 
     def __init__(
-        self, headers: Headers, place: "Place | None", page: PageContext | None, note: Note | None = None
+        self, headers: Headers, place: "Place | None", page: PageContext | None, note: AuditContext | None = None
     ) -> None:
         if note is not None:
             note.visit = self
@@ -103,14 +103,14 @@ class Pipeline:
     def __init__(
         self,
         rules: Rules,
-        standing: Standing,
+        trust_state: TrustState,
         validator: Validator,
         tokens: TokenCache,
         decider: Decider,
         recent: Recent,
         counters: "Counters",
     ) -> None:
-        self.standing = standing
+        self.trust_state = trust_state
         self.tokens = tokens
         self.decider = decider
         self.recent = recent
@@ -119,19 +119,19 @@ class Pipeline:
         self._counters = counters
         self._to_identity: tuple[tuple[int, Stage], ...] = (
             (0, self._credentials),
-            (0, self._recall),
+            (0, self._lookup),
             (1, self._validate_always),
         )
         self._to_grant: tuple[tuple[int, Stage], ...] = (
             (0, self._credentials),
-            (0, self._recall),
+            (0, self._lookup),
             (1, self._validate),
             (2, self._policy),
         )
         self._to_decision: tuple[tuple[int, Stage], ...] = (
             *self._to_grant,
             (3, self._signals),
-            (3, self._recall_decision),
+            (3, self._lookup_decision),
             (3, self._decide),
         )
 
@@ -162,14 +162,14 @@ class Pipeline:
         """Whether a personalised answer may leave now. Nothing may be awaited between this and the first byte."""
         if visit.shown is None:
             return True
-        standing, known = self.standing, visit.known
-        if known is None or known.claims.exp <= self.standing.now() or not standing.in_sync():
+        trust_state, known = self.trust_state, visit.known
+        if known is None or known.claims.exp <= self.trust_state.now() or not trust_state.in_sync():
             return False
-        generation = standing.generation  # before what is checked: another process may raise it meanwhile
+        generation = trust_state.generation  # before what is checked: another process may raise it meanwhile
         if generation == visit.generation:
             return True
         try:
-            check_key(known.kid, standing)
+            check_key(known.kid, trust_state)
             known.grants.clear()
             known.checked_at = generation
             return set(self._grant_of(visit, known).categories) >= set(visit.grant.categories)
@@ -204,16 +204,16 @@ class Pipeline:
         if visit.text is None:
             visit.code = "no-token"
 
-    def _recall(self, visit: Visit) -> None:
+    def _lookup(self, visit: Visit) -> None:
         if visit.text is None:
             return
-        standing = self.standing
-        visit.generation, visit.now = standing.generation, standing.now()
+        trust_state = self.trust_state
+        visit.generation, visit.now = trust_state.generation, trust_state.now()
         digest = self._validator.digest
-        visit.known = self.tokens.recall(visit.text, digest, standing, visit.generation, visit.now)
+        visit.known = self.tokens.lookup(visit.text, digest, trust_state, visit.generation, visit.now)
 
     def _validate(self, visit: Visit) -> Awaitable[None] | None:
-        if visit.text is None or visit.known is not None or not self.standing.in_sync():
+        if visit.text is None or visit.known is not None or not self.trust_state.in_sync():
             return None
         return self._ask_validator(visit, visit.text)
 
@@ -224,21 +224,21 @@ class Pipeline:
 
     async def _ask_validator(self, visit: Visit, received: bytes) -> None:
         text = _as_text(received)
-        expected = token.Expectation(self._rules.issuer, token.AUDIENCE, self.standing.now(), self._rules.leeway_s)
+        expected = token.Expectation(self._rules.issuer, token.AUDIENCE, self.trust_state.now(), self._rules.leeway_s)
         digest, started = self._validator.digest, perf_counter()
         try:
             try:
-                claims = await self._validator.avalidate(text, self.standing.keys(), expected)
+                claims = await self._validator.avalidate(text, self.trust_state.keys(), expected)
             except Rejected as error:
-                if error.code != "token-kid" or not await self.standing.learn_key(token.parse(text).kid):
+                if error.code != "token-kid" or not await self.trust_state.learn_key(token.parse(text).kid):
                     raise
                 started = perf_counter()
-                claims = await self._validator.avalidate(text, self.standing.keys(), expected)
+                claims = await self._validator.avalidate(text, self.trust_state.keys(), expected)
         finally:
             self._counters.sandbox_seconds.observe(perf_counter() - started, "consent-validation")
         kid = token.parse(text).kid
-        visit.generation = self.standing.generation
-        check_key(kid, self.standing)
+        visit.generation = self.trust_state.generation
+        check_key(kid, self.trust_state)
         visit.known = self.tokens.remember(received, claims, kid, digest, visit.generation)
 
     def _policy(self, visit: Visit) -> None:
@@ -253,7 +253,7 @@ class Pipeline:
     def _grant_of(self, visit: Visit, known: KnownToken) -> Grant:
         rules = self._rules
         jurisdiction = jurisdiction_of(visit.headers, rules.geo_header, rules.jurisdiction)
-        return effective(known, jurisdiction, honours_gpc(visit.headers), self.standing)
+        return effective(known, jurisdiction, honours_gpc(visit.headers), self.trust_state)
 
     def _signals(self, visit: Visit) -> None:
         place, known, page = visit.place, visit.known, visit.page
@@ -280,9 +280,9 @@ class Pipeline:
             value = known.entropy[key] = entropy_of(self._rules.pop_key, known.claims.sub, slot, now)
         return value
 
-    def _recall_decision(self, visit: Visit) -> None:
+    def _lookup_decision(self, visit: Visit) -> None:
         if visit.signals is not None and visit.place is not None:
-            visit.shown = self.decider.recall(visit.category, visit.place.offer, visit.signals, visit.entropy)
+            visit.shown = self.decider.lookup(visit.category, visit.place.offer, visit.signals, visit.entropy)
 
     def _decide(self, visit: Visit) -> Awaitable[None] | None:
         if visit.shown is not None or visit.signals is None or visit.place is None:
@@ -301,12 +301,12 @@ class Pipeline:
 class Counters:
     """The tallies the stages raise."""
 
-    decisions: Tally
-    defaults: Tally
-    rejected: Tally
-    unavailable: Tally
-    decision_seconds: Spread
-    sandbox_seconds: Spread
+    decisions: Counts
+    defaults: Counts
+    rejected: Counts
+    unavailable: Counts
+    decision_seconds: Histogram
+    sandbox_seconds: Histogram
 
 
 def places_of(slots: Mapping[str, Slot], offers: Mapping[str, Offer]) -> dict[str, Place]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from consent_core.clock import Clock
+from consent_core.decision.contract import Interaction, InteractionKind
 from consent_core.formats.consent import RETENTION_S
 from runtime_host.pop.stores.history import Kept
-from runtime_host.wasm.contract import Interaction, InteractionKind
 
 MAX_AGE_S = 1.0  # another worker of the same POP may have written meanwhile
 MAX_VISITORS = 10_000

@@ -3,14 +3,15 @@
 What names the visitor (`sub`, token id, version) goes under their own key; the rest names nobody.
 """
 
-from consent_core.audit.recording import Kind, Note, Recorder, Scope
+from consent_core.audit.recording import AuditContext, AuditRecorder, Kind
+from consent_core.http.asgi import Scope
 from runtime_host.pop.serving.pipeline import DEFAULT, Visit
 
 
-class VisitRecorder(Recorder):
+class VisitAuditRecorder(AuditRecorder):
     """Records what a request's visit came to, as it was when the answer left."""
 
-    def record(self, scope: Scope, note: Note, status: int) -> None:
+    def record(self, scope: Scope, note: AuditContext, status: int) -> None:
         """Write the record of a request whose answer is about to leave. Raises: Unavailable("audit-unwritable")."""
         visit: Visit | None = note.visit
         if visit is None:
@@ -24,7 +25,7 @@ class VisitRecorder(Recorder):
         self._append(fields, known.person if known is not None and note.person is None else note.person)
         return None
 
-    def _describe(self, kind: Kind, scope: Scope, note: Note, status: int) -> bytes:
+    def _describe(self, kind: Kind, scope: Scope, note: AuditContext, status: int) -> bytes:
         _, shown, offer, effective, policy, _, code, *_ = kind
         more = {
             **dict(zip(note.more[::2], note.more[1::2], strict=True)),

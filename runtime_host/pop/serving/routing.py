@@ -9,11 +9,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from consent_core.audit.recording import Note, Recorder, current_note
+from consent_core.audit.recording import AuditContext, AuditRecorder, current_note
+from consent_core.decision.request import Headers, read_headers
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable, Untrusted
-from consent_core.telemetry.tally import Tally
-from runtime_host.pop.serving.answers import WHOLE, Answer, Streaming, empty_answer, error_answer, send_answer
-from runtime_host.pop.serving.ingress import Headers, Receive, Scope, Send, read_headers
+from consent_core.http.answers import (
+    WHOLE,
+    Answer,
+    Streaming,
+    empty_answer,
+    error_answer,
+    send_answer,
+)
+from consent_core.http.asgi import Receive, Scope, Send
+from consent_core.telemetry.counters import Counts
 
 LOG = logging.getLogger("consent_edge.pop")
 
@@ -33,7 +41,7 @@ class Call:
     receive: Receive
     headers: Headers
     tail: str
-    note: Note
+    note: AuditContext
 
     @property
     def query(self) -> bytes:
@@ -62,13 +70,13 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Tallies:
+class RequestCounts:
     """What routing counts."""
 
-    requests: Tally
-    rejected: Tally
-    untrusted: Tally
-    unavailable: Tally
+    requests: Counts
+    rejected: Counts
+    untrusted: Counts
+    unavailable: Counts
 
 
 class Router:
@@ -80,10 +88,10 @@ class Router:
     def __init__(
         self,
         routes: Sequence[Route],
-        tallies: Tallies,
+        tallies: RequestCounts,
         geo_header: bytes | None = None,
         origins: Sequence[str] = (),
-        recorder: Recorder | None = None,
+        recorder: AuditRecorder | None = None,
     ) -> None:
         self._exact = {route.path: route for route in routes if not route.path.endswith("/") or route.path == "/"}
         self._below = [route for route in routes if route.path.endswith("/")]
@@ -97,7 +105,7 @@ class Router:
         if scope["type"] != "http":
             return
         route, tail = self._find(scope["path"])
-        note = current_note() if self._recorder is None else Note()
+        note = current_note() if self._recorder is None else AuditContext()
         note.route = None if route is None else route.name
         try:
             answer = await self._answer(route, tail, scope, receive, note)
@@ -134,7 +142,7 @@ class Router:
         return None, ""
 
     async def _answer(
-        self, route: Route | None, tail: str, scope: Scope, receive: Receive, note: Note
+        self, route: Route | None, tail: str, scope: Scope, receive: Receive, note: AuditContext
     ) -> Answer | Streaming:
         if route is None:
             raise Rejected("route-unknown", "there is nothing at this address", status=404)

@@ -1,6 +1,6 @@
 """Tokens this POP has already validated, by SHA-256 of their complete text. Bounded; the text itself is not kept.
 
-    known = cache.recall(digest, standing, now)      # None: ask the component
+    known = cache.lookup(digest, trust_state, now)      # None: ask the component
     cache.remember(digest, claims, kid, validator.digest)
 
 A hit is not trusted for what it was: `exp`, the signing key and the digest of the component that said yes are checked
@@ -9,29 +9,46 @@ Trust: holds claims of visitors in memory only, for at most a token's life after
 """
 
 import hashlib
+from dataclasses import dataclass, field
 
 from consent_core.audit.visitors import Person
+from consent_core.decision.grant import NOT_IN_SYNC, UNKNOWN_POLICY, grant_of
+from consent_core.decision.grant import Grant as Grant
+from consent_core.decision.seams import TrustState
 from consent_core.errors import Rejected
 from consent_core.formats.subject import subject_of
 from consent_core.formats.token import Claims
-from runtime_host.pop.serving.grants import Grant as Grant
-from runtime_host.pop.serving.grants import KnownToken as KnownToken
-from runtime_host.pop.serving.memory import Remembered
-from runtime_host.pop.serving.seams import Standing
+from runtime_host.pop.serving.lru import LruCache
+
+
+@dataclass(slots=True)
+class KnownToken:
+    """One validated token. `grants` and `arms` belong to the pipeline and hold nothing the claims do not imply."""
+
+    claims: Claims
+    kid: str
+    subject: str
+    person: "Person"  # what the audit trail seals under this visitor's key
+    validator: str
+    checked_at: int  # the generation at which the key was last found good
+    grants: dict[tuple[str, bool], Grant] = field(default_factory=dict)
+    entropy: dict[tuple[str, int], int] = field(default_factory=dict)
 
 
 class TokenCache:
     """The validated tokens of one POP. Used on the event loop's thread only."""
 
     def __init__(self, entries: int) -> None:
-        self._known: Remembered[bytes, KnownToken] = Remembered(entries)
+        self._known: LruCache[bytes, KnownToken] = LruCache(entries)
         self.hits = 0
         self.misses = 0
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def recall(self, text: bytes, validator: str, standing: Standing, generation: int, now: int) -> KnownToken | None:
+    def lookup(
+        self, text: bytes, validator: str, trust_state: TrustState, generation: int, now: int
+    ) -> KnownToken | None:
         """The token if it was validated before and would be again, None if the component must say.
 
         Raises: Rejected("token-expired"), Rejected("token-key-revoked"), as the component or the log would.
@@ -45,7 +62,7 @@ class TokenCache:
             self._known.drop(digest)
             raise Rejected("token-expired", f"{now - known.claims.exp} s ago", status=401)
         if known.checked_at != generation:
-            self._recheck(digest, known, standing, generation)
+            self._recheck(digest, known, trust_state, generation)
         self.hits += 1
         return known
 
@@ -60,10 +77,10 @@ class TokenCache:
         """Drop every token of one visitor (64 hex digits). Returns how many there were."""
         return self._known.drop_if(lambda known: known.subject == subject)
 
-    def _recheck(self, digest: bytes, known: KnownToken, standing: Standing, generation: int) -> None:
+    def _recheck(self, digest: bytes, known: KnownToken, trust_state: TrustState, generation: int) -> None:
         """`generation` was read before: whatever another process changes meanwhile is looked at next time."""
         try:
-            check_key(known.kid, standing)
+            check_key(known.kid, trust_state)
         except Rejected:
             self._known.drop(digest)
             raise
@@ -71,13 +88,31 @@ class TokenCache:
         known.checked_at = generation
 
 
-def check_key(kid: str, standing: Standing) -> None:
+def check_key(kid: str, trust_state: TrustState) -> None:
     """Refuse a key that the log took away or that is no longer published.
 
     Raises: Rejected("token-key-revoked"), Rejected("token-kid").
     """
-    if standing.key_revoked(kid):
+    if trust_state.key_revoked(kid):
         raise Rejected("token-key-revoked", "the key that signed this token was revoked", status=401)
-    published = standing.keys()
+    published = trust_state.keys()
     if not any(key.kid == kid for key in published):
         raise Rejected("token-kid", "no key of that id", status=401)
+
+
+def effective(known: KnownToken, jurisdiction: str, gpc: bool, trust_state: TrustState) -> Grant:
+    """What this token allows for a request from `jurisdiction` with or without Sec-GPC.
+
+    An unknown policy hash allows nothing and asks for one sync; an older one loses `STALE_OFF`.
+    """
+    if not trust_state.in_sync():
+        return NOT_IN_SYNC
+    key = (jurisdiction, gpc)
+    grant = known.grants.get(key)
+    if grant is None:
+        grant = grant_of(known.claims, known.subject, jurisdiction, gpc, trust_state)
+        if grant is UNKNOWN_POLICY:
+            trust_state.request_sync()
+        else:
+            known.grants[key] = grant
+    return grant

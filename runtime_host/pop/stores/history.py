@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from consent_core.clock import Clock
 from consent_core.errors import Rejected
 from consent_core.formats.consent import RETENTION_S
-from runtime_host.pop.days import day_of
+from consent_core.formats.days import day_of
 from runtime_host.pop.stores.database import Database
 
 DAY_S = 86_400

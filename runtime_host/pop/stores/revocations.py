@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from consent_core.formats.token import CATEGORIES, MAX_LIFETIME_S
-from runtime_host.pop.stores.board import Board, Mark
 from runtime_host.pop.stores.database import Database
+from runtime_host.pop.stores.shared_state import Mark, SharedState
 
 DENIAL_KEPT_S = 2 * MAX_LIFETIME_S  # CONTRACTS section 4: no token that it could hit is alive any more
 LOG, LOCAL = "log", "local"
@@ -203,8 +203,8 @@ class SharedRevocations(Revocations):
     `_revoked` and `_position` are mirrored; `_read_at` is the mark under which the keys were read.
     """
 
-    def __init__(self, database: Database, board: Board) -> None:
-        self._board = board
+    def __init__(self, database: Database, shared_state: SharedState) -> None:
+        self._shared_state = shared_state
         self._read_at = -1
         self._marks = b""
         super().__init__(database)
@@ -212,9 +212,9 @@ class SharedRevocations(Revocations):
     @property
     def generation(self) -> int:
         """Rises with every change that any process of this POP has committed."""
-        marks = self._board.marks()
+        marks = self._shared_state.marks()
         if marks != self._marks:
-            self._marks, self._generation = marks, self._board.count(marks)
+            self._marks, self._generation = marks, self._shared_state.count(marks)
         return self._generation
 
     def denied(self, subject: str, ver: int) -> frozenset[str]:
@@ -246,25 +246,25 @@ class SharedRevocations(Revocations):
         return frozenset(subject for (subject,) in self._db.rows("SELECT subject FROM tombstones"))
 
     def refresh(self) -> None:
-        """Nothing to do: whoever commits says so on the board."""
+        """Nothing to do: whoever commits says so on the shared_state."""
 
     def load(self) -> None:
         """Read what is mirrored. A sweep changes none of it."""
-        mark = self._board.mark(Mark.KEYS)  # before the table: what comes meanwhile is read next time
+        mark = self._shared_state.mark(Mark.KEYS)  # before the table: what comes meanwhile is read next time
         self._revoked = {(kind, name) for kind, name in self._db.rows("SELECT kind, name FROM revoked")}
         self._mirror_position()
         self._read_at = mark
 
     def _look(self) -> None:
-        if self._board.mark(Mark.KEYS) != self._read_at:
+        if self._shared_state.mark(Mark.KEYS) != self._read_at:
             self.load()
 
     def _mirror(self, subject: str, category: str, below: int) -> None:
-        self._board.announce_denial()
+        self._shared_state.announce_denial()
 
     def _mirror_erased(self, subject: str) -> None:
-        self._board.announce(Mark.ERASED)
+        self._shared_state.announce(Mark.ERASED)
 
     def _mirror_revoked(self, kind: str, name: str) -> None:
         self._revoked.add((kind, name))
-        self._board.announce(Mark.KEYS)
+        self._shared_state.announce(Mark.KEYS)

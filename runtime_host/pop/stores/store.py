@@ -18,7 +18,6 @@ from consent_core.clock import Clock
 from consent_core.crash import crash_point
 from consent_core.formats.revocation import Entry
 from consent_core.formats.token import CATEGORIES
-from runtime_host.pop.stores.board import Board
 from runtime_host.pop.stores.database import Database
 from runtime_host.pop.stores.history import History
 from runtime_host.pop.stores.outbox import Outbox, Withdrawal
@@ -26,6 +25,7 @@ from runtime_host.pop.stores.policies import Policies
 from runtime_host.pop.stores.queue import Queue
 from runtime_host.pop.stores.revocations import DENIAL_KEPT_S, LOCAL, LOG, Change, Revocations, SharedRevocations
 from runtime_host.pop.stores.sessions import Sessions
+from runtime_host.pop.stores.shared_state import SharedState
 from runtime_host.pop.stores.tombstones import Tombstones
 
 RETRAIN, RECEIPT = "retrain", "purge-receipt"
@@ -34,10 +34,10 @@ RETRAIN, RECEIPT = "retrain", "purge-receipt"
 class PopStore:
     """The open `pop.db` of one POP. One thread at a time; every call is short.
 
-    `board`: what this process shares with the POP's others, None where it is the only one.
+    `shared_state`: what this process shares with the POP's others, None where it is the only one.
     """
 
-    def __init__(self, path: Path, clock: Clock, board: Board | None = None) -> None:
+    def __init__(self, path: Path, clock: Clock, shared_state: SharedState | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)  # SQLite gives its log the same mode
         self._clock = clock
@@ -45,7 +45,9 @@ class PopStore:
         self.history = History(self.database, clock)
         self.tombstones = Tombstones(self.database, clock)
         self.sessions = Sessions(self.database, clock)
-        self.revocations = Revocations(self.database) if board is None else SharedRevocations(self.database, board)
+        self.revocations = (
+            Revocations(self.database) if shared_state is None else SharedRevocations(self.database, shared_state)
+        )
         self.outbox = Outbox(self.database, clock)
         self.queue = Queue(self.database, clock)
         self.policies = Policies(self.database, clock)

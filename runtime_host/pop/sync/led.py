@@ -1,9 +1,10 @@
 """The sync room of a worker: the lead follows the control plane, a worker what the lead has put in force.
 
-Every question first compares the board's marks with those of the last answer; where they differ, policy and keys are
-read again from what the lead keeps on disk. Denials are asked of the table itself, by key. What cannot be read closes:
-not in sync until it can. A worker fetches nothing; it asks the lead to. It forwards its own visitors' withdrawals, so
-that whoever takes a part back need not wait for another process; the lead forwards what a dead worker left.
+Every question first compares the shared state's marks with those of the last answer. Where they differ, the worker
+reads policy and keys again from what the lead keeps on disk. It asks the table itself for denials, by key. What the
+worker cannot read closes: it is not in sync until it can. A worker fetches nothing; it asks the lead to. It forwards
+its own visitors' withdrawals, so that a visitor who takes a part back waits for one process; the lead forwards what a
+dead worker left.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from consent_core.errors import ConsentEdgeError
 from consent_core.formats.token import CATEGORIES, Key
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.stores import Change, PopStore
-from runtime_host.pop.stores.board import Board, Mark
+from runtime_host.pop.stores.shared_state import Mark, SharedState
 from runtime_host.pop.sync.config import SyncConfig
 from runtime_host.pop.sync.policy import Bundle, Open
 from runtime_host.pop.sync.sync import Sync
@@ -44,17 +45,17 @@ class LedSync(Sync):
         client: httpx.AsyncClient,
         clock: Clock,
         *,
-        board: Board,
+        shared_state: SharedState,
         ask: Ask,
         opener: Open | None = None,
     ) -> None:
-        self._led_by = board
+        self._led_by = shared_state
         self._ask = ask
-        self._marks = board.marks()  # before anything is read
-        self._number, self._rereads = board.count(self._marks), 0
+        self._marks = shared_state.marks()  # before anything is read
+        self._number, self._rereads = shared_state.count(self._marks), 0
         self._unread_since: float | None = None
         self._asked: dict[str, float] = {}
-        self._erased_at = board.mark(Mark.ERASED)  # before the table is read
+        self._erased_at = shared_state.mark(Mark.ERASED)  # before the table is read
         super().__init__(config, store, trust, client, clock, opener=opener)
         self._erased = set(store.revocations.erased)
 
@@ -105,7 +106,7 @@ class LedSync(Sync):
     async def run(self) -> None:
         """Forward withdrawals, and see to the erased, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._outbox_errand.run())
+            group.create_task(self._outbox_task.run())
             group.create_task(self._watch_erased())
 
     def tell_erased(self) -> None:

@@ -46,6 +46,10 @@ class Bundle(Protocol):
         """Hashes of the policies before it."""
         ...
 
+    def rego(self) -> Any:
+        """Its rules, compiled: what mesh calls are authorised by."""
+        ...
+
 
 # open(bytes, min_revision, hash of that revision) -> a verified bundle; raises Untrusted
 Open = Callable[[bytes, int, str | None], Bundle]

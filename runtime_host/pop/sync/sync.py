@@ -1,4 +1,4 @@
-"""The sync room of one POP as a whole: what requests may ask at any moment, and the errands behind it."""
+"""The sync room of one POP as a whole: what requests may ask at any moment, and the periodic tasks behind it."""
 
 import asyncio
 from collections import Counter
@@ -16,15 +16,15 @@ from consent_core.formats.token import Key
 from consent_core.policy.bundle import open_bundle
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.stores import Change, PopStore, Withdrawal
-from runtime_host.pop.stores.board import Board, Mark
+from runtime_host.pop.stores.shared_state import Mark, SharedState
 from runtime_host.pop.sync.config import SyncConfig
-from runtime_host.pop.sync.errand import Errand
 from runtime_host.pop.sync.fetch import ControlPlane
 from runtime_host.pop.sync.follower import LogFollower, random_nonce
 from runtime_host.pop.sync.forwarder import Forwarder
 from runtime_host.pop.sync.freshness import Freshness
 from runtime_host.pop.sync.judge import Judge
 from runtime_host.pop.sync.keys import KeyFollower
+from runtime_host.pop.sync.periodic import PeriodicTask
 from runtime_host.pop.sync.policy import Bundle, Open, PolicyFollower
 from runtime_host.pop.sync.push import listen
 from runtime_host.pop.sync.reports import Reporter
@@ -56,7 +56,7 @@ class Sync:
 
     Args: opener: opens a policy bundle (default: `consent_core.policy`).  nonce: makes poll nonces.
           releases, audit_head, worker_heads: what status reports say of them, asked at each report.
-          board: where the POP's other processes read what this one puts in force; None without any.
+          shared state: where the POP's other processes read what this one puts in force; None without any.
     State: everything lives on the event loop's thread; `untrusted` and `unavailable` count refusals by code.
     """
 
@@ -73,7 +73,7 @@ class Sync:
         releases: Callable[[], Mapping[str, str]] = dict,
         audit_head: Callable[[], str | None] = lambda: None,
         worker_heads: Callable[[], Mapping[str, str]] = dict,
-        board: Board | None = None,
+        shared_state: SharedState | None = None,
     ) -> None:
         self.config = config
         self.store = store
@@ -84,7 +84,7 @@ class Sync:
         self._releases = releases
         self._audit_head = audit_head
         self._worker_heads = worker_heads
-        self._board = board
+        self._shared_state = shared_state
         self._announced = (0, 0)
         self._listeners: list[Listener] = []
         revocations = store.revocations
@@ -99,13 +99,13 @@ class Sync:
         )
         self._forwarder = Forwarder(config.pop, store, plane)
         self._reporter = Reporter(config.pop, store, plane, self._state)
-        self._poll_errand = self._errand(self.poll, config.poll_s, "poll")
-        self._policy_errand = self._errand(self.fetch_policy, config.bundle_s, "policy")
-        self._keys_errand = self._errand(self.fetch_keys, config.keys_s, "keys")
-        self._outbox_errand = self._errand(self._forwarder.forward, config.poll_s, "outbox")
-        self._status_errand = self._errand(self._reporter.report, config.status_s, "status")
-        self._trust_errand = self._errand(self.look_at_trust, config.poll_s, "trust")
-        self._sweep_errand = self._errand(self.sweep, config.sweep_s, "sweep")
+        self._poll_task = self._task(self.poll, config.poll_s, "poll")
+        self._policy_task = self._task(self.fetch_policy, config.bundle_s, "policy")
+        self._keys_task = self._task(self.fetch_keys, config.keys_s, "keys")
+        self._outbox_task = self._task(self._forwarder.forward, config.poll_s, "outbox")
+        self._status_task = self._task(self._reporter.report, config.status_s, "status")
+        self._trust_task = self._task(self.look_at_trust, config.poll_s, "trust")
+        self._sweep_task = self._task(self.sweep, config.sweep_s, "sweep")
         self._policy_wanted_at = float("-inf")
         self._learning, self._learning_ends = "", 0.0
         self._load()
@@ -153,13 +153,13 @@ class Sync:
         now = self._clock.elapsed()
         if now - self._policy_wanted_at >= self.config.wanted_s:
             self._policy_wanted_at = now
-            self._policy_errand.wake()
+            self._policy_task.wake()
 
     def request_key(self, kid: str) -> bool:
         """A token names an unknown key: fetch the set soon, unless that was just tried; whether it will be."""
         wanted = self._keys.wanted(kid)
         if wanted:
-            self._keys_errand.wake()
+            self._keys_task.wake()
         return wanted
 
     async def learn_key(self, kid: str) -> bool:
@@ -180,7 +180,7 @@ class Sync:
         change = self.store.withdraw(withdrawal)
         if change is not None:
             self._tell((change,))
-        self._outbox_errand.wake()
+        self._outbox_task.wake()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every change once it is in force; call what comes back to stop."""
@@ -189,9 +189,9 @@ class Sync:
 
     def hint(self) -> None:
         """Somebody says there is news: poll now."""
-        self._poll_errand.wake()
+        self._poll_task.wake()
 
-    # The errands. Each may also be called directly, by whoever owns the time.
+    # The periodic tasks. Each may also be called directly, by whoever owns the time.
 
     async def run(self) -> None:
         """Follow the control plane until cancelled."""
@@ -199,16 +199,16 @@ class Sync:
             if self.config.push:
                 config = self.config
                 group.create_task(listen(self._client, self.hint, config.timeout_s, config.push_silence_s))
-            for errand in (
-                self._poll_errand,
-                self._policy_errand,
-                self._keys_errand,
-                self._outbox_errand,
-                self._status_errand,
-                self._trust_errand,
-                self._sweep_errand,
+            for task in (
+                self._poll_task,
+                self._policy_task,
+                self._keys_task,
+                self._outbox_task,
+                self._status_task,
+                self._trust_task,
+                self._sweep_task,
             ):
-                group.create_task(errand.run())
+                group.create_task(task.run())
 
     async def poll(self) -> tuple[Change, ...]:
         """Ask the log and apply what is new. Raises: Untrusted, Unavailable."""
@@ -219,11 +219,11 @@ class Sync:
         finally:
             self._announce()
         if any(change.kind == "key" for change in changes):
-            self._keys_errand.wake()
+            self._keys_task.wake()
         if lacking:
-            self._policy_errand.wake()
+            self._policy_task.wake()
         if changes:
-            self._status_errand.wake()
+            self._status_task.wake()
         return changes
 
     async def fetch_policy(self) -> bool:
@@ -233,7 +233,7 @@ class Sync:
         finally:
             self._announce()
         if new:
-            self._status_errand.wake()
+            self._status_task.wake()
         return new
 
     async def fetch_keys(self) -> None:
@@ -254,8 +254,8 @@ class Sync:
     async def look_at_trust(self) -> None:
         """Take over a trust file that was replaced, and ask again for what it may make believable."""
         if await self._trusted.look():
-            self._poll_errand.wake()
-            self._policy_errand.wake()
+            self._poll_task.wake()
+            self._policy_task.wake()
 
     async def sweep(self) -> None:
         """Delete what ran out."""
@@ -292,18 +292,18 @@ class Sync:
 
     def _announce(self) -> None:
         """Let the POP's other processes see what is in force here. Nothing is awaited between the two."""
-        if self._board is None:
+        if self._shared_state is None:
             return
         freshness = self._freshness
-        self._board.tell(freshness.sent, freshness.signed_offset, self._policy.lacking_since)
+        self._shared_state.tell(freshness.sent, freshness.signed_offset, self._policy.lacking_since)
         here = self._policy.generation, self._keys.generation
         for mark, before, now in zip((Mark.POLICY, Mark.KEYS), self._announced, here, strict=True):
             if before != now:
-                self._board.announce(mark)
+                self._shared_state.announce(mark)
         self._announced = here
 
-    def _errand(self, action: Callable[[], Any], every_s: float, name: str) -> Errand:
-        return Errand(action, every_s, min(self.config.retry_s, every_s), self.count, f"{self.config.pop}/{name}")
+    def _task(self, action: Callable[[], Any], every_s: float, name: str) -> PeriodicTask:
+        return PeriodicTask(action, every_s, min(self.config.retry_s, every_s), self.count, f"{self.config.pop}/{name}")
 
     def _tell(self, changes: tuple[Change, ...]) -> None:
         for change in changes:

@@ -1,7 +1,7 @@
 """Takes connections from the socket that all workers listen on, so that none has many more than another.
 
 All are woken by a new connection, and whoever is quicker would take a whole burst of them; kept alive, they stay
-there. So each says on the board how many it has, and who has more than the least steps aside for a moment first.
+there. So each says on the shared state how many it has, and who has more than the least steps aside for a moment first.
 Nobody waits for long: whoever stepped aside takes what is still there.
 """
 
@@ -10,7 +10,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 
-from runtime_host.pop.stores.board import Board
+from runtime_host.pop.stores.shared_state import SharedState
 
 ASIDE_S = 0.002  # long enough for another process to wake up
 AT_ONCE = 4  # taken after stepping aside: a process that hangs costs the others half a millisecond a connection
@@ -25,13 +25,17 @@ class Accepting:
     """
 
     def __init__(
-        self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol], count: Callable[[], int], board: Board
+        self,
+        listening: socket.socket,
+        protocol: Callable[[], asyncio.Protocol],
+        count: Callable[[], int],
+        shared_state: SharedState,
     ) -> None:
         self.sockets = (listening,)
         self._listening = listening
         self._protocol = protocol
         self._count = count
-        self._board = board
+        self._shared_state = shared_state
         self._loop = asyncio.get_running_loop()
         self._begun: set[asyncio.Task[None]] = set()
         self._aside = False
@@ -47,7 +51,7 @@ class Accepting:
             self._loop.remove_reader(self._listening)
             for timer in self._timers.values():
                 timer.cancel()
-            self._board.leave(self._board.place)
+            self._shared_state.leave(self._shared_state.place)
 
     async def wait_closed(self) -> None:
         """Until what was taken has been handed on."""
@@ -63,7 +67,7 @@ class Accepting:
             self._loop.add_reader(self._listening, self._readable)
 
     def _readable(self) -> None:
-        mine, fewest = self._mine, self._board.fewest_connections()
+        mine, fewest = self._mine, self._shared_state.fewest_connections()
         if mine > fewest and not self._aside:
             self._aside = True
             self._pause(ASIDE_S)
@@ -81,7 +85,7 @@ class Accepting:
             task = self._loop.create_task(self._hand_on(connection))
             self._begun.add(task)
             task.add_done_callback(self._begun.discard)
-        self._board.have_connections(self._mine)
+        self._shared_state.have_connections(self._mine)
 
     def _pause(self, seconds: float) -> None:
         self._loop.remove_reader(self._listening)
@@ -92,5 +96,5 @@ class Accepting:
             await self._loop.connect_accepted_socket(self._protocol, connection)
 
     def _tell(self) -> None:
-        self._board.have_connections(self._mine)
+        self._shared_state.have_connections(self._mine)
         self._timers["tell"] = self._loop.call_later(TELL_EVERY_S, self._tell)

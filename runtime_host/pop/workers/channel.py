@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from runtime_host.pop.stores.board import Board
+from runtime_host.pop.stores.shared_state import SharedState
 
 MAX_MESSAGE = 32 * 2**20  # all metrics of a worker, with every label value there may be
 MAX_WAITING = 64 * 2**20  # bytes that the other end has not read; it hangs, and what is told it meanwhile is lost
@@ -53,8 +53,8 @@ class Channel:
 class Lead:
     """The lead as its worker sees it."""
 
-    def __init__(self, board: Board, channel: Channel) -> None:
-        self.board = board
+    def __init__(self, shared_state: SharedState, channel: Channel) -> None:
+        self.shared_state = shared_state
         self.send = channel.send
         self._channel = channel
         self._hear: Hear = lambda _: None

@@ -7,7 +7,18 @@ from typing import Any
 import httpx
 
 from consent_core.audit.reader import AuditRecord, read_records
-from consent_core.audit.recording import App, Note, Receive, Recorded, Recorder, Scope, Send, current_note
+from consent_core.audit.recording import (
+    AuditContext,
+    AuditMiddleware,
+    AuditRecorder,
+    current_note,
+)
+from consent_core.http.asgi import (
+    App,
+    Receive,
+    Scope,
+    Send,
+)
 from consent_core.trust.providers.keyring import LocalKeyring
 from consent_core.trust.spiffe import SpiffeId
 
@@ -59,7 +70,7 @@ def records(directory: Path, provider: LocalKeyring) -> list[AuditRecord]:
 
 def test_every_request_has_one_record(opened: Open, directory: Path, provider: LocalKeyring) -> None:
     """Answered, refused, failed and given up: four requests, four records, each saying how it ended."""
-    app = Recorded(application, Recorder(opened(), "public"))
+    app = AuditMiddleware(application, AuditRecorder(opened(), "public"))
     ask(app, "/slot", "/no", "/broken")
     asyncio.run(_give_up(app))
     found = records(directory, provider)
@@ -79,10 +90,10 @@ def test_every_request_has_one_record(opened: Open, directory: Path, provider: L
 def test_what_is_known_last_is_recorded(opened: Open, directory: Path, provider: LocalKeyring) -> None:
     """`complete` runs when the answer leaves."""
 
-    def complete(note: Note, scope: Scope) -> None:
+    def complete(note: AuditContext, scope: Scope) -> None:
         note.say(asked=scope["path"])
 
-    ask(Recorded(application, Recorder(opened(), "public", complete)), "/slot")
+    ask(AuditMiddleware(application, AuditRecorder(opened(), "public", complete)), "/slot")
 
     assert records(directory, provider)[0].fields["asked"] == "/slot"
 
@@ -91,7 +102,7 @@ def test_an_answer_that_cannot_be_recorded_is_not_given(opened: Open) -> None:
     """503 with the code, and nothing of the answer."""
     audit = opened()
     audit._segments.abandon()
-    (answer,) = ask(Recorded(application, Recorder(audit, "public")), "/slot")
+    (answer,) = ask(AuditMiddleware(application, AuditRecorder(audit, "public")), "/slot")
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "audit-unwritable")
     assert b"personal" not in answer.content
@@ -112,7 +123,7 @@ def test_notes_of_concurrent_requests_do_not_mix(opened: Open, directory: Path, 
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://pop") as client:
             await asyncio.gather(*(client.get(f"/{number}") for number in range(20)))
 
-    asyncio.run(run(Recorded(slow, Recorder(opened(), "public"))))
+    asyncio.run(run(AuditMiddleware(slow, AuditRecorder(opened(), "public"))))
 
     assert sorted(record.fields["route"] for record in records(directory, provider)) == sorted(
         f"/{number}" for number in range(20)

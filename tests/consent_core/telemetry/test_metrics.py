@@ -2,10 +2,10 @@
 
 import pytest
 
+from consent_core.telemetry.counters import MAX_SERIES, OTHER, Counts
 from consent_core.telemetry.metrics import Metrics
 from consent_core.telemetry.names import METRICS
 from consent_core.telemetry.numbers import read_numbers, write_numbers
-from consent_core.telemetry.tally import MAX_SERIES, OTHER, Tally
 
 
 def test_a_counter_shows_its_labels_and_the_pop():
@@ -56,7 +56,7 @@ def test_no_metric_may_carry_a_visitor():
 
 def test_label_values_from_input_cannot_grow_a_tally_without_bound():
     """Past the cap everything new is counted together."""
-    tally = Tally(("code",))
+    tally = Counts(("code",))
     for number in range(MAX_SERIES + 50):
         tally.add(str(number))
 

@@ -15,7 +15,9 @@ import uvicorn
 
 from consent_core.clock import SystemClock
 from consent_core.errors import Rejected
-from consent_core.trust.mesh import GuardSettings, MeshGuard, PeerCertificateProtocol, Receive, Scope, Send
+from consent_core.http.asgi import Receive, Scope, Send
+from consent_core.http.peer import PeerCertificateProtocol
+from consent_core.trust.mesh import GuardSettings, MeshGuard
 from consent_core.trust.mesh_client import mesh_client
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid import DevelopmentCa, Svid, serial_name
@@ -181,16 +183,22 @@ def test_render_is_authorised_by_its_body_and_token(mesh: Mesh) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "status"),
-    [(b"", 400), (b"[]", 400), (b'{"payload":{}}', 400), (b"[" * 60_000, 400), (b" " * 70_000, 413)],
+    ("content", "status", "code"),
+    [
+        (b"", 400, "render-malformed"),
+        (b"[]", 400, "render-malformed"),
+        (b'{"payload":{}}', 400, "render-malformed"),
+        (b"[" * 60_000, 400, "render-malformed"),
+        (b" " * 70_000, 413, "body-too-large"),
+    ],
 )
-def test_a_malformed_render_is_refused(mesh: Mesh, content: bytes, status: int) -> None:
+def test_a_malformed_render_is_refused(mesh: Mesh, content: bytes, status: int, code: str) -> None:
     """A body that does not say scope and region never reaches policy or application."""
 
     async def scenario(mesh: Mesh) -> None:
         async with mesh.client(mesh.ca.issue(POP)) as client:
             answer = await client.post("/v1/render", content=content)
-        assert (answer.status_code, answer.json()["error"]["code"]) == (status, "render-malformed")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
     run(mesh, scenario)
     assert mesh.inputs == []

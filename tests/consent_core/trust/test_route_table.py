@@ -12,8 +12,10 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from consent_core.clock import SystemClock
+from consent_core.http.asgi import Scope
+from consent_core.policy.authorizer import policy_authorizer
 from consent_core.policy.rego import Rego
-from consent_core.trust.mesh import GuardSettings, MeshGuard, Scope, policy_authorizer
+from consent_core.trust.mesh import GuardSettings, MeshGuard
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid import DevelopmentCa
 

@@ -1,21 +1,16 @@
 """A POP in sync with a toy control plane, and a way to run coroutines in plain tests."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Coroutine, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from edge import Edge, make_catalogue, make_edge
-from shop import Shop, make_shop
-
 from consent_core.clock import ManualClock
 from control_plane.app import create_app
 from control_plane.settings import Settings
+from tests.runtime_host.pop.edge import Edge, make_catalogue, make_edge
+from tests.runtime_host.pop.shop import Shop, make_shop
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,10 +12,6 @@ import httpx
 import jwt
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "sync"))
-
-from toy_plane import Network, ToyPlane, policy_hash
 
 from consent_core.clock import ManualClock
 from consent_core.formats.catalogue import Asset, Catalogue, Experiment, Slot
@@ -32,6 +27,7 @@ from runtime_host.pop.images.sources import check_source
 from runtime_host.pop.sync import SyncConfig
 from runtime_host.wasm.functions import ConsentValidator, Personalizer
 from runtime_host.wasm.native import NativeFunction
+from tests.runtime_host.sync.toy_plane import Network, ToyPlane, policy_hash
 
 ROOT = Path(__file__).parents[3]
 TOKEN_COOKIE = "__Host-consent-token"
@@ -131,7 +127,7 @@ class Edge:
     pop: Pop
 
     async def sync(self) -> None:
-        """One round of everything the errands do."""
+        """One round of everything the periodic tasks do."""
         await self.pop.sync.fetch_policy()
         await self.pop.sync.fetch_keys()
         await self.pop.sync.poll()

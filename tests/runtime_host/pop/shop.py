@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from edge import BROWSER, Reply, ask, make_catalogue, native_functions
 
 from consent_core.clock import ManualClock
 from consent_core.formats.token import CATEGORIES
@@ -16,6 +15,7 @@ from control_plane.settings import Settings
 from runtime_host.pop.app import Parts, Pop, build_pop
 from runtime_host.pop.config import PopConfig
 from runtime_host.pop.sync import SyncConfig
+from tests.runtime_host.pop.edge import BROWSER, Reply, ask, make_catalogue, native_functions
 
 HERO = "/v1/slots/home-hero?section=camping"
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from edge import Edge, ask, make_edge, visitor
 
 from consent_core.audit.reader import AuditRecord, read_records
 from consent_core.audit.verify import verify
@@ -13,6 +12,7 @@ from consent_core.clock import ManualClock
 from consent_core.formats.revocation import EVERY_VERSION, subject_of
 from consent_core.formats.token import CATEGORIES
 from consent_core.trust.providers.keyring import LocalKeyring
+from tests.runtime_host.pop.edge import Edge, ask, make_edge, visitor
 
 HERO = "/v1/slots/home-hero?section=camping&tags=tent"
 

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from edge import BROWSER, TOKEN_COOKIE, ask
+
+from tests.runtime_host.pop.edge import BROWSER, TOKEN_COOKIE, ask
 
 HERO = "/v1/images/home-hero?w=120&section=camping"
 

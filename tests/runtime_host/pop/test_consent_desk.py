@@ -6,10 +6,10 @@ import hashlib
 import json
 
 import pytest
-from edge import SESSION_COOKIE, TOKEN_COOKIE
-from shop import HERO, make_pop
 
 from runtime_host.pop.stores import Withdrawal
+from tests.runtime_host.pop.edge import SESSION_COOKIE, TOKEN_COOKIE
+from tests.runtime_host.pop.shop import HERO, make_pop
 
 BANNER = "/v1/slots/member-banner?section=water"
 
@@ -44,7 +44,7 @@ def test_decisions_come_along_with_the_grant(shop, run):
     assert along["home-hero?section=camping"] == run(visitor.ask("GET", HERO)).json()
 
 
-def test_what_is_taken_back_while_company_is_decided_does_not_come_along(shop, run):
+def test_what_is_taken_back_while_bundled_is_decided_does_not_come_along(shop, run):
     """The first slot was decided; while the second's picture was made the visitor said no in another tab."""
     visitor = shop.browser()
     run(visitor.grant("contextual"))
@@ -105,7 +105,7 @@ def test_what_comes_along_is_compressed_for_whoever_takes_it(shop, run):
 
 
 @pytest.mark.parametrize(
-    "company",
+    "bundled",
     [
         {"slots": ["home-hero"]},
         {"slots": [{"request": "../etc"}]},
@@ -115,9 +115,9 @@ def test_what_comes_along_is_compressed_for_whoever_takes_it(shop, run):
         {"slots": [{"request": "home-hero"}], "accept": "\n"},
     ],
 )
-def test_absurd_company_is_refused(shop, run, company):
+def test_absurd_bundled_is_refused(shop, run, bundled):
     """What should come along is as strictly read as the choice itself."""
-    reply = run(shop.browser().grant("contextual", **company))
+    reply = run(shop.browser().grant("contextual", **bundled))
 
     assert (reply.status, reply.json()["error"]["code"]) == (400, "bad-request")
 

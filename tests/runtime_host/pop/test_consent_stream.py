@@ -2,8 +2,8 @@
 
 import asyncio
 
-from edge import SESSION_COOKIE, ask
-from shop import make_pop
+from tests.runtime_host.pop.edge import SESSION_COOKIE, ask
+from tests.runtime_host.pop.shop import make_pop
 
 
 def test_the_stream_tells_the_visitors_own_pages(shop, run):

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from edge import ask
+
+from tests.runtime_host.pop.edge import ask
 
 CHANGES = [
     ("POST", "/v1/consent"),

@@ -1,7 +1,8 @@
 """The default response is the same for everybody (DESIGN section 4)."""
 
 import pytest
-from edge import TOKEN_COOKIE, ask, make_edge, visitor
+
+from tests.runtime_host.pop.edge import TOKEN_COOKIE, ask, make_edge, visitor
 
 HERO = "/v1/images/home-hero?w=120&section=camping"
 SLOT = "/v1/slots/home-hero?section=camping"

@@ -1,13 +1,18 @@
 """A function that misbehaves costs its own request the personalisation, is counted, and nothing else."""
 
 import pytest
-from edge import ROOT, make_edge
 
+from consent_core.decision.contract import (
+    Adjustment,
+    Decision,
+    Err,
+    Ok,
+)
 from consent_core.errors import Unavailable
 from consent_core.formats.token import CATEGORIES
-from runtime_host.wasm.contract import Adjustment, Decision, Err, Ok
 from runtime_host.wasm.functions import ConsentValidator, Personalizer
 from runtime_host.wasm.native import NativeFunction
+from tests.runtime_host.pop.edge import ROOT, make_edge
 
 SLOT = "/v1/slots/home-hero?section=camping"
 HERO = "/v1/images/home-hero?w=120&section=camping"

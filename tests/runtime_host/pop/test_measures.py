@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from edge import ask, visitor
 
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import CATEGORIES
+from tests.runtime_host.pop.edge import ask, visitor
 
 
 @pytest.mark.parametrize(

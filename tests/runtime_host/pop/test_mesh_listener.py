@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from edge import TOKEN_COOKIE, Reply
-from shop import HERO
 
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid import DevelopmentCa
+from tests.runtime_host.pop.edge import TOKEN_COOKIE, Reply
+from tests.runtime_host.pop.shop import HERO
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_everybody_and_everything_else_is_refused(calls, run, token, who, asked,
 def test_a_purge_is_only_a_hint(shop, calls, run, token):
     """It makes the POP look into the log; what it says itself changes nothing."""
     woken = []
-    shop.pop.sync._poll_errand.wake = lambda: woken.append(1)
+    shop.pop.sync._poll_task.wake = lambda: woken.append(1)
     refused = run(calls("/v1/purge", {}, "edge/osaka-1"))
     heard = run(calls("/v1/purge", {"subject": "everybody"}, "control-plane/main"))
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from edge import ROOT, TOKEN_COOKIE, Hesitant, make_edge, visitor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,10 +16,11 @@ from consent_core.clock import ManualClock
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import CATEGORIES
 from consent_core.trust.keys import KeyStore
-from runtime_host.pop.process import _server
+from runtime_host.pop.process.listeners import _server
 from runtime_host.pop.stores import Interaction
 from runtime_host.wasm.functions import ConsentValidator, Personalizer
 from runtime_host.wasm.native import NativeFunction
+from tests.runtime_host.pop.edge import ROOT, TOKEN_COOKIE, Hesitant, make_edge, visitor
 
 VISITORS = 4
 BOUGHT = {0: ("tent", ("camping", "tent")), 1: ("kayak", ("water", "kayak")), 2: ("tent", ("camping",))}

@@ -7,11 +7,11 @@ import os
 import signal
 
 import pytest
-from edge import TOKEN_COOKIE
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from runtime_host.pop.process import serve
-from runtime_host.pop.serving.http1 import MAX_HEAD_BYTES, _write
+from consent_core.http.bounded import MAX_HEAD_BYTES, _write
+from runtime_host.pop.process.listeners import serve
+from tests.runtime_host.pop.edge import TOKEN_COOKIE
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_whole_answers_keep_to_http(served, run):
 )
 def test_a_request_that_never_ends_is_given_up(served, run, monkeypatch, sent):
     """However it drips; who has asked and is silent afterwards keeps the connection."""
-    monkeypatch.setattr("runtime_host.pop.serving.http1.RECEIVE_S", 0.1)
+    monkeypatch.setattr("consent_core.http.bounded.RECEIVE_S", 0.1)
 
     async def client(port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

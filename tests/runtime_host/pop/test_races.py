@@ -3,16 +3,16 @@
 import asyncio
 
 import pytest
-from edge import ROOT, Hesitant, make_edge, visitor
 
+from consent_core.decision.signals import page_context
 from consent_core.errors import Unavailable
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.serving.pipeline import Visit
-from runtime_host.pop.serving.signals import page_context
 from runtime_host.pop.stores import Interaction, Withdrawal
 from runtime_host.wasm.functions import ConsentValidator, Personalizer
 from runtime_host.wasm.native import NativeFunction
+from tests.runtime_host.pop.edge import ROOT, Hesitant, make_edge, visitor
 
 HERO = "/v1/images/home-hero?w=120&section=camping"
 SLOT = "/v1/slots/home-hero?section=camping"
@@ -161,7 +161,7 @@ def test_an_older_policy_loses_what_it_may_no_longer_allow(slow, run):
 
 def test_an_unknown_policy_is_default_and_asks_for_one_sync(slow, run):
     """However many requests carry it."""
-    asked = slow.pop.sync._policy_errand
+    asked = slow.pop.sync._policy_task
     woken = []
     asked.wake = lambda: woken.append(1)
     token = slow.token("contextual", hash="sha256:" + "9" * 64)
@@ -226,7 +226,7 @@ def revoke_key_after_a_look(edge, monkeypatch, looks=1):
     monkeypatch.setattr(edge.pop.sync, "keys", keys)
 
 
-@pytest.mark.parametrize("at", ["validation", "recall", "first byte"])
+@pytest.mark.parametrize("at", ["validation", "lookup", "first byte"])
 def test_a_key_revoked_right_after_it_was_looked_at_is_looked_at_again(slow, run, monkeypatch, at):
     """A generation counts only for what was checked after it was read."""
     token = slow.token("contextual")

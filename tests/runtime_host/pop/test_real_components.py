@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from edge import make_edge, visitor
 
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import CATEGORIES
@@ -12,6 +11,7 @@ from runtime_host.pop.stores import Interaction
 from runtime_host.wasm.functions import ConsentValidator, Personalizer
 from runtime_host.wasm.loading import load_component
 from runtime_host.wasm.sandbox import SandboxPool
+from tests.runtime_host.pop.edge import make_edge, visitor
 
 SLOTS = ("home-hero", "member-banner", "promo-tile")
 

@@ -5,14 +5,26 @@ import hmac
 from collections import Counter
 
 import pytest
-from edge import visitor
 
+from consent_core.decision.contract import (
+    Adjustment,
+    Candidate,
+    Decision,
+    ExperimentArm,
+    Interaction,
+    PageContext,
+)
+from consent_core.decision.signals import (
+    arm_of,
+    choose_signals,
+    entropy_of,
+    page_context,
+)
 from consent_core.errors import Rejected
 from consent_core.formats.catalogue import Experiment
 from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.serving.decisions import Decider, Offer
-from runtime_host.pop.serving.signals import arm_of, choose_signals, entropy_of, page_context
-from runtime_host.wasm.contract import Adjustment, Candidate, Decision, ExperimentArm, Interaction, PageContext
+from tests.runtime_host.pop.edge import visitor
 
 PAGE = PageContext("/", "camping", (), "en")
 HISTORY = (Interaction("click", "tent", (), 0),)
@@ -96,7 +108,7 @@ def test_a_decision_is_remembered_for_exactly_its_inputs(run, change):
     offer = Offer("home-hero", (Candidate("tents", (), ("c",)),))
     signals = choose_signals("contextual", CATEGORIES, PAGE, None, None)
     made = run(decider.decide("contextual", offer, signals, 3))
-    assert decider.recall("contextual", offer, signals, 3) is made
+    assert decider.lookup("contextual", offer, signals, 3) is made
     entropy = 3
     if change == "digest":
         function.digest = "sha256:2"
@@ -109,7 +121,7 @@ def test_a_decision_is_remembered_for_exactly_its_inputs(run, change):
     else:
         entropy = 4
 
-    assert decider.recall("contextual", offer, signals, entropy) is None
+    assert decider.lookup("contextual", offer, signals, entropy) is None
 
 
 def test_the_memory_is_bounded(run):

@@ -3,7 +3,8 @@
 import gzip
 
 import pytest
-from edge import make_edge
+
+from tests.runtime_host.pop.edge import make_edge
 
 
 @pytest.fixture

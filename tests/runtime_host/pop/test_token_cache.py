@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from consent_core.decision.credentials import presented_token
 from consent_core.errors import Rejected
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import CATEGORIES, Claims, Key
 from consent_core.policy.table import Effective
-from runtime_host.pop.serving.credentials import presented_token
-from runtime_host.pop.serving.effective import effective
-from runtime_host.pop.serving.token_cache import TokenCache, check_key
+from runtime_host.pop.serving.token_cache import TokenCache, check_key, effective
 
 NOW = 1_800_000_000
 YES = "sha256:" + "a" * 64
@@ -33,7 +32,7 @@ class Policy:
 
 
 @dataclass
-class Standing:
+class TrustState:
     """What is in force, settable. `generation` is the caller's to raise."""
 
     generation: int = 0
@@ -75,8 +74,8 @@ def claims(sub="A" * 22, ver=1, scopes=CATEGORIES, policy=POLICY):
 
 
 @pytest.fixture
-def standing():
-    return Standing()
+def trust_state():
+    return TrustState()
 
 
 @pytest.fixture
@@ -86,15 +85,15 @@ def cache():
     return made
 
 
-def test_a_hit_gives_the_claims_back(cache, standing):
+def test_a_hit_gives_the_claims_back(cache, trust_state):
     """Same text, same component, nothing changed."""
-    assert cache.recall(TEXT, YES, standing, 0, NOW).claims == claims()
+    assert cache.lookup(TEXT, YES, trust_state, 0, NOW).claims == claims()
 
 
-def test_the_complete_text_is_the_key(cache, standing):
+def test_the_complete_text_is_the_key(cache, trust_state):
     """A second signature over the same claims, or any other spelling, is another token."""
     for other in (TEXT + b"=", TEXT[:-1], TEXT.upper(), b" " + TEXT):
-        assert cache.recall(other, YES, standing, 0, NOW) is None
+        assert cache.lookup(other, YES, trust_state, 0, NOW) is None
 
 
 def test_the_text_itself_is_not_kept(cache):
@@ -105,48 +104,48 @@ def test_the_text_itself_is_not_kept(cache):
 
 
 @pytest.mark.parametrize("late", [0, 1, 86_400])
-def test_a_remembered_token_expires_to_the_second(cache, standing, late):
+def test_a_remembered_token_expires_to_the_second(cache, trust_state, late):
     """`exp` is held against the clock at each hit."""
-    assert cache.recall(TEXT, YES, standing, 0, NOW + 299) is not None
+    assert cache.lookup(TEXT, YES, trust_state, 0, NOW + 299) is not None
     with pytest.raises(Rejected) as refusal:
-        cache.recall(TEXT, YES, standing, 0, NOW + 300 + late)
+        cache.lookup(TEXT, YES, trust_state, 0, NOW + 300 + late)
 
     assert refusal.value.code == "token-expired"
     assert len(cache) == 0
 
 
-def test_a_revoked_key_ends_what_it_signed(cache, standing):
+def test_a_revoked_key_ends_what_it_signed(cache, trust_state):
     """Even while it is still published."""
-    standing.revoked, standing.generation = frozenset({"k-1"}), 1
+    trust_state.revoked, trust_state.generation = frozenset({"k-1"}), 1
     with pytest.raises(Rejected) as refusal:
-        cache.recall(TEXT, YES, standing, 1, NOW)
+        cache.lookup(TEXT, YES, trust_state, 1, NOW)
 
     assert refusal.value.code == "token-key-revoked"
 
 
-def test_a_key_that_is_no_longer_published_ends_what_it_signed(cache, standing):
+def test_a_key_that_is_no_longer_published_ends_what_it_signed(cache, trust_state):
     """Rotation took it away."""
-    standing.published, standing.generation = (), 1
+    trust_state.published, trust_state.generation = (), 1
     with pytest.raises(Rejected) as refusal:
-        cache.recall(TEXT, YES, standing, 1, NOW)
+        cache.lookup(TEXT, YES, trust_state, 1, NOW)
 
     assert refusal.value.code == "token-kid"
     with pytest.raises(Rejected):
-        check_key("k-1", standing)
+        check_key("k-1", trust_state)
 
 
-def test_another_component_is_asked_again(cache, standing):
+def test_another_component_is_asked_again(cache, trust_state):
     """A yes is worth as much as the component that said it."""
-    assert cache.recall(TEXT, "sha256:" + "c" * 64, standing, 0, NOW) is None
+    assert cache.lookup(TEXT, "sha256:" + "c" * 64, trust_state, 0, NOW) is None
 
 
-def test_the_cache_is_bounded(standing):
+def test_the_cache_is_bounded(trust_state):
     """However many tokens come, and what is used stays longest."""
     cache = TokenCache(10)
     cache.remember(b"hot", claims(), "k-1", YES, 0)
     for number in range(1_000):
         cache.remember(b"%d" % number, claims(), "k-1", YES, 0)
-        assert cache.recall(b"hot", YES, standing, 0, NOW) is not None
+        assert cache.lookup(b"hot", YES, trust_state, 0, NOW) is not None
 
     assert len(cache) <= 10
 
@@ -160,49 +159,49 @@ def test_a_visitors_tokens_can_be_forgotten(cache):
     assert len(cache) == 1
 
 
-def known(cache, standing):
-    return cache.recall(TEXT, YES, standing, standing.generation, NOW)
+def known(cache, trust_state):
+    return cache.lookup(TEXT, YES, trust_state, trust_state.generation, NOW)
 
 
-def test_not_in_sync_closes_every_category(cache, standing):
+def test_not_in_sync_closes_every_category(cache, trust_state):
     """Also for a token that was worth something a moment ago, and back again when healed."""
-    token = known(cache, standing)
-    before = effective(token, "EU", False, standing)
-    standing.fresh = False
-    closed = effective(token, "EU", False, standing)
-    standing.fresh = True
+    token = known(cache, trust_state)
+    before = effective(token, "EU", False, trust_state)
+    trust_state.fresh = False
+    closed = effective(token, "EU", False, trust_state)
+    trust_state.fresh = True
 
     assert (before.categories, closed.categories, closed.code) == (CATEGORIES, (), "not-in-sync")
-    assert effective(token, "EU", False, standing) == before
+    assert effective(token, "EU", False, trust_state) == before
 
 
-def test_a_denial_takes_its_categories_from_lower_versions(cache, standing):
+def test_a_denial_takes_its_categories_from_lower_versions(cache, trust_state):
     """By subject, category and version; the code says so."""
-    standing.gone = {subject_of("A" * 22): {"behavioral": 2}}
-    standing.generation = 1
-    grant = effective(known(cache, standing), "EU", False, standing)
+    trust_state.gone = {subject_of("A" * 22): {"behavioral": 2}}
+    trust_state.generation = 1
+    grant = effective(known(cache, trust_state), "EU", False, trust_state)
 
     assert (grant.categories, grant.code) == (("contextual", "experimental"), "revoked")
 
 
-def test_no_policy_or_an_unknown_one_closes_everything(cache, standing):
+def test_no_policy_or_an_unknown_one_closes_everything(cache, trust_state):
     """And asks for a sync each time; how often one really runs is the sync room's business."""
-    token = known(cache, standing)
-    standing.statuses = {}
-    assert effective(token, "EU", False, standing).code == "policy-unknown"
-    standing.statuses, standing.policy = {POLICY: "current"}, None
+    token = known(cache, trust_state)
+    trust_state.statuses = {}
+    assert effective(token, "EU", False, trust_state).code == "policy-unknown"
+    trust_state.statuses, trust_state.policy = {POLICY: "current"}, None
 
-    assert effective(token, "EU", False, standing).categories == ()
-    assert standing.asked == 2
+    assert effective(token, "EU", False, trust_state).categories == ()
+    assert trust_state.asked == 2
 
 
-def test_a_pop_only_narrows(cache, standing):
+def test_a_pop_only_narrows(cache, trust_state):
     """A table that allows more than the token's scopes adds nothing."""
     cache.remember(b"narrow", claims(scopes=("contextual",)), "k-1", YES, 0)
-    standing.policy.lookup = lambda *_: Effective(CATEGORIES, {}, "EU", False)
-    token = cache.recall(b"narrow", YES, standing, 0, NOW)
+    trust_state.policy.lookup = lambda *_: Effective(CATEGORIES, {}, "EU", False)
+    token = cache.lookup(b"narrow", YES, trust_state, 0, NOW)
 
-    assert effective(token, "EU", False, standing).categories == ("contextual",)
+    assert effective(token, "EU", False, trust_state).categories == ("contextual",)
 
 
 @pytest.mark.parametrize(

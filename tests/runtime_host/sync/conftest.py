@@ -1,14 +1,11 @@
 """One POP against a toy control plane, importable for the tests beside it."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from toy_plane import World, make_world
+from tests.runtime_host.sync.toy_plane import World, make_world
 
 
 @pytest.fixture

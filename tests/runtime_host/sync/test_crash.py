@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from toy_plane import VISITOR, Network, make_sync, policy_hash
-from victim import NO, OTHER, open_plane
 
 from runtime_host.pop.stores import Interaction, PopStore
+from tests.runtime_host.sync.toy_plane import VISITOR, Network, make_sync, policy_hash
+from tests.runtime_host.sync.victim import NO, OTHER, open_plane
 
 ROOT = Path(__file__).parents[3]
 ROOMS = (ROOT / "runtime_host/pop/stores", ROOT / "runtime_host/pop/sync")
@@ -21,7 +21,7 @@ POINTS = sorted({name for source in SOURCES for name in re.findall(r'crash_point
 def run(directory: Path, crash: str = "") -> int:
     paths = f"{ROOT}{os.pathsep}{Path(__file__).parent}"
     environment = {**os.environ, "PYTHONPATH": paths, "CONSENT_EDGE_CRASH": crash}
-    victim = [sys.executable, str(Path(__file__).parent / "victim.py"), str(directory)]
+    victim = [sys.executable, "-m", "tests.runtime_host.sync.victim", str(directory)]
     return subprocess.run(victim, env=environment, check=False).returncode
 
 

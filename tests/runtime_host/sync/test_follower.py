@@ -4,12 +4,12 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from toy_plane import VISITOR, World
 
 from consent_core.errors import ConsentEdgeError, Unavailable, Untrusted
 from consent_core.formats.revocation import sign_answer
 from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.stores import Interaction
+from tests.runtime_host.sync.toy_plane import VISITOR, World
 
 
 def poll(world: World) -> None:

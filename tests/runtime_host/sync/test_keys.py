@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
-from toy_plane import World
 
 from consent_core.errors import ConsentEdgeError
 from consent_core.formats.jwks import write_jwks
 from consent_core.formats.token import MAX_LIFETIME_S
 from runtime_host.pop.sync.keys import MAX_UNKNOWN, UNKNOWN_S
+from tests.runtime_host.sync.toy_plane import World
 
 
 def fetch(world: World) -> None:

@@ -11,31 +11,31 @@ from typing import Any
 
 import httpx
 import pytest
-from toy_plane import VISITOR, Network, ToyPlane, open_toy_bundle, policy_hash
 
 from consent_core.clock import ManualClock
 from consent_core.errors import Unavailable
 from consent_core.formats.token import CATEGORIES
 from consent_core.trust.keys import KeyStore
 from runtime_host.pop.stores import Interaction, PopStore, Withdrawal
-from runtime_host.pop.stores.board import Board, Mark
+from runtime_host.pop.stores.shared_state import Mark, SharedState
 from runtime_host.pop.sync import Sync, SyncConfig
 from runtime_host.pop.sync.led import LedSync
 from runtime_host.pop.sync.policy import FILE
+from tests.runtime_host.sync.toy_plane import VISITOR, Network, ToyPlane, open_toy_bundle, policy_hash
 
 NO = Withdrawal("k" * 22, "0" * 64, VISITOR, 4, ("behavioral",))
 OTHER = "b" * 64
 
 
 @dataclass
-class Crew:
-    """A lead and a worker on one `pop.db`, each with its own connection and its own view of the board."""
+class Supervisor:
+    """A lead and a worker on one `pop.db`, each with its own connection and its own view of the shared_state."""
 
     home: Path
     clock: ManualClock
     plane: ToyPlane
     network: Network
-    board: Board
+    shared_state: SharedState
     lead: Sync
     worker: LedSync
     asked: list[Any] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Crew:
 
 
 @pytest.fixture
-def crew(tmp_path: Path) -> Iterator[Crew]:
+def crew(tmp_path: Path) -> Iterator[Supervisor]:
     """Nothing was heard of the control plane yet; policy 1 is published."""
     clock, home = ManualClock(), tmp_path / "pops" / "tokyo-1"
     plane = ToyPlane(KeyStore.open(tmp_path, create=True, clock=clock), clock)
@@ -61,35 +61,35 @@ def crew(tmp_path: Path) -> Iterator[Crew]:
     network, asked = Network(plane), []
     client = httpx.AsyncClient(transport=network, base_url="http://control-plane")
     config, trust = SyncConfig(pop="tokyo-1", home=home, push=False), plane.keys.trust_file()
-    board = Board.make(2)
-    joined = Board.join(os.dup(board.fd), 1, 2)
-    lead = Sync(config, PopStore(home / "pop.db", clock, board), trust, client, clock, opener=open_toy_bundle,
-                board=board)  # fmt: skip
-    worker = LedSync(config, PopStore(home / "pop.db", clock, joined), trust, client, clock, board=joined,
+    shared_state = SharedState.make(2)
+    joined = SharedState.join(os.dup(shared_state.fd), 1, 2)
+    lead = Sync(config, PopStore(home / "pop.db", clock, shared_state), trust, client, clock, opener=open_toy_bundle,
+                shared_state=shared_state)  # fmt: skip
+    worker = LedSync(config, PopStore(home / "pop.db", clock, joined), trust, client, clock, shared_state=joined,
                      ask=asked.append, opener=open_toy_bundle)  # fmt: skip
-    yield Crew(home, clock, plane, network, board, lead, worker, asked)
+    yield Supervisor(home, clock, plane, network, shared_state, lead, worker, asked)
     for sync in (lead, worker):
         sync.store.close()
-    for one in (joined, board):
+    for one in (joined, shared_state):
         one.close()
 
 
-def test_a_new_board_is_out_of_sync_whatever_is_on_disk(crew: Crew) -> None:
+def test_a_new_shared_state_is_out_of_sync_whatever_is_on_disk(crew: Supervisor) -> None:
     """Zeros are not fresh: an earlier run's policy and keys open nothing."""
     assert not crew.worker.in_sync()
     crew.sync()
     assert crew.worker.in_sync()
 
-    fresh = Board.make(2)
+    fresh = SharedState.make(2)
     later = LedSync(crew.worker.config, crew.worker.store, crew.plane.keys.trust_file(), crew.worker._client,
-                    crew.clock, board=fresh, ask=print, opener=open_toy_bundle)  # fmt: skip
+                    crew.clock, shared_state=fresh, ask=print, opener=open_toy_bundle)  # fmt: skip
     assert (later.policy is not None, later.in_sync()) == (True, False)
     crew.clock.boot = 10.0  # a machine that has just started: zero is not long ago
     assert not later.in_sync()
     fresh.close()
 
 
-def test_the_leads_word_ages_at_the_worker(crew: Crew) -> None:
+def test_the_leads_word_ages_at_the_worker(crew: Supervisor) -> None:
     """Counted from when the poll was sent, to the second; so a worker whose lead says nothing more closes."""
     crew.network.hold = lambda: crew.clock.advance(2)
     crew.sync()
@@ -99,14 +99,14 @@ def test_the_leads_word_ages_at_the_worker(crew: Crew) -> None:
     assert not crew.worker.in_sync()
 
 
-def test_a_word_from_the_future_is_not_believed(crew: Crew) -> None:
+def test_a_word_from_the_future_is_not_believed(crew: Supervisor) -> None:
     """Another machine's clock, say: it would stay fresh for too long."""
     crew.sync()
-    crew.board.tell(crew.clock.elapsed() + 1, None, None)
+    crew.shared_state.tell(crew.clock.elapsed() + 1, None, None)
     assert not crew.worker.in_sync()
 
 
-def test_an_alarm_at_the_lead_closes_the_worker_at_once(crew: Crew) -> None:
+def test_an_alarm_at_the_lead_closes_the_worker_at_once(crew: Supervisor) -> None:
     """The log went back: nobody waits for 60 s to pass."""
     crew.plane.revoke()
     crew.sync()
@@ -116,7 +116,7 @@ def test_an_alarm_at_the_lead_closes_the_worker_at_once(crew: Crew) -> None:
     assert not crew.worker.in_sync()
 
 
-def test_a_demanded_policy_that_does_not_come_closes_the_worker(crew: Crew) -> None:
+def test_a_demanded_policy_that_does_not_come_closes_the_worker(crew: Supervisor) -> None:
     """As at the lead, 60 s after it was first found lacking."""
     crew.sync()
     crew.plane.log("policy", policy_hash(2))
@@ -132,7 +132,7 @@ def test_a_demanded_policy_that_does_not_come_closes_the_worker(crew: Crew) -> N
     assert crew.worker.in_sync()
 
 
-def test_a_withdrawal_at_the_worker_is_in_force_everywhere_when_it_returns(crew: Crew) -> None:
+def test_a_withdrawal_at_the_worker_is_in_force_everywhere_when_it_returns(crew: Supervisor) -> None:
     """Denied, and the generation has moved, in both directions."""
     crew.sync()
     for here, there, withdrawal in (
@@ -148,14 +148,20 @@ def test_a_withdrawal_at_the_worker_is_in_force_everywhere_when_it_returns(crew:
     assert crew.lead.denied(VISITOR, 4) == frozenset()  # a later grant stands
 
 
-def test_the_log_reaches_the_worker(crew: Crew) -> None:
+def test_the_log_reaches_the_worker(crew: Supervisor) -> None:
     """A visitor's categories, a key, an erased visitor: each raises the generation and holds at the next question."""
     crew.sync()
     kid = crew.plane.keys.current("token").kid
     for change, holds in (
         (lambda: crew.plane.revoke(), lambda: crew.worker.denied(VISITOR, 4) == frozenset(CATEGORIES)),
-        (lambda: crew.plane.log("key", kid), lambda: crew.worker.key_revoked(kid) and not crew.worker.keys()),
-        (lambda: crew.plane.log("purge", OTHER, CATEGORIES, 9), lambda: len(crew.worker.denied(OTHER, 99)) == 3),
+        (
+            lambda: crew.plane.log("key", kid),
+            lambda: crew.worker.key_revoked(kid) and not crew.worker.keys(),
+        ),
+        (
+            lambda: crew.plane.log("purge", OTHER, CATEGORIES, 9),
+            lambda: len(crew.worker.denied(OTHER, 99)) == 3,
+        ),
     ):
         before = crew.worker.generation
         assert not holds()
@@ -165,7 +171,7 @@ def test_the_log_reaches_the_worker(crew: Crew) -> None:
         assert holds()
 
 
-def test_policy_and_keys_are_taken_over_before_the_next_answer(crew: Crew) -> None:
+def test_policy_and_keys_are_taken_over_before_the_next_answer(crew: Supervisor) -> None:
     """No question is answered by the old ones once the lead has the new ones."""
     crew.sync()
     assert crew.worker.hash_status(policy_hash(1)) == "current"
@@ -183,14 +189,14 @@ def test_policy_and_keys_are_taken_over_before_the_next_answer(crew: Crew) -> No
 
 
 @pytest.mark.parametrize("file", [FILE, "jwks.json"])
-def test_what_cannot_be_read_closes_the_worker_until_it_can(crew: Crew, file: str) -> None:
+def test_what_cannot_be_read_closes_the_worker_until_it_can(crew: Supervisor, file: str) -> None:
     """And everything is looked at again then: the generation moves."""
     crew.clock.advance(1)
     crew.plane.keys.rotate("token", overlap_s=600)
     crew.sync()
     kept = (crew.home / file).read_bytes()
     (crew.home / file).write_bytes(b'{"signed": false}')
-    crew.board.announce(Mark.POLICY if file == FILE else Mark.KEYS)
+    crew.shared_state.announce(Mark.POLICY if file == FILE else Mark.KEYS)
     assert not crew.worker.in_sync()
     before = crew.worker.generation
 
@@ -201,19 +207,19 @@ def test_what_cannot_be_read_closes_the_worker_until_it_can(crew: Crew, file: st
     assert crew.worker.hash_status(policy_hash(1)) == "current"
 
 
-def test_a_table_that_cannot_be_read_denies(crew: Crew) -> None:
+def test_a_table_that_cannot_be_read_denies(crew: Supervisor) -> None:
     """By an error: nobody is told that nothing was taken back."""
     crew.sync()
     crew.worker.store.close()
     with pytest.raises(Unavailable):
         crew.worker.denied(VISITOR, 1)
-    crew.board.announce(Mark.KEYS)
+    crew.shared_state.announce(Mark.KEYS)
     for _ in range(2):  # not only the first time
         with pytest.raises(Unavailable):
             crew.worker.key_revoked("k")
 
 
-def test_the_signed_time_holds_at_the_worker(crew: Crew) -> None:
+def test_the_signed_time_holds_at_the_worker(crew: Supervisor) -> None:
     """A wall clock put back makes no expired token live again."""
     crew.sync()
     signed = crew.clock.now()
@@ -222,7 +228,7 @@ def test_the_signed_time_holds_at_the_worker(crew: Crew) -> None:
     assert crew.worker.now() == signed + 7
 
 
-def test_the_worker_asks_its_lead_and_not_too_often(crew: Crew) -> None:
+def test_the_worker_asks_its_lead_and_not_too_often(crew: Supervisor) -> None:
     """Ten thousand invented keys and hashes are one message each."""
     for number in range(10_000):
         crew.worker.request_key(f"made-up-{number}")
@@ -233,7 +239,7 @@ def test_the_worker_asks_its_lead_and_not_too_often(crew: Crew) -> None:
     assert len(crew.asked) == 3
 
 
-def test_the_worker_tells_of_each_erased_visitor_once(crew: Crew) -> None:
+def test_the_worker_tells_of_each_erased_visitor_once(crew: Supervisor) -> None:
     """So that its own audit trail can be shredded."""
     crew.sync()
     told: list[str] = []
@@ -246,7 +252,7 @@ def test_the_worker_tells_of_each_erased_visitor_once(crew: Crew) -> None:
     assert told == sorted((VISITOR, OTHER))
 
 
-def test_an_event_after_a_withdrawal_elsewhere_is_not_kept(crew: Crew) -> None:
+def test_an_event_after_a_withdrawal_elsewhere_is_not_kept(crew: Supervisor) -> None:
     """The write asks in its own transaction, whichever process said no."""
     crew.sync()
     crew.worker.store.history.record(Interaction(VISITOR, 3, "behavioral", "click", "tent-2"))
@@ -257,21 +263,25 @@ def test_an_event_after_a_withdrawal_elsewhere_is_not_kept(crew: Crew) -> None:
         crew.worker.store.history.record(Interaction(VISITOR, 3, "behavioral", "click", "tent-2"))
 
 
-def test_marks_of_another_process_are_seen(crew: Crew) -> None:
+def test_marks_of_another_process_are_seen(crew: Supervisor) -> None:
     """The memory is shared with a child that inherits the descriptor, and nobody can make it shorter."""
-    before = crew.board.count(crew.board.marks())
+    before = crew.shared_state.count(crew.shared_state.marks())
     script = (
-        "import sys; from runtime_host.pop.stores.board import Board\n"
-        "board = Board.join(int(sys.argv[1]), 1, 2); board.announce_denial()\n"
-        "try: import os; os.ftruncate(board.fd, 8)\n"
-        "except PermissionError: board.announce_denial()\n"
+        "import sys; from runtime_host.pop.stores.shared_state import SharedState\n"
+        "shared_state = SharedState.join(int(sys.argv[1]), 1, 2); shared_state.announce_denial()\n"
+        "try: import os; os.ftruncate(shared_state.fd, 8)\n"
+        "except PermissionError: shared_state.announce_denial()\n"
     )
-    subprocess.run([sys.executable, "-c", script, str(crew.board.fd)], pass_fds=[crew.board.fd], check=True)
-    assert crew.board.count(crew.board.marks()) == before + 2
+    subprocess.run(
+        [sys.executable, "-c", script, str(crew.shared_state.fd)],
+        pass_fds=[crew.shared_state.fd],
+        check=True,
+    )
+    assert crew.shared_state.count(crew.shared_state.marks()) == before + 2
 
 
 @pytest.mark.parametrize(("place", "workers"), [(-1, 2), (2, 2), (0, 65)])
-def test_a_place_that_is_not_on_the_board_is_refused(place: int, workers: int) -> None:
+def test_a_place_that_is_not_on_the_shared_state_is_refused(place: int, workers: int) -> None:
     """It would be another process's mark."""
     with pytest.raises(ValueError, match="workers"):
-        Board(-1, place, workers)
+        SharedState(-1, place, workers)

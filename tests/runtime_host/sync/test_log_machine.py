@@ -9,12 +9,12 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from toy_plane import make_world
 
 from consent_core.errors import ConsentEdgeError
 from consent_core.formats.revocation import EVERY_VERSION, subject_of
 from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.stores import PopStore, Withdrawal
+from tests.runtime_host.sync.toy_plane import make_world
 
 SUBJECTS = [subject_of(letter * 21 + "A") for letter in "ABC"]
 VERSIONS = range(1, 8)

@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from toy_plane import VISITOR, World
 
 from consent_core.errors import Unavailable
 from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.stores import Withdrawal
+from tests.runtime_host.sync.toy_plane import VISITOR, World
 
 NO = Withdrawal("k" * 22, "0" * 64, VISITOR, 4)
 

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from toy_plane import World, bundle, policy_hash
 
 from consent_core.errors import Unavailable, Untrusted
 from runtime_host.pop.sync.policy import FILE
+from tests.runtime_host.sync.toy_plane import World, bundle, policy_hash
 
 BUNDLE = "/v1/policy/bundle"
 
@@ -135,7 +135,7 @@ def test_ten_thousand_tokens_of_an_unknown_policy_cause_one_fetch(second: World)
     """One in flight, and the next not within a second."""
 
     async def run() -> int:
-        task = asyncio.create_task(second.sync._policy_errand.run())
+        task = asyncio.create_task(second.sync._policy_task.run())
         await _settled(second)
         before = second.plane.requests.count(BUNDLE)
         second.plane.publish(3)
@@ -155,7 +155,7 @@ def test_a_hash_that_stays_unknown_is_asked_for_once_a_second(second: World) -> 
     """An unknown hash costs the control plane one conditional request per second at most."""
 
     async def run() -> int:
-        task = asyncio.create_task(second.sync._policy_errand.run())
+        task = asyncio.create_task(second.sync._policy_task.run())
         await _settled(second)
         before = second.plane.requests.count(BUNDLE)
         for _ in range(50):

@@ -11,10 +11,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from toy_plane import World, open_toy_bundle
 
 from consent_core.formats.revocation import hint
 from runtime_host.pop.sync import Sync, SyncConfig
+from tests.runtime_host.sync.toy_plane import World, open_toy_bundle
 
 SOON_S = 10.0  # far below the poll interval of these tests, far above what a loaded machine needs
 
@@ -148,8 +148,8 @@ def test_what_the_stream_says_is_not_believed(world: World) -> None:
     live(world, story)
 
 
-@pytest.mark.parametrize("errand", ["poll", "policy", "keys", "status"])
-def test_every_errand_runs(world: World, errand: str) -> None:
+@pytest.mark.parametrize("task", ["poll", "policy", "keys", "status"])
+def test_every_periodic_task_runs(world: World, task: str) -> None:
     """Within moments of the start the POP has asked for all it needs and said where it stands."""
     world.plane.publish(1)
     paths = {
@@ -161,7 +161,7 @@ def test_every_errand_runs(world: World, errand: str) -> None:
 
     async def story(server: Server, sync: Sync, changes: asyncio.Queue) -> None:
         async with asyncio.timeout(SOON_S):
-            while paths[errand] not in world.plane.requests:  # noqa: ASYNC110  the toy plane knows no loop
+            while paths[task] not in world.plane.requests:  # noqa: ASYNC110  the toy plane knows no loop
                 await asyncio.sleep(0.01)
 
     live(world, story)

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import httpx
-from toy_plane import VISITOR, Network, ToyPlane, make_sync
 
 from consent_core.clock import ManualClock
 from consent_core.formats.token import CATEGORIES
 from consent_core.trust.keys import KeyStore
 from runtime_host.pop.stores import PopStore, Withdrawal
+from tests.runtime_host.sync.toy_plane import VISITOR, Network, ToyPlane, make_sync
 
 OTHER = "b" * 64
 NO = Withdrawal("k" * 22, "0" * 64, VISITOR, 4, ("behavioral",))
@@ -22,7 +22,7 @@ NO = Withdrawal("k" * 22, "0" * 64, VISITOR, 4, ("behavioral",))
 class RememberingPlane(ToyPlane):
     """Counts a withdrawal, and accepts a receipt, as a control plane with a disk does: across its clients' deaths."""
 
-    def recall(self, directory: Path) -> None:
+    def lookup(self, directory: Path) -> None:
         self.publish(1)
         self.revoke(subject="c" * 64, ver=2)
         self.log("purge", OTHER, CATEGORIES, 9)
@@ -42,7 +42,7 @@ class RememberingPlane(ToyPlane):
 def open_plane(directory: Path) -> tuple[RememberingPlane, ManualClock]:
     clock = ManualClock()
     plane = RememberingPlane(KeyStore.open(directory, create=True, clock=clock), clock)
-    plane.recall(directory)
+    plane.lookup(directory)
     return plane, clock
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from wasmtime import Store
 from wasmtime.component import Func, Linker, Record, Variant
 
+from consent_core.decision.contract import Err, Ok
 from consent_core.errors import Unavailable
 from runtime_host.wasm import _ffi
-from runtime_host.wasm.contract import Err, Ok
 from runtime_host.wasm.converters import Converter, ResultLimits
 from runtime_host.wasm.engine import shared_engine
 from tests.runtime_host.wasm import guests

@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from consent_core.errors import Rejected, Unavailable, Untrusted
-from consent_core.formats.token import REJECTIONS
-from runtime_host.wasm.contract import (
+from consent_core.decision.contract import (
     DECISION_ERRORS,
     Adjustment,
     Candidate,
@@ -20,6 +18,8 @@ from runtime_host.wasm.contract import (
     Signals,
     VerificationKey,
 )
+from consent_core.errors import Rejected, Unavailable, Untrusted
+from consent_core.formats.token import REJECTIONS
 from runtime_host.wasm.exports import DECIDE, EXPORTS, VALIDATE, Export
 from runtime_host.wasm.functions import ConsentValidator, Personalizer
 from runtime_host.wasm.sandbox import SandboxPool

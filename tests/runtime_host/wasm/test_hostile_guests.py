@@ -6,9 +6,14 @@ from collections import Counter
 import psutil
 import pytest
 
+from consent_core.decision.contract import (
+    Candidate,
+    Err,
+    Ok,
+    Signals,
+)
 from consent_core.errors import Unavailable
 from runtime_host.wasm import failures
-from runtime_host.wasm.contract import Candidate, Err, Ok, Signals
 from runtime_host.wasm.exports import DECIDE, VALIDATE
 from runtime_host.wasm.sandbox import MIB, Limits, SandboxPool
 from tests.runtime_host.wasm import guests

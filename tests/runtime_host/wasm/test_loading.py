@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from consent_core.decision.contract import (
+    PERSONALIZATION_INTERFACE,
+    Candidate,
+    Ok,
+    Signals,
+)
 from consent_core.errors import Untrusted
 from consent_core.formats.canonical import sha256_digest
 from consent_core.formats.manifest import ComponentManifest, Limits, sign_manifest
 from consent_core.trust.keys import KeyStore
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.wasm import loading
-from runtime_host.wasm.contract import PERSONALIZATION_INTERFACE, Candidate, Ok, Signals
 from runtime_host.wasm.engine import compile_component, engine_fingerprint
 from runtime_host.wasm.loading import load_component
 from runtime_host.wasm.sandbox import SandboxPool

@@ -8,8 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
+from consent_core.decision.contract import (
+    Candidate,
+    Decision,
+    Ok,
+    Signals,
+)
 from consent_core.errors import Unavailable, Untrusted
-from runtime_host.wasm.contract import Candidate, Decision, Ok, Signals
 from runtime_host.wasm.exports import DECIDE, VALIDATE
 from runtime_host.wasm.sandbox import MIB, Limits, SandboxPool
 from tests.runtime_host.wasm import guests

@@ -1,20 +1,15 @@
 """A control plane and two POPs of two processes each; importable helpers for the tests beside it."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import uvloop
 from rich.console import Console
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from crewed import Crewed
-
-from simulator.fleet import Fleet, PopSpec
-from simulator.stage import SHOP, prepare
+from fleet.processes import Fleet, PopSpec
+from fleet.project import SHOP, prepare
+from tests.runtime_host.workers.crewed import Crewed
 
 TWO = ("--workers", "2")
 

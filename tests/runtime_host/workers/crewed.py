@@ -20,7 +20,7 @@ import psutil
 from consent_core.audit.reader import AuditRecord, read_records
 from consent_core.trust.providers.selection import open_provider
 from edge_cli.operator import Operator
-from simulator.fleet import LOOPBACK, Fleet
+from fleet.processes import LOOPBACK, Fleet
 
 HERO = "/v1/slots/home-hero?section=water"
 BANNER = "/v1/slots/member-banner?section=water"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime_host.pop.stores.board import Board
+from runtime_host.pop.stores.shared_state import SharedState
 from runtime_host.pop.workers.accepting import Accepting
 
 
@@ -34,17 +34,17 @@ def listening() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def boards() -> Iterator[list[Board]]:
-    lead = Board.make(2)
-    worker = Board.join(os.dup(lead.fd), 1, 2)
+def boards() -> Iterator[list[SharedState]]:
+    lead = SharedState.make(2)
+    worker = SharedState.join(os.dup(lead.fd), 1, 2)
     yield [lead, worker]
     worker.close()
     lead.close()
 
 
-def share(listening: socket.socket, board: Board) -> tuple[Accepting, set]:
+def share(listening: socket.socket, shared_state: SharedState) -> tuple[Accepting, set]:
     held: set = set()
-    return Accepting(listening, lambda: Counted(held), lambda: len(held), board), held
+    return Accepting(listening, lambda: Counted(held), lambda: len(held), shared_state), held
 
 
 async def connect(listening: socket.socket, times: int) -> list[asyncio.StreamWriter]:

@@ -11,11 +11,11 @@ import time
 
 import psutil
 import pytest
-from crewed import BANNER, HERO, PAGE, Crewed, Line, held, kill, until
 
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import parse, read_claims
-from simulator.fleet import LOOPBACK
+from fleet.processes import LOOPBACK
+from tests.runtime_host.workers.crewed import BANNER, HERO, PAGE, Crewed, Line, held, kill, until
 
 pytestmark = pytest.mark.slow
 ALL = ("contextual", "behavioral", "experimental")

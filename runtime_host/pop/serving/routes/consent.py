@@ -16,22 +16,31 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from consent_core.audit.recording import Note
+from consent_core.audit.recording import AuditContext
 from consent_core.clock import Clock
+from consent_core.decision.credentials import find_cookie
+from consent_core.decision.grant import jurisdiction_of
+from consent_core.decision.request import Headers, honours_gpc, is_speculative
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
 from consent_core.formats.consent import ConsentAnswer, ConsentRequest, RefreshRequest, read_answer, write_request
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import CATEGORIES
-from runtime_host.pop.serving.answers import Answer, Header, Streaming, compressed, error_answer, json_answer
-from runtime_host.pop.serving.cookies import CookieNames, find_cookie, new_secret, session_hash
+from consent_core.http.answers import (
+    Answer,
+    Header,
+    Streaming,
+    compressed,
+    error_answer,
+    json_answer,
+)
+from consent_core.http.asgi import read_json
+from runtime_host.pop.serving.cookies import CookieNames, new_secret, session_hash
 from runtime_host.pop.serving.delivery import Delivery
-from runtime_host.pop.serving.effective import jurisdiction_of
-from runtime_host.pop.serving.ingress import Headers, honours_gpc, is_speculative, read_json
-from runtime_host.pop.serving.memory import Remembered
+from runtime_host.pop.serving.lru import LruCache
 from runtime_host.pop.serving.pipeline import Pipeline, Visit
-from runtime_host.pop.serving.routes.company import Company, decide_company
+from runtime_host.pop.serving.routes.bundled import BundledDecisions, decide_bundled
+from runtime_host.pop.serving.routes.request_bodies import read_grant, read_refusal
 from runtime_host.pop.serving.routes.stream import Listener, Streams
-from runtime_host.pop.serving.routes.wishes import read_grant, read_refusal
 from runtime_host.pop.serving.routing import Call
 from runtime_host.pop.stores import Session, Withdrawal
 from runtime_host.pop.stores.sessions import Sessions
@@ -62,7 +71,7 @@ class Outgoing(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Locality:
+class PopIdentity:
     """Who this POP is and which law it applies."""
 
     pop: str
@@ -73,12 +82,12 @@ class Locality:
     age_band: str
 
 
-class ConsentDesk:
+class ConsentRoutes:
     """The handlers of `/v1/consent`. `_states` holds each session's last answer, for as long as memory allows."""
 
     def __init__(
         self,
-        locality: Locality,
+        locality: PopIdentity,
         clock: Clock,
         pipeline: Pipeline,
         delivery: Delivery,
@@ -95,7 +104,7 @@ class ConsentDesk:
         self._outgoing = outgoing
         self._control_plane = control_plane
         self._streams = streams
-        self._states: Remembered[str, ConsentAnswer] = Remembered(MAX_STATES)
+        self._states: LruCache[str, ConsentAnswer] = LruCache(MAX_STATES)
 
     async def read(self, call: Call) -> Answer:
         """What holds now. With a session and no usable token the control plane is asked, if it can be."""
@@ -136,7 +145,7 @@ class ConsentDesk:
         cookies = self._adopt(call.note, answer, request.next_session, session)
         cookies.append(self._session_cookie(secret, answer))
         state = self._public(answer, call)
-        await self._accompany(state, call, wish.company, answer.token)
+        await self._accompany(state, call, wish.bundled, answer.token)
         self._streams.tell(subject_of(answer.sub), "consent")
         return _small(call, json_answer(state, *cookies))
 
@@ -168,10 +177,10 @@ class ConsentDesk:
             if renewed is not None:
                 state, cookies = renewed
                 answered = self._states.get(session)
-                await self._accompany(state, call, refusal.company, None if answered is None else answered.token)
+                await self._accompany(state, call, refusal.bundled, None if answered is None else answered.token)
                 return _small(call, json_answer(state, *cookies))
         state = self._withdrawn(call, session, below)
-        await self._accompany(state, call, refusal.company, None)
+        await self._accompany(state, call, refusal.bundled, None)
         return _small(call, json_answer(state, self._clear_token(), status=202))
 
     async def stream(self, call: Call) -> Streaming:
@@ -240,7 +249,7 @@ class ConsentDesk:
         except (ConsentEdgeError, TimeoutError):
             return None
 
-    def _adopt(self, note: Note, answer: ConsentAnswer, session: str, replaces: str | None) -> list[Header]:
+    def _adopt(self, note: AuditContext, answer: ConsentAnswer, session: str, replaces: str | None) -> list[Header]:
         """Remember whose session this is and what holds; the token cookie that goes with it."""
         note.about(subject_of(answer.sub), (("sub", answer.sub), ("ver", answer.ver)))
         now = self._clock.now()
@@ -317,23 +326,23 @@ class ConsentDesk:
         token = answer.token if left else None
         self._states.put(session, replace(answer, choices=left, categories=(), token=token, ver=ver, revoked=True))
 
-    async def _accompany(self, state: State, call: Call, company: Company, token: str | None) -> None:
+    async def _accompany(self, state: State, call: Call, bundled: BundledDecisions, token: str | None) -> None:
         """Add what the page would otherwise ask for next: its slots' decisions, as this token leads to them."""
-        if company.slots:
+        if bundled.slots:
             cookie = None if token is None else self._here.cookies.token + b"=" + token.encode("ascii")
-            state["slots"] = await decide_company(self._delivery, company, call.headers, cookie)
+            state["slots"] = await decide_bundled(self._delivery, bundled, call.headers, cookie)
 
     def _worth(self, visit: Visit, owner: Session | None) -> object:
         """What an open page depends on: changes in it are news."""
-        standing = self._pipeline.standing
-        policy = None if standing.policy is None else standing.policy.hash
+        trust_state = self._pipeline.trust_state
+        policy = None if trust_state.policy is None else trust_state.policy.hash
         if visit.known is not None:
-            return policy, standing.denied(visit.known.subject, visit.known.claims.ver)
-        return policy, None if owner is None else standing.denied(owner.subject, owner.ver)
+            return policy, trust_state.denied(visit.known.subject, visit.known.claims.ver)
+        return policy, None if owner is None else trust_state.denied(owner.subject, owner.ver)
 
 
 def _small(call: Call, answer: Answer) -> Answer:
-    """With company an answer has tens of kilobytes, and somebody waits for a picture."""
+    """With bundled decisions an answer has tens of kilobytes, and somebody waits for a picture."""
     return compressed(answer, call.headers.get(b"accept-encoding", b""))
 
 

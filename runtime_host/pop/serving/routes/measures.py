@@ -4,14 +4,15 @@ An interaction is kept only while its category is effective for the request that
 in its own transaction if a purge or a withdrawal came first. A page that nobody has looked at yet counts for nothing.
 """
 
+from consent_core.decision.request import is_speculative
+from consent_core.decision.signals import arm_of
 from consent_core.errors import Rejected
+from consent_core.http.answers import Answer, empty_answer, json_answer
+from consent_core.http.asgi import read_json
 from consent_core.telemetry.metrics import Metrics
-from runtime_host.pop.serving.answers import Answer, empty_answer, json_answer
-from runtime_host.pop.serving.ingress import is_speculative, read_json
 from runtime_host.pop.serving.pipeline import Pipeline, Place, Visit
-from runtime_host.pop.serving.routes.wishes import Event, read_events, read_vitals
+from runtime_host.pop.serving.routes.request_bodies import Event, read_events, read_vitals
 from runtime_host.pop.serving.routing import Call
-from runtime_host.pop.serving.signals import arm_of
 from runtime_host.pop.stores import Interaction
 from runtime_host.pop.stores.history import History
 

@@ -2,12 +2,12 @@
 
 from typing import Any, Protocol
 
+from consent_core.decision.grant import jurisdiction_of
+from consent_core.decision.request import honours_gpc
 from consent_core.errors import Unavailable
 from consent_core.formats.token import CATEGORIES
+from consent_core.http.answers import Answer, json_answer
 from consent_core.policy.table import UNKNOWN, PolicyTable
-from runtime_host.pop.serving.answers import Answer, json_answer
-from runtime_host.pop.serving.effective import jurisdiction_of
-from runtime_host.pop.serving.ingress import honours_gpc
 from runtime_host.pop.serving.routing import Call
 
 

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consent_core.errors import Rejected
-from runtime_host.pop.serving.answers import INERT, PAGE, Answer, Header, not_modified
+from consent_core.http.answers import (
+    INERT,
+    PAGE,
+    Answer,
+    Header,
+    not_modified,
+)
 from runtime_host.pop.serving.routing import Call
 
 MAX_FILE_BYTES = 16 * 2**20

@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from consent_core.errors import ConsentEdgeError, Unavailable
-from runtime_host.pop.serving.answers import INERT, Header, to_json
-from runtime_host.pop.serving.ingress import Receive, Send
+from consent_core.http.answers import INERT, Header, to_json
+from consent_core.http.asgi import Receive, Send
 
 LOOK_EVERY_S = 0.05  # how soon a change in the log reaches open pages; one integer is compared
 PING = b": ping\n\n"

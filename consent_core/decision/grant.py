@@ -1,0 +1,65 @@
+"""What a token is worth here and now: the part of deciding that every edge shares.
+
+effective = token's scopes ∩ table(jurisdiction of this request, this request's Sec-GPC, scopes) − what the log took.
+An edge only ever narrows.
+"""
+
+from dataclasses import dataclass
+
+from consent_core.decision.request import Headers
+from consent_core.decision.seams import TrustState
+from consent_core.formats.fields import UNKNOWN_JURISDICTION, is_jurisdiction
+from consent_core.formats.token import CATEGORIES, Claims
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token is worth for one jurisdiction and signal while the generation lasts.
+
+    `code` is None or says why categories are missing; `refresh`: the visitor's browser should fetch a new token.
+    `policy`: the hash of the policy that was asked; None if none was.
+    """
+
+    categories: tuple[str, ...]
+    code: str | None
+    refresh: bool
+    policy: str | None = None
+
+
+STALE_OFF = frozenset({"behavioral", "experimental"})  # what an older policy may no longer allow
+
+
+NOT_IN_SYNC = Grant((), "not-in-sync", False)
+
+
+UNKNOWN_POLICY = Grant((), "policy-unknown", False)
+
+
+def grant_of(claims: Claims, subject: str, jurisdiction: str, gpc: bool, trust_state: TrustState) -> Grant:
+    """The same, computed: by whoever keeps no tokens between requests, and is in sync."""
+    status = trust_state.hash_status(claims.hash)
+    if trust_state.policy is None or status == "unknown":
+        return UNKNOWN_POLICY
+    scopes = tuple(category for category in CATEGORIES if category in claims.scopes)
+    allowed = trust_state.policy.table.lookup(jurisdiction, gpc, scopes).categories
+    denied = trust_state.denied(subject, claims.ver)
+    off = denied | STALE_OFF if status == "older" else denied
+    categories = tuple(category for category in scopes if category in allowed and category not in off)
+    return Grant(categories, _code(status, denied), status == "older", trust_state.policy.hash)
+
+
+def _code(status: str, denied: frozenset[str]) -> str | None:
+    if denied:
+        return "revoked"
+    return "policy-stale" if status == "older" else None
+
+
+def jurisdiction_of(headers: Headers, geo_header: bytes | None, default: str) -> str:
+    """The law that applies: the trusted header where one is configured, else the POP's own.
+
+    A configured header that is missing or unreadable means unknown, hence strictest.
+    """
+    if geo_header is None:
+        return default
+    value = headers.get(geo_header, b"").decode("latin-1").strip().upper()
+    return value if is_jurisdiction(value) else UNKNOWN_JURISDICTION

@@ -1,0 +1,101 @@
+"""ASGI by its types, and the three things every listener does with it: read a bounded body, refuse, replay.
+
+    body = await read_body(receive, 65_536)
+    await refuse(send, Rejected("bad-request", "expected a JSON object"))
+
+Source: asgi.readthedocs.io, "HTTP & WebSocket ASGI Message Format" 2.5.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from consent_core.errors import ConsentEdgeError, Rejected
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+CODE = b"consent-edge-code"  # the response header that carries a refusal's stable code
+MAX_JSON_BRACKETS = 256  # more can only be nesting meant to exhaust the parser
+
+
+async def read_body(receive: Receive, limit: int) -> bytes:
+    """The whole body.
+
+    Raises: Rejected("body-too-large", 413) before more than `limit` bytes are held; Rejected("bad-request") where the
+    client leaves.
+    """
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Rejected("bad-request", "the client went away")
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise Rejected("body-too-large", f"expected at most {limit} bytes", status=413)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+async def read_json(receive: Receive, limit: int) -> dict[str, Any]:
+    """The body as a JSON object of at most `limit` bytes; an empty body is an empty object.
+
+    Raises: as `read_body`; Rejected("bad-request").
+    """
+    body = await read_body(receive, limit)
+    if not body:
+        return {}
+    if body.count(b"{") + body.count(b"[") > MAX_JSON_BRACKETS:
+        raise Rejected("bad-request", "nested too deep")
+    try:
+        value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Rejected("bad-request", "expected JSON in UTF-8") from error
+    if not isinstance(value, dict):
+        raise Rejected("bad-request", "expected a JSON object")
+    return value
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """The body once more, then what the connection says."""
+    left = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return left.pop() if left else await receive()
+
+    return again
+
+
+def error_body(error: ConsentEdgeError) -> bytes:
+    """A refusal as every listener writes it: the code for machines, the message for people, no stack trace."""
+    value = {"error": {"code": error.code, "message": error.message}}
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+async def refuse(send: Send, error: ConsentEdgeError) -> None:
+    """Answer with a refusal that no cache keeps."""
+    body = error_body(error)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode("ascii")),
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-security-policy", b"default-src 'none'"),
+        (b"cache-control", b"private, no-store"),
+        (CODE, error.code.encode("ascii")),
+    ]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise Rejected("bad-request", "a key appears twice")
+    return value
+
+
+def _no_constant(_: str) -> None:
+    raise Rejected("bad-request", "not a JSON number")

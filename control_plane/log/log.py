@@ -1,0 +1,202 @@
+"""The revocation log: append in the transaction that causes the entry, answer polls, prune what no token can need.
+
+    with log.writing() as writing:
+        writing.connection.execute(...)                       # the record
+        writing.append("session", subject, categories, ver)   # and its entry, or neither
+
+The number is taken by raising the one `log_head` row, which stays locked until the transaction ends: numbers have
+no gap, and who sees number n sees every lower one.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+
+from consent_core.clock import Clock
+from consent_core.crash import crash_point
+from consent_core.errors import Rejected
+from consent_core.formats.consent import RETENTION_S
+from consent_core.formats.revocation import EFFECTS, MAX_ENTRIES, Entry, sign_answer, sign_snapshot
+from consent_core.formats.token import MAX_LIFETIME_S
+from consent_core.trust.keys import KeyStore
+from control_plane.log.hints import Hints
+from control_plane.store.database import Database
+from control_plane.store.schema import log, log_head
+
+# A token older than this cannot be valid, so nobody needs an entry against it ...
+TOKENS_GONE_S = 2 * MAX_LIFETIME_S
+# ... but a POP that was cut off, or restored from a backup, may still hold history that the entry deletes.
+ROWS_GONE_S = max(RETENTION_S.values()) + TOKENS_GONE_S
+
+KEYS_AGE_S = 1.0
+
+# Statements are built once: building one costs more than running it.
+_RAISE_HEAD = update(log_head).values(head=log_head.c.head + 1).returning(log_head.c.head)
+_ADD = insert(log)
+_STATE = select(log_head)
+_FOLLOWING = select(log).where(log.c.seq > bindparam("after")).order_by(log.c.seq).limit(bindparam("most"))
+_SURVIVING = select(log).where(log.c.seq <= bindparam("through")).order_by(log.c.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A signed body: an answer, or a snapshot for who asked for pruned entries."""
+
+    body: bytes
+    is_snapshot: bool
+
+
+class Writing:
+    """One transaction that may add entries. `appended` is the last one's number, 0 if there is none."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self.connection = connection
+        self.appended = 0
+        self._clock = clock
+
+    def lock(self) -> None:
+        """Let nobody else append before this transaction ends: what is looked up in the log now stays true."""
+        self.connection.execute(select(log_head.c.head).with_for_update())
+
+    def append(self, kind: str, subject: str, categories: tuple[str, ...] = (), ver: int = 0) -> Entry:
+        """Add one entry. Everybody else who appends waits until this transaction ends."""
+        seq = self.connection.execute(_RAISE_HEAD).scalar_one()
+        crash_point("log.after-number")
+        entry = Entry(seq, kind, subject, categories, ver, self._clock.now(), EFFECTS[kind])
+        self.connection.execute(_ADD, _row(entry))
+        self.appended = seq
+        crash_point("log.after-entry")
+        return entry
+
+
+class RevocationLog:
+    """The log of one store. `_revoked_keys` is replaced whole: when it was read, and what it was."""
+
+    def __init__(self, database: Database, keys: KeyStore, clock: Clock, kept_s: int = ROWS_GONE_S) -> None:
+        if kept_s < TOKENS_GONE_S:
+            raise ValueError(f"session entries are kept at least {TOKENS_GONE_S} s: two token lifetimes")
+        self._database = database
+        self._keys = keys
+        self._clock = clock
+        self._kept_s = kept_s
+        self.hints = Hints(self.head)
+        self._revoked_keys: tuple[float, frozenset[str]] | None = None
+
+    @contextmanager
+    def writing(self) -> Iterator[Writing]:
+        """A transaction of the store; its entries are announced once it is committed."""
+        with self._database.write() as connection:
+            writing = Writing(connection, self._clock)
+            yield writing
+            crash_point("log.before-commit")
+        if writing.appended:
+            crash_point("log.after-commit")
+            self._revoked_keys = None
+            self.hints.announce(writing.appended)
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """One consistent view of the store."""
+        return self._database.read()
+
+    def head(self) -> int:
+        """The highest number."""
+        with self._database.read() as connection:
+            head: int = connection.scalars(select(log_head.c.head)).one()
+        return head
+
+    def reply(self, after: int, nonce: str, limit: int = MAX_ENTRIES) -> Reply:
+        """The signed answer to a poll: entries from `after` + 1 on, or a snapshot if those are pruned.
+
+        Raises: Rejected("log-beyond-head", 409) if the poller has seen numbers that this log never gave.
+        """
+        with self._database.read() as connection:
+            state = connection.execute(_STATE).one()
+            entries = _entries(connection, after, state, limit)
+        if after > state.head:
+            raise Rejected("log-beyond-head", f"the head is {state.head}", status=409)
+        now, signer = self._clock.now(), self._keys.current("log")
+        if after < state.through:
+            body = sign_snapshot(entries, state.through, state.head, state.origin, nonce, now, signer)
+            return Reply(body, is_snapshot=True)
+        return Reply(sign_answer(entries, state.head, state.origin, nonce, now, signer), is_snapshot=False)
+
+    def prune(self) -> int:
+        """Delete session entries that can no longer matter; how many. `key`, `model` and `purge` stay for good."""
+        old = (log.c.kind == "session") & (log.c.at < self._clock.now() - self._kept_s)
+        with self._database.write() as connection:
+            last = connection.scalar(select(func.max(log.c.seq)).where(old))
+            if last is None:
+                return 0
+            through = connection.scalars(select(log_head.c.through)).one()
+            connection.execute(update(log_head).values(through=max(last, through)))
+            crash_point("log.prune-marked")
+            return connection.execute(delete(log).where(old)).rowcount
+
+    def entry(self, seq: int) -> Entry:
+        """One entry. Raises: Rejected("entry-unknown", 404)."""
+        with self._database.read() as connection:
+            row = connection.execute(select(log).where(log.c.seq == seq)).one_or_none()
+        if row is None:
+            raise Rejected("entry-unknown", "no such entry, or it is pruned", status=404)
+        return _entry(row)
+
+    def purged(self, after: int) -> list[tuple[int, str]]:
+        """Sequence and subject of every purge after `after`, in order."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(log.c.seq, log.c.subject).where(log.c.kind == "purge", log.c.seq > after).order_by(log.c.seq)
+            )
+            return [(row.seq, row.subject) for row in rows]
+
+    def revoked_keys(self) -> frozenset[str]:
+        """Every revoked key id, SPIFFE id and certificate; at most `KEYS_AGE_S` behind another process's word."""
+        known, now = self._revoked_keys, self._clock.elapsed()
+        if known is None or now - known[0] > KEYS_AGE_S:
+            with self._database.read() as connection:
+                names = frozenset(connection.execute(select(log.c.subject).where(log.c.kind == "key")).scalars())
+            known = self._revoked_keys = (now, names)
+        return known[1]
+
+
+def last_entry(connection: Connection, kind: str, subject: str) -> Entry | None:
+    """The newest entry of a kind about a subject."""
+    mine = select(log).where(log.c.kind == kind, log.c.subject == subject).order_by(log.c.seq.desc()).limit(1)
+    row = connection.execute(mine).one_or_none()
+    return None if row is None else _entry(row)
+
+
+def _entries(connection: Connection, after: int, state: Row[tuple[int, ...]], limit: int) -> list[Entry]:
+    """What follows `after`; for who asks below `through`, everything up to there that is still in force."""
+    if after < state.through:
+        rows = connection.execute(_SURVIVING, {"through": state.through})
+    else:
+        rows = connection.execute(_FOLLOWING, {"after": after, "most": limit})
+    return [_entry(row) for row in rows]
+
+
+def _row(entry: Entry) -> dict[str, object]:
+    return {
+        "seq": entry.seq,
+        "kind": entry.kind,
+        "subject": entry.subject,
+        "categories": json.dumps(entry.categories),
+        "ver": entry.ver,
+        "at": entry.at,
+        "effect": entry.effect,
+    }
+
+
+def _entry(row: Row[tuple[object, ...]]) -> Entry:
+    values = row._mapping
+    return Entry(
+        values["seq"],
+        values["kind"],
+        values["subject"],
+        tuple(json.loads(values["categories"])),
+        values["ver"],
+        values["at"],
+        values["effect"],
+    )
