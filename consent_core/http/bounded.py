@@ -18,7 +18,7 @@ MAX_HEAD_BYTES = 2 * 2**20  # of one request; what is above a token's own cap st
 RECEIVE_S = 15.0  # between two looks at whether a request is still arriving; the second one gives it up
 
 
-class PopProtocol(HttpToolsProtocol):
+class BoundedProtocol(HttpToolsProtocol):
     """One connection. What a client may send before its request is complete is bounded, in bytes and in time."""
 
     _head = 0  # bytes of the request line and headers that have come

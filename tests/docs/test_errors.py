@@ -2,21 +2,13 @@
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 from consent_core.formats.token import REJECTIONS
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = (
-    "consent_core",
-    "runtime_host",
-    "builder",
-    "control_plane",
-    "witness",
-    "simulator",
-    "latency_gate",
-    "edge_cli",
-)
+PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["packages"]
 FAMILIES = {"Rejected", "Untrusted", "Unavailable"}
 ROW = re.compile(r"^\| `([a-z0-9-]+)` \| (\w+) \| (\d{3}|–) \| .+ \| .+ \|$", re.MULTILINE)
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 import uvicorn
 
 from consent_core.http.asgi import App
-from consent_core.http.bounded import PopProtocol
+from consent_core.http.bounded import BoundedProtocol
 from consent_core.http.listeners import Server
 from consent_core.http.peer import PeerCertificateProtocol
 from consent_core.trust.tls import server_context
@@ -121,7 +121,7 @@ def _server(app: App, host: str, port: int, **settings: Any) -> _Server:
                 "host": host,
                 "port": port,
                 "loop": "none",
-                "http": PopProtocol,
+                "http": BoundedProtocol,
                 "ws": "none",
                 "lifespan": "off",
                 "interface": "asgi3",

@@ -59,7 +59,7 @@ def test_a_change_from_this_site_is_heard(edge, run, headers):
 
 def test_a_configured_origin_is_this_site_too(tmp_path, catalogue, run):
     """Behind a front end the Host header may be another one."""
-    from edge import make_edge
+    from tests.runtime_host.pop.edge import make_edge
 
     edge = make_edge(tmp_path, catalogue, public_origins=("https://www.shop.example",))
     body = json.dumps({"name": "LCP", "value": 0.5}).encode()
