@@ -6,7 +6,20 @@ import stamina.instrumentation
 import typer
 
 from consent_core.errors import ConsentEdgeError
-from edge_cli.commands import audit, build, deploy, develop, doctor, measure, operate, receipt, serve, simulate, witness
+from edge_cli.commands import (
+    audit,
+    build,
+    deploy,
+    develop,
+    doctor,
+    evidence,
+    measure,
+    operate,
+    receipt,
+    serve,
+    simulate,
+    witness,
+)
 from edge_cli.console import FAILED, show_error
 
 app = typer.Typer(
@@ -16,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
 )
-for room in (serve, build, deploy, develop, measure, operate, receipt, audit, doctor, simulate, witness):
+for room in (serve, build, deploy, develop, measure, operate, receipt, evidence, audit, doctor, simulate, witness):
     room.register(app)
 
 

@@ -7,7 +7,6 @@ Wire format: `docs/formats/policy-bundle.md`. Opening judges only; which bundle 
 is the caller's decision (keep the last good one).
 """
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from consent_core.policy.approval import APPROVAL, Approval, open_approval, sign
 from consent_core.policy.archive import pack, unpack
 from consent_core.policy.clauses import Clause, read_clause
 from consent_core.policy.rego import DATA_FILE, MAX_DATA_BYTES, Rego, modules_of
-from consent_core.policy.signature import SIGNATURES, Trust, file_digests, sign_files, verify_files
+from consent_core.policy.signature import SIGNATURES, Trust, file_digests, lines_digest, sign_files, verify_files
 from consent_core.policy.table import PolicyTable
 
 MANIFEST = ".manifest"
@@ -62,12 +61,12 @@ class Approver:
 
 def policy_hash(files: Mapping[str, bytes]) -> str:
     """SHA-256 over lines `<hex>  <path>`, sorted by path, of every file but the signatures; as `sha256:<hex>`."""
-    return _lines_digest(file_digests(files))
+    return lines_digest(file_digests(files))
 
 
 def subject_digest(files: Mapping[str, bytes]) -> str:
     """What an approval is about: the same digest without the approval."""
-    return _lines_digest({path: digest for path, digest in file_digests(files).items() if path != APPROVAL})
+    return lines_digest({path: digest for path, digest in file_digests(files).items() if path != APPROVAL})
 
 
 def build_bundle(
@@ -119,11 +118,6 @@ def open_bundle(
     _check_clauses(table, clauses)
     approval = _approval(files, clauses, trust, revoked)
     return Bundle(found, revision, previous, table, clauses, _settings(content), approval, files)
-
-
-def _lines_digest(digests: Mapping[str, str]) -> str:
-    lines = "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items()))
-    return "sha256:" + hashlib.sha256(lines.encode("utf-8")).hexdigest()
 
 
 def _manifest(revision: int, previous: Sequence[str]) -> bytes:

@@ -77,6 +77,12 @@ def file_digests(files: Mapping[str, bytes]) -> dict[str, str]:
     return {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files) if path != SIGNATURES}
 
 
+def lines_digest(digests: Mapping[str, str]) -> str:
+    """SHA-256 over lines `<hex>  <path>`, sorted by path, as `sha256:<hex>`: one name for many files."""
+    lines = "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items()))
+    return "sha256:" + hashlib.sha256(lines.encode("utf-8")).hexdigest()
+
+
 def sign_files(files: Mapping[str, bytes], signer: Signer, at: int) -> bytes:
     """The content of `.signatures.json` for these files, signed at Unix time `at`."""
     listed = [{"algorithm": "SHA-256", "hash": h, "name": path} for path, h in file_digests(files).items()]

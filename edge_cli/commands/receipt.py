@@ -33,11 +33,11 @@ def receipt(file: File, trust: Trust = None, data: DataOption = DEFAULT_DATA, as
     from consent_core.formats.receipt import open_receipt
     from consent_core.trust.trust_file import NO_LOG, TrustFile
 
-    genuine = open_receipt(_receipt_in(file.read()), TrustFile.load(trust or data / "trust.json"), NO_LOG)
+    genuine = open_receipt(receipt_in(file.read()), TrustFile.load(trust or data / "trust.json"), NO_LOG)
     show(asdict(genuine), as_json=as_json, text=lambda: _drawn(genuine))
 
 
-def _receipt_in(text: str) -> str:
+def receipt_in(text: str) -> str:
     """The JWS itself, whether it came alone or as `receipt` of an answer. Raises: Untrusted("receipt-malformed")."""
     if not text.lstrip().startswith("{"):
         return text.strip()

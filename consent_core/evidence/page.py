@@ -1,0 +1,34 @@
+"""The verdict as one HTML page: the same sentences, the file's digest, no script and nothing from elsewhere.
+
+    html = page(verdict, by_operator=True)
+
+A page proves nothing: it says so, and names the file that does.
+"""
+
+from datetime import UTC, datetime
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from consent_core.evidence.verdict import Verdict
+
+OPERATOR = "printed by the operator; proves nothing; verify the JSON"
+READER = "printed by who ran the verification; proves nothing to others; verify the JSON"
+
+
+def page(verdict: Verdict, by_operator: bool = True) -> str:
+    """The page of one verdict. Two calls with the same verdict give the same text."""
+    return _template().render(verdict=verdict, by=OPERATOR if by_operator else READER)
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("consent_core.evidence"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["when"] = _when
+    return environment.get_template("verdict.html.j2")
+
+
+def _when(seconds: int | None) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}" if seconds else "–"
