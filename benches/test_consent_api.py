@@ -20,7 +20,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from consent_core.clock import ManualClock, SystemClock
 from consent_core.formats.consent import ConsentRequest, RefreshRequest, WithdrawalRequest, write_request
-from consent_core.formats.revocation import Entry, sign_answer
+from consent_core.formats.revocation import GENESIS, Entry, Point, sign_answer
 from consent_core.formats.token import CATEGORIES
 from consent_core.trust.keys import KeyStore
 from consent_core.trust.spiffe import SpiffeId
@@ -159,7 +159,8 @@ def test_signing_a_full_answer(benchmark: BenchmarkFixture, tmp_path: Path) -> N
     """A poll that gets 1,000 entries: the most work one answer can be."""
     signer = KeyStore.open(tmp_path, create=True, clock=ManualClock()).current("log")
     entries = [
-        Entry(seq, "session", f"{seq:064x}", ("behavioral",), 2, 1_800_000_000, "stop") for seq in range(1, 1001)
+        Entry(seq, GENESIS, "A" * 22, "session", f"{seq:064x}", ("behavioral",), 2, 1, 1_800_000_000, "stop")
+        for seq in range(1, 1001)
     ]
 
-    assert len(benchmark(sign_answer, entries, 1000, "A" * 22, "n" * 22, 1_800_000_000, signer)) > 1000
+    assert len(benchmark(sign_answer, entries, Point(1000, GENESIS), "A" * 22, "n" * 22, 1_800_000_000, signer)) > 1000

@@ -34,7 +34,7 @@ def revocation_routes(
         if wait:
             await log.hints.beyond(after, wait)
         reply = await run_in_threadpool(log.reply, after, nonce, limit)
-        return json_answer(reply.body, 410 if reply.is_snapshot else 200)
+        return json_answer(reply.body, reply.status)
 
     @router.get("/v1/revocations/stream", response_class=StreamingResponse)
     async def stream() -> StreamingResponse:

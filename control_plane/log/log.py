@@ -5,10 +5,12 @@
         writing.append("session", subject, categories, ver)   # and its entry, or neither
 
 The number is taken by raising the one `log_head` row, which stays locked until the transaction ends: numbers have
-no gap, and who sees number n sees every lower one.
+no gap, who sees number n sees every lower one, and each entry names the hash of the one before it. A pruned entry
+leaves its number and its hash.
 """
 
 import json
+import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -19,12 +21,23 @@ from consent_core.clock import Clock
 from consent_core.crash import crash_point
 from consent_core.errors import Rejected
 from consent_core.formats.consent import RETENTION_S
-from consent_core.formats.revocation import EFFECTS, MAX_ENTRIES, Entry, sign_answer, sign_snapshot
-from consent_core.formats.token import MAX_LIFETIME_S
+from consent_core.formats.revocation import (
+    EFFECTS,
+    GENESIS,
+    MAX_ENTRIES,
+    SALT_BYTES,
+    START,
+    Entry,
+    Point,
+    entry_hash,
+    sign_answer,
+    sign_snapshot,
+)
+from consent_core.formats.token import CATEGORIES, MAX_LIFETIME_S, encode_base64url
 from consent_core.trust.keys import KeyStore
 from control_plane.log.hints import Hints
 from control_plane.store.database import Database
-from control_plane.store.schema import log, log_head
+from control_plane.store.schema import log, log_head, log_pruned
 
 # A token older than this cannot be valid, so nobody needs an entry against it ...
 TOKENS_GONE_S = 2 * MAX_LIFETIME_S
@@ -34,19 +47,29 @@ ROWS_GONE_S = max(RETENTION_S.values()) + TOKENS_GONE_S
 KEYS_AGE_S = 1.0
 
 # Statements are built once: building one costs more than running it.
-_RAISE_HEAD = update(log_head).values(head=log_head.c.head + 1).returning(log_head.c.head)
+_RAISE_HEAD = update(log_head).values(head=log_head.c.head + 1).returning(log_head.c.head, log_head.c.chain)
+_LINK = update(log_head).values(chain=bindparam("link"))
 _ADD = insert(log)
 _STATE = select(log_head)
 _FOLLOWING = select(log).where(log.c.seq > bindparam("after")).order_by(log.c.seq).limit(bindparam("most"))
+_LAST = select(log).where(log.c.seq == bindparam("seq"))
+_PRUNED = select(log_pruned.c.chain).where(log_pruned.c.seq == bindparam("seq"))
 _SURVIVING = select(log).where(log.c.seq <= bindparam("through")).order_by(log.c.seq)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A signed body: an answer, or a snapshot for who asked for pruned entries."""
+    """A signed body with its HTTP status: an answer (200), one that says less than the poller has seen (409), or a
+    snapshot for who asked for pruned entries (410).
+    """
 
+    status: int
     body: bytes
-    is_snapshot: bool
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether the entries asked for are pruned."""
+        return self.status == 410
 
 
 class Writing:
@@ -61,12 +84,15 @@ class Writing:
         """Let nobody else append before this transaction ends: what is looked up in the log now stays true."""
         self.connection.execute(select(log_head.c.head).with_for_update())
 
-    def append(self, kind: str, subject: str, categories: tuple[str, ...] = (), ver: int = 0) -> Entry:
-        """Add one entry. Everybody else who appends waits until this transaction ends."""
-        seq = self.connection.execute(_RAISE_HEAD).scalar_one()
+    def append(self, kind: str, subject: str, categories: tuple[str, ...] = (), ver: int = 0, said: int = 0) -> Entry:
+        """Add one entry; `said`: the number of the no. Everybody else who appends waits until this transaction ends."""
+        seq, prev = self.connection.execute(_RAISE_HEAD).one()
         crash_point("log.after-number")
-        entry = Entry(seq, kind, subject, categories, ver, self._clock.now(), EFFECTS[kind])
+        now, salt = self._clock.now(), new_salt()
+        categories = tuple(category for category in CATEGORIES if category in categories)
+        entry = Entry(seq, prev, salt, kind, subject, categories, ver, said, now, EFFECTS[kind])
         self.connection.execute(_ADD, _row(entry))
+        self.connection.execute(_LINK, {"link": entry_hash(entry)})
         self.appended = seq
         crash_point("log.after-entry")
         return entry
@@ -110,21 +136,24 @@ class RevocationLog:
     def reply(self, after: int, nonce: str, limit: int = MAX_ENTRIES) -> Reply:
         """The signed answer to a poll: entries from `after` + 1 on, or a snapshot if those are pruned.
 
-        Raises: Rejected("log-beyond-head", 409) if the poller has seen numbers that this log never gave.
+        A poller that has seen numbers that this log never gave learns that from the head, which is signed too.
         """
         with self._database.read() as connection:
             state = connection.execute(_STATE).one()
             entries = _entries(connection, after, state, limit)
-        if after > state.head:
-            raise Rejected("log-beyond-head", f"the head is {state.head}", status=409)
-        now, signer = self._clock.now(), self._keys.current("log")
-        if after < state.through:
-            body = sign_snapshot(entries, state.through, state.head, state.origin, nonce, now, signer)
-            return Reply(body, is_snapshot=True)
-        return Reply(sign_answer(entries, state.head, state.origin, nonce, now, signer), is_snapshot=False)
+            pruned = after < state.through
+            asked, through = (_place(connection, seq) if pruned else START for seq in (after, state.through))
+        now, signer, head = self._clock.now(), self._keys.current("log"), Point(state.head, state.chain)
+        if pruned:
+            body = sign_snapshot(entries, asked, through, head, state.origin, nonce, now, signer)
+            return Reply(410, body)
+        return Reply(409 if after > state.head else 200, sign_answer(entries, head, state.origin, nonce, now, signer))
 
     def prune(self) -> int:
-        """Delete session entries that can no longer matter; how many. `key`, `model` and `purge` stay for good."""
+        """Delete session entries that can no longer matter, all but number and hash; how many went.
+
+        `key`, `model` and `purge` stay for good.
+        """
         old = (log.c.kind == "session") & (log.c.at < self._clock.now() - self._kept_s)
         with self._database.write() as connection:
             last = connection.scalar(select(func.max(log.c.seq)).where(old))
@@ -133,6 +162,8 @@ class RevocationLog:
             through = connection.scalars(select(log_head.c.through)).one()
             connection.execute(update(log_head).values(through=max(last, through)))
             crash_point("log.prune-marked")
+            gone = [_entry(row) for row in connection.execute(select(log).where(old))]
+            connection.execute(insert(log_pruned), [{"seq": e.seq, "chain": entry_hash(e)} for e in gone])
             return connection.execute(delete(log).where(old)).rowcount
 
     def entry(self, seq: int) -> Entry:
@@ -161,6 +192,11 @@ class RevocationLog:
         return known[1]
 
 
+def new_salt() -> str:
+    """What keeps who holds an entry's neighbours from confirming a guess of it."""
+    return encode_base64url(secrets.token_bytes(SALT_BYTES))
+
+
 def last_entry(connection: Connection, kind: str, subject: str) -> Entry | None:
     """The newest entry of a kind about a subject."""
     mine = select(log).where(log.c.kind == kind, log.c.subject == subject).order_by(log.c.seq.desc()).limit(1)
@@ -177,13 +213,24 @@ def _entries(connection: Connection, after: int, state: Row[tuple[int, ...]], li
     return [_entry(row) for row in rows]
 
 
+def _place(connection: Connection, seq: int) -> Point:
+    """A number with the hash of its entry, pruned or not; with none for a number that was never given."""
+    row = connection.execute(_LAST, {"seq": seq}).one_or_none()
+    if row is not None:
+        return Point(seq, entry_hash(_entry(row)))
+    return Point(seq, connection.scalar(_PRUNED, {"seq": seq}) or GENESIS)
+
+
 def _row(entry: Entry) -> dict[str, object]:
     return {
         "seq": entry.seq,
+        "prev": entry.prev,
+        "salt": entry.salt,
         "kind": entry.kind,
         "subject": entry.subject,
         "categories": json.dumps(entry.categories),
         "ver": entry.ver,
+        "said": entry.said,
         "at": entry.at,
         "effect": entry.effect,
     }
@@ -193,10 +240,13 @@ def _entry(row: Row[tuple[object, ...]]) -> Entry:
     values = row._mapping
     return Entry(
         values["seq"],
+        values["prev"],
+        values["salt"],
         values["kind"],
         values["subject"],
         tuple(json.loads(values["categories"])),
         values["ver"],
+        values["said"],
         values["at"],
         values["effect"],
     )

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from consent_core.errors import Unavailable
+from consent_core.formats.revocation import GENESIS
 from consent_core.formats.token import encode_base64url
 from control_plane.store.migrations import migrate
 from control_plane.store.schema import VERSION, log_head
@@ -94,7 +95,7 @@ class Database:
         migrate(connection)
         if connection.scalar(select(log_head.c.id)) is None:
             origin = encode_base64url(secrets.token_bytes(16))
-            row = {"id": 1, "version": VERSION, "origin": origin, "head": 0, "through": 0}
+            row = {"id": 1, "version": VERSION, "origin": origin, "head": 0, "through": 0, "chain": GENESIS}
             connection.execute(insert(log_head).values(row))
 
 

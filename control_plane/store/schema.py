@@ -23,8 +23,8 @@ metadata = MetaData()
 Number = BigInteger()
 RowNumber = BigInteger().with_variant(Integer(), "sqlite")
 
-# One row: the log's name (`origin`), its last number (`head`, the lock that makes numbers gapless), how far it is
-# pruned (`through`), and the policy hash in force.
+# One row: the log's name (`origin`), its last number (`head`, the lock that makes numbers gapless) and that entry's
+# hash (`chain`), how far it is pruned (`through`), and the policy hash in force.
 log_head = Table(
     "log_head",
     metadata,
@@ -34,20 +34,32 @@ log_head = Table(
     Column("head", Number, nullable=False),
     Column("through", Number, nullable=False),
     Column("policy_hash", String(71)),
+    Column("chain", String(71), nullable=False),
 )
 
 log = Table(
     "log",
     metadata,
     Column("seq", Number, primary_key=True, autoincrement=False),
+    Column("prev", String(71), nullable=False),
+    Column("salt", String(22), nullable=False),
     Column("kind", String(16), nullable=False),
     Column("subject", String(256), nullable=False),
     Column("categories", Text, nullable=False),
     Column("ver", Number, nullable=False),
+    Column("said", Number, nullable=False),
     Column("at", Number, nullable=False),
     Column("effect", String(16), nullable=False),
     Index("log_by_subject", "kind", "subject"),
     Index("log_by_age", "kind", "at"),
+)
+
+# What is left of a pruned entry: its hash, to know a POP's place by. Its salt is gone, so the hash confirms nothing.
+log_pruned = Table(
+    "log_pruned",
+    metadata,
+    Column("seq", Number, primary_key=True, autoincrement=False),
+    Column("chain", String(71), nullable=False),
 )
 
 # A visitor is here as long as its identity lives. `ver` names the newest record.

@@ -12,8 +12,13 @@ from consent_core.errors import Untrusted
 from consent_core.formats.canonical import canonical_json
 from consent_core.formats.revocation import (
     EFFECTS,
+    GENESIS,
+    START,
     Entry,
+    Point,
+    entry_hash,
     entry_value,
+    head_of,
     hint,
     open_answer,
     open_snapshot,
@@ -21,15 +26,22 @@ from consent_core.formats.revocation import (
     sign_answer,
     sign_snapshot,
     subject_of,
+    without_entries,
 )
 from consent_core.formats.token import CATEGORIES, encode_base64url
 from consent_core.trust.keys import KeyStore
 
 ORIGIN = "A" * 22
 NONCE = "n0nce"
-SESSION = Entry(1, "session", "ab" * 32, ("behavioral",), 2, 1_800_000_000, "stop")
-KEY = Entry(2, "key", "token-0011", (), 0, 1_800_000_001, "distrust")
-PURGE = Entry(3, "purge", "cd" * 32, CATEGORIES, 9, 1_800_000_002, "erase")
+SALTS = tuple(encode_base64url(bytes([number]) * 16) for number in range(256))
+SESSION = Entry(1, GENESIS, SALTS[1], "session", "ab" * 32, ("behavioral",), 2, 1, 1_800_000_000, "stop")
+KEY = Entry(2, entry_hash(SESSION), SALTS[2], "key", "token-0011", (), 0, 0, 1_800_000_001, "distrust")
+PURGE = Entry(3, entry_hash(KEY), SALTS[3], "purge", "cd" * 32, CATEGORIES, 9, 0, 1_800_000_002, "erase")
+OTHER = "sha256:" + "ab" * 32
+
+
+def at(number, chain=OTHER):
+    return Point(number, chain if number else GENESIS)
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +55,19 @@ def trust(keys):
 
 
 def answer_bytes(keys, entries=(SESSION, KEY, PURGE), head=3, nonce=NONCE):
-    return sign_answer(entries, head, ORIGIN, nonce, 1_800_000_003, keys.current("log"))
+    last = head_of(entries, START)
+    signed_for = last if last.number == head else at(head)
+    return sign_answer(entries, signed_for, ORIGIN, nonce, 1_800_000_003, keys.current("log"))
+
+
+def snapshot_bytes(keys, entries, through, head):
+    return sign_snapshot(entries, START, at(through), at(head), ORIGIN, NONCE, 1, keys.current("log"))
 
 
 def resigned(keys, data, **changes):
     value = {**json.loads(data), **changes}
     del value["signature"]
-    signature = encode_base64url(keys.current("log").sign(canonical_json(value)))
+    signature = encode_base64url(keys.current("log").sign(canonical_json(without_entries(value))))
     return canonical_json({**value, "signature": signature})
 
 
@@ -91,7 +109,7 @@ def test_every_flipped_byte_is_refused(keys, trust):
 
 def test_a_key_of_another_role_does_not_speak_for_the_log(keys, trust):
     """A token key's signature over an answer is worthless."""
-    data = sign_answer((), 0, ORIGIN, NONCE, 1, keys.current("token"))
+    data = sign_answer((), START, ORIGIN, NONCE, 1, keys.current("token"))
 
     refused("trust-key-unknown", lambda: open_answer(data, trust, NONCE, now=0, revoked=frozenset()))
 
@@ -123,6 +141,7 @@ def test_a_gap_is_refused_although_signed(keys, trust, entries, head, after):
         {"effect": "erase"},
         {"categories": []},
         {"categories": ["behavioral", "behavioral"]},
+        {"categories": ["behavioral", "contextual"]},
         {"categories": ["marketing"]},
         {"subject": "AB" * 32},
         {"subject": "ab"},
@@ -133,6 +152,13 @@ def test_a_gap_is_refused_although_signed(keys, trust, entries, head, after):
         {"seq": "1"},
         {"at": 1.5},
         {"extra": 1},
+        {"prev": "ab" * 32},
+        {"prev": None},
+        {"salt": "A" * 21},
+        {"salt": "A" * 21 + "B"},
+        {"salt": ""},
+        {"said": -1},
+        {"said": None},
     ],
     ids=str,
 )
@@ -143,7 +169,7 @@ def test_a_malformed_entry_is_refused_although_signed(keys, trust, change):
     refused("log-malformed", lambda: open_answer(data, trust, NONCE, now=0, revoked=frozenset()))
 
 
-@pytest.mark.parametrize("missing", ["entries", "head", "origin", "nonce", "at", "kid", "signature"])
+@pytest.mark.parametrize("missing", ["entries", "head", "chain", "origin", "nonce", "at", "kid", "signature"])
 def test_a_missing_member_is_refused(keys, trust, missing):
     """Every member of an answer is needed."""
     value = json.loads(answer_bytes(keys))
@@ -174,15 +200,16 @@ def test_an_answer_of_an_expired_key_is_refused(tmp_path):
 
 def test_a_snapshot_gives_back_what_was_signed(keys, trust):
     """A snapshot has the survivors up to `through`; polling goes on from there."""
-    data = sign_snapshot((KEY, PURGE), 5, 8, ORIGIN, NONCE, 1, keys.current("log"))
+    data = snapshot_bytes(keys, (KEY, PURGE), 5, 8)
     snapshot = open_snapshot(data, trust, NONCE, now=0, revoked=frozenset())
 
-    assert (snapshot.entries, snapshot.through, snapshot.head) == ((KEY, PURGE), 5, 8)
+    assert (snapshot.entries, snapshot.after, snapshot.after_chain) == ((KEY, PURGE), 0, GENESIS)
+    assert (snapshot.through, snapshot.through_chain, snapshot.head, snapshot.chain) == (5, OTHER, 8, OTHER)
 
 
 def test_a_snapshot_is_no_answer_nor_an_answer_a_snapshot(keys, trust):
     """The two signed forms cannot be taken for each other."""
-    snapshot = sign_snapshot((KEY,), 5, 8, ORIGIN, NONCE, 1, keys.current("log"))
+    snapshot = snapshot_bytes(keys, (KEY,), 5, 8)
 
     refused("log-malformed", lambda: open_answer(snapshot, trust, NONCE, now=0, revoked=frozenset()))
     refused("log-malformed", lambda: open_snapshot(answer_bytes(keys), trust, NONCE, now=0, revoked=frozenset()))
@@ -193,9 +220,64 @@ def test_a_snapshot_is_no_answer_nor_an_answer_a_snapshot(keys, trust):
 )
 def test_a_disordered_snapshot_is_refused(keys, trust, entries, through, head):
     """Ascending, none beyond `through`, which is not beyond the head."""
-    data = sign_snapshot(entries, through, head, ORIGIN, NONCE, 1, keys.current("log"))
+    data = snapshot_bytes(keys, entries, through, head)
 
     refused("log-gap", lambda: open_snapshot(data, trust, NONCE, now=0, revoked=frozenset()))
+
+
+# The chain.
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        (SESSION, replace(KEY, prev=GENESIS), PURGE),
+        (replace(SESSION, ver=3), KEY, PURGE),
+        (replace(SESSION, salt=SALTS[9]), KEY, PURGE),
+        (SESSION, replace(KEY, subject="token-0012"), PURGE),
+        (replace(SESSION, prev=OTHER), replace(KEY, prev=entry_hash(replace(SESSION, prev=OTHER)))),
+    ],
+    ids=["named-another", "first-changed", "other-salt", "middle-changed", "first-names-one"],
+)
+def test_a_broken_chain_is_refused_although_signed(keys, trust, entries):
+    """Each entry names the hash of the whole entry before it, its salt included."""
+    refused(
+        "log-fork",
+        lambda: open_answer(answer_bytes(keys, entries, len(entries)), trust, NONCE, now=0, revoked=frozenset()),
+    )
+
+
+def test_the_head_has_the_hash_that_was_signed(keys, trust):
+    """Entries that reach the head lead to the head's hash, and to no other."""
+    signer = keys.current("log")
+    data = sign_answer((SESSION, KEY), Point(2, entry_hash(PURGE)), ORIGIN, NONCE, 1, signer)
+    refused("log-fork", lambda: open_answer(data, trust, NONCE, now=0, revoked=frozenset()))
+    snapshot = sign_snapshot((SESSION, KEY), START, Point(2, OTHER), at(3), ORIGIN, NONCE, 1, signer)
+    refused("log-fork", lambda: open_snapshot(snapshot, trust, NONCE, now=0, revoked=frozenset()))
+
+
+@pytest.mark.parametrize("changes", [{"chain": GENESIS}, {"head": 0, "entries": []}, {"chain": "sha256:AB"}])
+def test_a_head_that_is_no_place_is_refused(keys, trust, changes):
+    """Number 0, and nothing else, has the hash of no entry."""
+    data = resigned(keys, answer_bytes(keys), **changes)
+    refused("log-malformed", lambda: open_answer(data, trust, NONCE, now=0, revoked=frozenset()))
+
+
+def test_neighbours_of_an_entry_confirm_no_guess_of_it(keys, trust):
+    """Who holds the entries around another's, and guesses its every field, cannot tell whether the guess is right.
+
+    Without the salt they could: they would compute the hash that the later one names. With it, the right guess and a
+    wrong one look alike under every salt that they may try.
+    """
+    salt = encode_base64url(bytes(range(16)))
+    hers = Entry(2, entry_hash(SESSION), salt, "session", "cd" * 32, CATEGORIES, 2, 1, 5, "stop")
+    after = replace(KEY, seq=3, prev=entry_hash(hers))
+    seen = sign_answer((after,), head_of((after,), START), ORIGIN, NONCE, 1, keys.current("log"))
+    guesses = [replace(hers, salt=tried) for tried in SALTS]
+
+    assert after.prev not in {entry_hash(guess) for guess in guesses}
+    assert after.prev == entry_hash(hers)
+    assert salt not in seen.decode()
 
 
 def test_the_subject_is_the_agreed_digest():
@@ -211,23 +293,31 @@ def test_a_hint_is_one_server_sent_event():
     assert hint(12) == b'event: head\ndata: {"head": 12}\n\n'
 
 
+hashes = st.binary(min_size=32, max_size=32).map(lambda data: f"sha256:{data.hex()}")
+salts = st.binary(min_size=16, max_size=16).map(encode_base64url)
 people = st.builds(
     Entry,
     seq=st.integers(1, 2**53 - 1),
+    prev=hashes,
+    salt=salts,
     kind=st.sampled_from(["session", "purge"]),
     subject=st.binary(min_size=32, max_size=32).map(bytes.hex),
     categories=st.sets(st.sampled_from(CATEGORIES), min_size=1).map(lambda s: tuple(c for c in CATEGORIES if c in s)),
     ver=st.integers(1, 2**53 - 1),
+    said=st.integers(0, 2**40 - 1),
     at=st.integers(0, 2**53 - 1),
     effect=st.none(),
 )
 things = st.builds(
     Entry,
     seq=st.integers(1, 2**53 - 1),
+    prev=hashes,
+    salt=salts,
     kind=st.sampled_from(["key", "policy", "model"]),
     subject=st.from_regex(r"[A-Za-z0-9:._/-]{1,256}", fullmatch=True),
     categories=st.just(()),
     ver=st.just(0),
+    said=st.just(0),
     at=st.integers(0, 2**53 - 1),
     effect=st.none(),
 )
@@ -245,14 +335,32 @@ def test_entries_round_trip(entry):
 def test_what_is_signed_is_canonical_json(keys, entries, origin):
     """The fast spelling is RFC 8785's, whatever texts and numbers are in it."""
     entries = [replace(entry, effect=EFFECTS[entry.kind]) for entry in entries]
-    data = sign_answer(entries, 2**53 - 1, origin, NONCE, 0, keys.current("log"))
+    data = sign_answer(entries, at(2**53 - 1), origin, NONCE, 0, keys.current("log"))
 
     assert canonical_json(json.loads(data)) == data
 
 
 def test_half_a_surrogate_pair_is_refused(trust):
     """It has no UTF-8, so nobody can have signed it."""
-    value = dict.fromkeys(("entries", "head", "origin", "nonce", "at", "kid", "signature"), "\\ud800")
+    value = dict.fromkeys(("entries", "head", "chain", "origin", "nonce", "at", "kid", "signature"), "\\ud800")
     data = json.dumps({**value, "signature": "AA"}).replace("\\\\", "\\").encode()
 
     refused("log-malformed", lambda: open_answer(data, trust, NONCE, now=0, revoked=frozenset()))
+
+
+@given(st.lists(st.one_of(people, things), min_size=2, max_size=6), st.data())
+def test_any_change_of_any_entry_breaks_the_chain(entries, data):
+    """Whatever member of whichever entry: what follows it no longer follows."""
+    chained = []
+    for seq, entry in enumerate(entries, 1):
+        prev = entry_hash(chained[-1]) if chained else GENESIS
+        chained.append(replace(entry, seq=seq, prev=prev, effect=EFFECTS[entry.kind]))
+    which = data.draw(st.integers(0, len(chained) - 2))
+    member = data.draw(st.sampled_from(["salt", "subject", "ver", "said", "at", "categories"]))
+    other = replace(chained[which], **{member: _another(getattr(chained[which], member))})
+
+    assert entry_hash(other) != chained[which + 1].prev == entry_hash(chained[which])
+
+
+def _another(value):
+    return value + 1 if isinstance(value, int) else (*value, "x") if isinstance(value, tuple) else value + "x"

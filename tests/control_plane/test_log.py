@@ -82,9 +82,12 @@ def test_a_long_log_takes_several_answers(plane):
     assert ([entry.seq for entry in answer.entries], answer.head) == ([3, 4, 5], 8)
 
 
-def test_a_poller_from_another_future_is_refused(plane, refused):
-    """A POP that has seen more than this log ever gave talks to a restored backup: 409, nothing signed for it."""
-    refused("log-beyond-head", 409, plane.log.reply, 2, "n")
+def test_a_poller_from_another_future_is_told_the_signed_head(plane):
+    """A POP that has seen more than this log ever gave talks to a restored backup: the signature says how far it is."""
+    reply = plane.log.reply(2, "n")
+    answer = open_answer(reply.body, plane.keys.trust_file(), "n", 0, frozenset())
+
+    assert (reply.status, answer.head, answer.entries) == (409, 1, ())
 
 
 def test_the_origin_is_made_once_per_store(settings, tmp_path):

@@ -34,10 +34,12 @@ class World:
 
     def policy(self, at: float, *categories: str) -> None:
         table: Any = Table(*categories)
-        self.truth.hear(Entry(self.truth.head + 1, "policy", "sha256:x", (), 0, 0, "reload"), at, table)
+        self.truth.hear(Entry(self.truth.head + 1, "", "", "policy", "sha256:x", (), 0, 0, 0, "reload"), at, table)
 
     def revoke(self, at: float, below: int, *categories: str) -> None:
-        self.truth.hear(Entry(self.truth.head + 1, "session", SUBJECT, categories, below, 0, "deny"), at, None)
+        self.truth.hear(
+            Entry(self.truth.head + 1, "", "", "session", SUBJECT, categories, below, 0, 0, "deny"), at, None
+        )
 
     def shown(self, at: float, *categories: str, pop: int = 1, ver: int = 1) -> list[str]:
         claims = Claims("i", "edge", "s", 0, 300, "j", ver, ("contextual", "behavioral"), "r", "h")

@@ -12,6 +12,7 @@ the table, by key, and nobody loads it.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from consent_core.formats.revocation import GENESIS, Point
 from consent_core.formats.token import CATEGORIES, MAX_LIFETIME_S
 from runtime_host.pop.stores.database import Database
 from runtime_host.pop.stores.shared_state import Mark, SharedState
@@ -39,13 +40,22 @@ class Change:
 class Position:
     """How far the log was applied. `origin`: the log it is a position in, None before the first answer.
 
-    `head`: the highest that log ever claimed; `at`: its time then (Unix seconds).
+    `chain`: hash of the entry at `position`. `head`, `head_chain`: the highest that log ever signed, None where the
+    hash is not known; `at`: its time then (Unix seconds); `shown`: that head as it was signed (`formats.log_head`).
+    `due`, `due_chain`: of a head that was signed before and whose entries have not all come.
+    `alarm`: the code of what this log said that cannot be; it stays until an operator or a succession ends it.
     """
 
     origin: str | None
     position: int
     head: int
     at: int
+    chain: str = GENESIS
+    head_chain: str | None = None
+    due: int = 0
+    due_chain: str | None = None
+    shown: bytes | None = None
+    alarm: str | None = None
 
 
 class Revocations:
@@ -151,10 +161,21 @@ class Revocations:
         self._db.run("INSERT OR IGNORE INTO revoked VALUES (?,?,?)", (kind, name, at))
         self._db.after_commit(lambda: self._mirror_revoked(kind, name))
 
-    def advance(self, origin: str, position: int, head: int, at: int) -> None:
-        """Note how far the log is applied, in the transaction that applies it."""
-        self._db.run("UPDATE log SET origin=?, position=?, head=MAX(head, ?), at=?", (origin, position, head, at))
+    def advance(self, origin: str, place: Point, head: Point, at: int, shown: bytes | None) -> None:
+        """Note how far the log is applied, in the transaction that applies it. `shown`: the signed head, if it came."""
+        self._db.run("UPDATE log SET origin=?, position=?, chain=?, at=?", (origin, place.number, place.chain, at))
+        self._db.run("UPDATE log SET due=?, due_chain=? WHERE due<=position", (head.number, head.chain))
+        self._db.run(
+            "UPDATE log SET head=?1, head_chain=?2, shown=COALESCE(?3, shown) WHERE head<=?1",
+            (head.number, head.chain, shown),
+        )
         self._db.after_commit(self._mirror_position)
+
+    def raise_alarm(self, code: str, at: int) -> None:
+        """Believe this log no more, also after a restart. The first alarm stays."""
+        with self._db.transaction():
+            self._db.run("UPDATE log SET alarm=?, alarmed_at=? WHERE alarm IS NULL", (code, at))
+            self._db.after_commit(self._mirror_position)
 
     def accept_origin(self) -> None:
         """Forget which log was followed and start again with the next answer's: an operator's decision.
@@ -162,9 +183,18 @@ class Revocations:
         Needed when the control plane's store was lost or restored from a backup. Denials stay.
         """
         with self._db.transaction():
-            self._db.run("UPDATE log SET origin=NULL, position=0, head=0, at=0")
+            self._db.run(
+                "UPDATE log SET origin=NULL, position=0, head=0, at=0, chain=?, head_chain=NULL, due=0,"
+                " due_chain=NULL, shown=NULL, alarm=NULL, alarmed_at=NULL",
+                (GENESIS,),
+            )
             self._db.run("UPDATE demanded SET hash=NULL, seq=0")
             self._db.after_commit(self._mirror_position)
+
+    def read_position(self) -> Position:
+        """The position as it is on the disk: `edge pop accept-log` is another process."""
+        self._mirror_position()
+        return self._position
 
     def sweep(self, before: int) -> int:
         """Drop denials that can hit no living token at `before` (Unix seconds, not later than any clock in use)."""
@@ -192,7 +222,9 @@ class Revocations:
         self._position = self._read_position()
 
     def _read_position(self) -> Position:
-        row = self._db.row("SELECT origin, position, head, at FROM log")
+        row = self._db.row(
+            "SELECT origin, position, head, at, chain, head_chain, due, due_chain, shown, alarm FROM log"
+        )
         assert row is not None
         return Position(*row)
 

@@ -1,6 +1,6 @@
 """One POP's stores together: what must happen in one transaction across tables, and nothing else.
 
-    store.apply(entries, origin, position, head, at)   # from the log, judged by `sync`
+    store.apply(entries, origin, place, head, at, raw)  # from the log, judged by `sync`
     store.withdraw(withdrawal)                          # said by the visitor, here and now
     store.sweep(before)                                 # what ran out leaves the disk
 
@@ -16,13 +16,15 @@ from types import TracebackType
 
 from consent_core.clock import Clock
 from consent_core.crash import crash_point
-from consent_core.formats.revocation import Entry
+from consent_core.formats.log_head import show_head
+from consent_core.formats.revocation import Entry, Point
 from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.stores.database import Database
 from runtime_host.pop.stores.history import History
 from runtime_host.pop.stores.outbox import Outbox, Withdrawal
 from runtime_host.pop.stores.policies import Policies
 from runtime_host.pop.stores.queue import Queue
+from runtime_host.pop.stores.raw import ANSWER, Raw
 from runtime_host.pop.stores.revocations import DENIAL_KEPT_S, LOCAL, LOG, Change, Revocations, SharedRevocations
 from runtime_host.pop.stores.sessions import Sessions
 from runtime_host.pop.stores.shared_state import SharedState
@@ -51,18 +53,24 @@ class PopStore:
         self.outbox = Outbox(self.database, clock)
         self.queue = Queue(self.database, clock)
         self.policies = Policies(self.database, clock)
+        self.raw = Raw(self.database, clock)
 
-    def apply(self, entries: Iterable[Entry], origin: str, position: int, head: int, at: int) -> tuple[Change, ...]:
-        """Put log entries in force and note the position, all in one durable transaction.
+    def apply(
+        self, entries: Iterable[Entry], origin: str, place: Point, head: Point, at: int, raw: bytes | None = None
+    ) -> tuple[Change, ...]:
+        """Put log entries in force and note the place, all in one durable transaction.
 
-        `position`: the last entry's number (a snapshot's `through`); `head`, `at`: as the log signed them.
+        place: the last entry's (a snapshot's `through`). head, at: as the log signed them. raw: the signed answer; it
+        is kept if it carries entries.
         """
         entries = tuple(entries)
         with self.database.transaction():
             for entry in entries:
                 self._apply(entry)
                 crash_point("log-entry-applied")
-            self.revocations.advance(origin, position, head, at)
+            if entries and raw is not None:
+                self.raw.keep(ANSWER, raw)
+            self.revocations.advance(origin, place, head, at, None if raw is None else show_head(raw))
             crash_point("log-before-commit")
         crash_point("log-committed")
         return tuple(Change(e.seq, e.kind, e.subject, e.categories, e.ver, e.at) for e in entries)
@@ -109,7 +117,7 @@ class PopStore:
 
         `before`: Unix seconds up to which denials may end; None, while no signed time is known: none does.
         """
-        for part in (self.history, self.tombstones, self.sessions, self.outbox, self.queue):
+        for part in (self.history, self.tombstones, self.sessions, self.outbox, self.queue, self.raw):
             part.sweep()
         if before is not None:
             self.revocations.sweep(min(before, self._clock.now()))

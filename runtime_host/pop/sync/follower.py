@@ -2,7 +2,8 @@
 
 The numbered poll is the truth: it alone moves the position and freshness. An answer counts as fresh only once the
 position has reached its head, from when its poll was sent. A refused answer changes nothing; one that only the log
-itself can have caused (`judge.ALARMS`) also ends freshness at once.
+itself can have caused (`judge.ALARMS`) also ends freshness at once. A `judge.LASTING` one is noted on the disk: this
+POP personalises nothing until an operator accepts the log, or a signed succession that covers it arrives.
 """
 
 import asyncio
@@ -12,15 +13,17 @@ from collections.abc import Callable
 from consent_core.clock import Clock
 from consent_core.crash import crash_point
 from consent_core.errors import ConsentEdgeError, Unavailable, Untrusted
-from consent_core.formats.revocation import MAX_ANSWER_BYTES, MAX_SNAPSHOT_BYTES, Answer, Snapshot
+from consent_core.formats.log_head import HEAD_HEADER, encode_head
+from consent_core.formats.revocation import MAX_ANSWER_BYTES, MAX_SNAPSHOT_BYTES, Answer, Point, Snapshot, head_of
 from runtime_host.pop.stores import Change, PopStore
+from runtime_host.pop.stores.revocations import Position
 from runtime_host.pop.sync.fetch import ControlPlane, Reply
 from runtime_host.pop.sync.freshness import Freshness
-from runtime_host.pop.sync.judge import ALARMS, Judge
+from runtime_host.pop.sync.judge import ALARMS, LASTING, Judge
 
 PATH = "/v1/revocations"
 PAGE = 200  # entries asked for at once: about 20 ms of work between which requests are served
-_LIMITS = {200: MAX_ANSWER_BYTES, 410: MAX_SNAPSHOT_BYTES}
+_LIMITS = {200: MAX_ANSWER_BYTES, 409: MAX_ANSWER_BYTES, 410: MAX_SNAPSHOT_BYTES}
 
 
 def random_nonce() -> str:
@@ -29,7 +32,7 @@ def random_nonce() -> str:
 
 
 class LogFollower:
-    """One POP's reader of the log. `alarm`: the code of the last impossible answer, None since a good one."""
+    """One POP's reader of the log. `_gap`: whether the last answer left something out, not so since a good one."""
 
     def __init__(
         self,
@@ -47,7 +50,12 @@ class LogFollower:
         self._clock = clock
         self._nonce = nonce
         self._asking = asyncio.Lock()
-        self.alarm: str | None = None
+        self._gap = False
+
+    @property
+    def alarm(self) -> str | None:
+        """The code of what the log said that cannot be."""
+        return self._store.revocations.position.alarm or ("log-gap" if self._gap else None)
 
     async def poll(self) -> tuple[Change, ...]:
         """Ask until the log's head is reached; what is newly in force.
@@ -70,46 +78,64 @@ class LogFollower:
 
     async def _ask(self) -> tuple[tuple[Change, ...], bool]:
         nonce, sent = self._nonce(), self._clock.elapsed()
-        after = self._store.revocations.position.position
-        question: dict[str, str | int] = {"after": after, "nonce": nonce, "wait": 0, "limit": PAGE}
-        reply = await self._control_plane.get(PATH, question, limit=_LIMITS)
+        known = self._store.revocations.read_position()
+        reply = await self._control_plane.get(PATH, _question(known, nonce), _shown(known), limit=_LIMITS)
         crash_point("log-answered")
         try:
             answer = self._judged(reply, nonce)
         except Untrusted as error:
-            if error.code in ALARMS:
-                self._freshness.lose()
-                self.alarm = error.code
+            self._note(error.code)
             raise
         try:
-            changes = self._take(answer)
+            changes = self._take(answer, reply.body)
         except Unavailable:  # a full disk, say: what is known and cannot be enforced closes
             self._freshness.lose()
             raise
         more = self._store.revocations.position.position < answer.head
         if not more:
             self._freshness.renew(sent, answer.at)
-            self.alarm = None
+            self._gap = False
         return changes, more
+
+    def _note(self, code: str) -> None:
+        """Fail closed at what cannot be, for good at what time does not heal."""
+        if code in ALARMS:
+            self._freshness.lose()
+            self._gap = code not in LASTING
+        if code in LASTING:
+            self._store.revocations.raise_alarm(code, self._clock.now())
 
     def _judged(self, reply: Reply, nonce: str) -> Answer | Snapshot:
         known, now = self._store.revocations.position, self._clock.now()
-        if reply.status == 200:
-            return self._judge.answer(reply.body, nonce, known, now)
         if reply.status == 410:
-            return self._judge.snapshot(reply.body, nonce, known, now)
-        if reply.status == 409:  # unsigned, but it only ever closes
-            raise Untrusted("log-rewind", f"the log says that it never gave entry {known.position}")
-        raise Unavailable("control-plane-failed", f"the log answered {reply.status}")
+            answer: Answer | Snapshot = self._judge.snapshot(reply.body, nonce, known, now)
+        elif reply.status in (200, 409):
+            answer = self._judge.answer(reply.body, nonce, known, now)
+        else:
+            raise Unavailable("control-plane-failed", f"the log answered {reply.status}")
+        if known.alarm is not None:  # nothing that this log says heals it
+            raise Untrusted(known.alarm, "the log was refused before; an operator must accept it")
+        return answer
 
-    def _take(self, answer: Answer | Snapshot) -> tuple[Change, ...]:
+    def _take(self, answer: Answer | Snapshot, raw: bytes) -> tuple[Change, ...]:
         """Apply an answer. One that says nothing new writes nothing, but the first one pins the log's origin."""
         known = self._store.revocations.position
+        head, place = Point(answer.head, answer.chain), Point(known.position, known.chain)
         if isinstance(answer, Snapshot):
-            entries, position = answer.entries, answer.through
-        else:
-            entries = answer.entries
-            position = entries[-1].seq if entries else known.position
-        if position == known.position and known.origin is not None:
+            place = Point(answer.through, answer.through_chain)
+        elif answer.entries:
+            place = head_of(answer.entries, place)
+        if place.number == known.position and known.origin is not None:
             return ()
-        return self._store.apply(entries, answer.origin, position, answer.head, answer.at)
+        return self._store.apply(answer.entries, answer.origin, place, head, answer.at, raw)
+
+
+def _question(known: Position, nonce: str) -> dict[str, str | int]:
+    """What follows this POP's place, in the log that it follows."""
+    asked: dict[str, str | int] = {"after": known.position, "chain": known.chain, "nonce": nonce, "wait": 0}
+    return {**asked, "limit": PAGE} if known.origin is None else {**asked, "limit": PAGE, "origin": known.origin}
+
+
+def _shown(known: Position) -> dict[str, str]:
+    """The highest head that was signed for this POP: a control plane that has forgotten it learns so."""
+    return {} if known.shown is None else {HEAD_HEADER: encode_head(known.shown)}

@@ -1,7 +1,8 @@
 """Whether a signed answer of the revocation log may be believed, given what this POP already knows.
 
 Only judges: no network, no disk, no clock, and no opinion on what a refusal leads to (that is `follower`'s). In order:
-form and signature, nonce (both in `formats.revocation`), the signing key's standing, origin, head, sequence.
+form and signature, nonce, links between the entries (all in `formats.revocation`), the signing key's standing, origin,
+head, sequence, and whether the entries go on from the very entry that this POP stands at.
 Modelled on python-tuf's `TrustedMetadataSet`.
 """
 
@@ -9,11 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from consent_core.errors import Untrusted
-from consent_core.formats.revocation import Answer, Entry, Snapshot, Trust, open_answer, open_snapshot
+from consent_core.formats.revocation import Answer, Entry, Point, Snapshot, Trust, head_of, open_answer, open_snapshot
 from runtime_host.pop.stores.revocations import Position
 
 # Codes that only the log itself can cause: somebody with its key says something that cannot be.
-ALARMS = frozenset({"log-origin", "log-rewind", "log-gap"})
+ALARMS = frozenset({"log-origin", "log-rewind", "log-fork", "log-gap"})
+# Those of which time heals none: the log is another one than this POP enforced.
+LASTING = ALARMS - {"log-gap"}
 
 
 class Judge:
@@ -33,6 +36,7 @@ class Judge:
             answer = open_answer(data, self._trust(), nonce, now, self._revoked())
         _check_continuity(answer, known)
         _check_sequence(answer.entries, answer.head, known.position)
+        _check_chain(answer.entries, Point(answer.head, answer.chain), known)
         return answer
 
     def snapshot(self, data: bytes, nonce: str, known: Position, now: int) -> Snapshot:
@@ -40,8 +44,12 @@ class Judge:
         with _log_key():
             snapshot = open_snapshot(data, self._trust(), nonce, now, self._revoked())
         _check_continuity(snapshot, known)
-        if snapshot.through <= known.position:
+        if snapshot.after != known.position or snapshot.through <= known.position:
             raise Untrusted("log-gap", "the snapshot leads nowhere")
+        if snapshot.after_chain != known.chain:
+            raise Untrusted("log-fork", f"another entry {known.position} than the one enforced here")
+        _check_chain((), Point(snapshot.through, snapshot.through_chain), known)
+        _check_chain(snapshot.entries, Point(snapshot.head, snapshot.chain), known)
         return snapshot
 
 
@@ -62,6 +70,15 @@ def _check_continuity(answer: Answer | Snapshot, known: Position) -> None:
         raise Untrusted("log-origin", "another log than the one this POP follows")
     if answer.head < max(known.head, known.position):
         raise Untrusted("log-rewind", f"the head went back from {max(known.head, known.position)} to {answer.head}")
+
+
+def _check_chain(entries: Sequence[Entry], signed: Point, known: Position) -> None:
+    """What is signed now agrees with every hash that this POP knows: of its own place, and of heads signed before."""
+    places = [(known.position, known.chain), (known.head, known.head_chain), (known.due, known.due_chain)]
+    said = [signed, head_of(entries, signed), *(Point(entry.seq - 1, entry.prev) for entry in entries)]
+    for number, chain in places:
+        if chain is not None and any(point.number == number and point.chain != chain for point in said):
+            raise Untrusted("log-fork", f"another entry {number} than the one signed for before")
 
 
 def _check_sequence(entries: Sequence[Entry], head: int, position: int) -> None:

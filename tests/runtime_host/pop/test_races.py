@@ -41,7 +41,7 @@ def withdraw(edge, below=2):
 
 def revoke_key(edge):
     entry = edge.plane.log("key", edge.plane.keys.current("token").kid)
-    edge.pop.store.apply((entry,), edge.plane.origin, entry.seq, entry.seq, edge.clock.now())
+    edge.pop.store.apply((entry,), edge.plane.origin, edge.plane.head, edge.plane.head, edge.clock.now())
 
 
 def fall_out_of_sync(edge):
@@ -117,7 +117,7 @@ def test_a_purged_visitors_event_leaves_no_row(slow, run):
 
     def purge():
         entry = slow.plane.log("purge", ME, CATEGORIES, 99)
-        slow.pop.store.apply((entry,), slow.plane.origin, entry.seq, entry.seq, slow.clock.now())
+        slow.pop.store.apply((entry,), slow.plane.origin, slow.plane.head, slow.plane.head, slow.clock.now())
 
     slow.validation.meanwhile = purge
     reply = run(slow.send("POST", "/v1/events", {"kind": "purchase", "item": "tent"}, token))
@@ -133,7 +133,7 @@ def test_history_deleted_by_a_purge_is_not_decided_from(slow, run):
     token = slow.token(*CATEGORIES)
     assert run(slow.get(banner, token)).json()["category"] == "behavioral"
     entry = slow.plane.log("purge", ME, CATEGORIES, 99)
-    slow.pop.store.apply((entry,), slow.plane.origin, entry.seq, entry.seq, slow.clock.now())
+    slow.pop.store.apply((entry,), slow.plane.origin, slow.plane.head, slow.plane.head, slow.clock.now())
 
     assert run(slow.get(banner, token)).json()["category"] == "default"
     assert slow.pop.pipeline.recent.of(ME, slow.pop.sync.generation) == ()

@@ -7,9 +7,10 @@ import pytest
 
 from consent_core.clock import ManualClock
 from consent_core.errors import Rejected
-from consent_core.formats.revocation import Entry, subject_of
+from consent_core.formats.revocation import subject_of
 from runtime_host.pop.stores import Interaction, PopStore
 from runtime_host.pop.stores.history import DAY_S, MAX_ROWS, day_of
+from tests.runtime_host.log_entries import at, entry_of
 
 VISITOR = subject_of("A" * 22)
 OTHER = subject_of("B" * 21 + "A")
@@ -33,8 +34,7 @@ def click(category: str = "behavioral", ver: int = 3, subject: str = VISITOR, it
 
 
 def revoke(store: PopStore, seq: int, kind: str = "session", *, ver: int = 4, categories=("behavioral",)) -> None:
-    effect = "erase" if kind == "purge" else "stop"
-    store.apply([Entry(seq, kind, VISITOR, tuple(categories), ver, 1_800_000_000, effect)], ORIGIN, seq, seq, 1)
+    store.apply([entry_of(seq, kind, VISITOR, tuple(categories), ver, 1_800_000_000)], ORIGIN, at(seq), at(seq), 1)
 
 
 def test_a_row_reads_back_as_it_was_written(store: PopStore, clock: ManualClock) -> None:

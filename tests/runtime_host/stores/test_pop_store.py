@@ -14,6 +14,7 @@ from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.stores import Interaction, PopStore, Session, Withdrawal
 from runtime_host.pop.stores.history import DAY_S
 from runtime_host.pop.stores.revocations import DENIAL_KEPT_S
+from tests.runtime_host.log_entries import at, entry_of
 
 VISITOR = subject_of("A" * 22)
 ORIGIN = "o" * 22
@@ -32,7 +33,7 @@ def store(tmp_path: Path, clock: ManualClock) -> PopStore:
 
 
 def session_entry(seq: int, subject: str, categories: tuple[str, ...], ver: int, at: int = 1_800_000_000) -> Entry:
-    return Entry(seq, "session", subject, categories, ver, at, "stop")
+    return entry_of(seq, "session", subject, categories, ver, at)
 
 
 def reopened(store: PopStore, tmp_path: Path, clock: ManualClock) -> PopStore:
@@ -42,7 +43,7 @@ def reopened(store: PopStore, tmp_path: Path, clock: ManualClock) -> PopStore:
 
 def test_a_revocation_hits_every_lower_version_and_no_other(store: PopStore) -> None:
     """Also tokens not yet seen: what counts is the version, not the token."""
-    store.apply([session_entry(1, VISITOR, ("behavioral", "experimental"), 5)], ORIGIN, 1, 1, 1)
+    store.apply([session_entry(1, VISITOR, ("behavioral", "experimental"), 5)], ORIGIN, at(1), at(1), 1)
 
     assert store.revocations.denied(VISITOR, 4) == {"behavioral", "experimental"}
     assert store.revocations.denied(VISITOR, 5) == frozenset()
@@ -68,8 +69,7 @@ def test_the_mirror_says_what_the_disk_says(tmp_path_factory: pytest.TempPathFac
     clock, path = ManualClock(), tmp_path_factory.mktemp("mirror") / "pop.db"
     with PopStore(path, clock) as running:
         for seq, (subject, categories, ver, kind) in enumerate(entries, 1):
-            effect = "erase" if kind == "purge" else "stop"
-            running.apply([Entry(seq, kind, subject, tuple(categories), ver, 1, effect)], ORIGIN, seq, seq, 1)
+            running.apply([entry_of(seq, kind, subject, tuple(categories), ver, 1)], ORIGIN, at(seq), at(seq), 1)
         with PopStore(path, clock) as restarted:
             for subject in SUBJECTS:
                 for ver in range(11):
@@ -90,14 +90,14 @@ def test_the_generation_rises_with_every_change_and_only_after_the_commit(store:
         undone()
     assert (store.revocations.generation, store.revocations.denied(VISITOR, 4)) == (before, frozenset())
 
-    store.apply([session_entry(1, VISITOR, ("behavioral",), 5)], ORIGIN, 1, 1, 1)
+    store.apply([session_entry(1, VISITOR, ("behavioral",), 5)], ORIGIN, at(1), at(1), 1)
     assert store.revocations.generation > before
 
 
 def test_what_another_process_commits_is_seen_after_a_refresh(store: PopStore, tmp_path: Path) -> None:
     """Several workers may share one file; reading again costs nothing if nothing changed."""
     with PopStore(tmp_path / "pop.db", ManualClock()) as other:
-        other.apply([session_entry(1, VISITOR, ("behavioral",), 5)], ORIGIN, 1, 1, 1)
+        other.apply([session_entry(1, VISITOR, ("behavioral",), 5)], ORIGIN, at(1), at(1), 1)
     assert store.revocations.denied(VISITOR, 4) == frozenset()
 
     store.revocations.refresh()
@@ -109,7 +109,7 @@ def test_what_another_process_commits_is_seen_after_a_refresh(store: PopStore, t
 
 def test_denials_end_only_when_no_token_can_be_alive(store: PopStore, clock: ManualClock) -> None:
     """Two token lifetimes by this POP's clock and by the log's own time, whichever is later."""
-    store.apply([session_entry(1, VISITOR, ("behavioral",), 5, at=clock.now())], ORIGIN, 1, 1, clock.now())
+    store.apply([session_entry(1, VISITOR, ("behavioral",), 5, at=clock.now())], ORIGIN, at(1), at(1), clock.now())
     signed = clock.now() + DENIAL_KEPT_S
 
     clock.advance(DENIAL_KEPT_S)
@@ -128,12 +128,12 @@ def test_keys_and_models_stay_revoked(store: PopStore, tmp_path: Path, clock: Ma
     """They are never pruned."""
     store.apply(
         [
-            Entry(1, "key", "token-1", (), 0, clock.now(), "distrust"),
-            Entry(2, "model", "model-v20270115.1", (), 0, clock.now(), "withdraw"),
+            entry_of(1, "key", "token-1", (), 0, clock.now()),
+            entry_of(2, "model", "model-v20270115.1", (), 0, clock.now()),
         ],
         ORIGIN,
-        2,
-        2,
+        at(2),
+        at(2),
         clock.now(),
     )
     clock.advance(1000 * DAY_S)
@@ -230,7 +230,7 @@ def test_a_purge_takes_the_visitors_withdrawals_and_sessions_along(store: PopSto
     """Nothing that names the visitor is left but the tombstone, the receipt and the retrain row."""
     store.sessions.remember(Session("0" * 64, VISITOR, 3, clock.now() + 60))
     store.withdraw(NO)
-    store.apply([Entry(1, "purge", VISITOR, CATEGORIES, 9, 1, "erase")], ORIGIN, 1, 1, 1)
+    store.apply([entry_of(1, "purge", VISITOR, CATEGORIES, 9, 1)], ORIGIN, at(1), at(1), 1)
 
     assert store.sessions.find("0" * 64) is None
     assert store.outbox.pending() == ()
@@ -239,7 +239,7 @@ def test_a_purge_takes_the_visitors_withdrawals_and_sessions_along(store: PopSto
 
 def test_a_tombstone_outlives_every_row_and_then_goes(store: PopStore, clock: ManualClock) -> None:
     """Fifteen days: the longest retention and a day."""
-    store.apply([Entry(1, "purge", VISITOR, CATEGORIES, 9, 1, "erase")], ORIGIN, 1, 1, 1)
+    store.apply([entry_of(1, "purge", VISITOR, CATEGORIES, 9, 1)], ORIGIN, at(1), at(1), 1)
     clock.advance(15 * DAY_S - 1)
     store.sweep(clock.now())
     assert store.tombstones.holds(VISITOR)
@@ -286,12 +286,12 @@ def test_applying_entries_twice_changes_nothing(store: PopStore, clock: ManualCl
     """What a restored backup makes a POP do."""
     entries = [
         session_entry(1, VISITOR, ("behavioral",), 5),
-        Entry(2, "purge", SUBJECTS[1], CATEGORIES, 9, 1, "erase"),
+        entry_of(2, "purge", SUBJECTS[1], CATEGORIES, 9, 1),
     ]
     store.history.record(Interaction(VISITOR, 4, "behavioral", "click", "tent"))
-    store.apply(entries, ORIGIN, 2, 2, 1)
+    store.apply(entries, ORIGIN, at(2), at(2), 1)
     rows = store.queue.pending("retrain") + store.queue.pending("purge-receipt")
-    store.apply(entries, ORIGIN, 2, 2, 1)
+    store.apply(entries, ORIGIN, at(2), at(2), 1)
 
     assert store.queue.pending("retrain") + store.queue.pending("purge-receipt") == rows
     assert len(rows) == 2

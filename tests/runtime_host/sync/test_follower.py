@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 
 from consent_core.errors import ConsentEdgeError, Unavailable, Untrusted
-from consent_core.formats.revocation import sign_answer
+from consent_core.formats.revocation import Point, sign_answer
 from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.stores import Interaction
 from tests.runtime_host.sync.toy_plane import VISITOR, World
+
+OTHER = "sha256:" + "ab" * 32
 
 
 def poll(world: World) -> None:
@@ -24,7 +26,7 @@ def refused(world: World, family: type[ConsentEdgeError] = Untrusted) -> str:
 
 def forge(world: World, **changes: object) -> bytes:
     """What the log's own key would sign for the next poll if the log were not what it was."""
-    values = {"entries": (), "head": len(world.plane.entries), "origin": world.plane.origin, "at": world.clock.now()}
+    values = {"entries": (), "head": world.plane.head, "origin": world.plane.origin, "at": world.clock.now()}
     values |= changes
     signer = changes.pop("signer", world.plane.keys.current("log"))
     values.pop("signer", None)
@@ -223,7 +225,7 @@ def test_a_gap_is_refused(known: World) -> None:
 
 def test_entries_held_back_are_a_gap(known: World) -> None:
     """A head beyond the position, and nothing to get there."""
-    replay(known, forge(known, head=5))
+    replay(known, forge(known, head=Point(5, OTHER)))
     assert refused(known) == "log-gap"
 
 
@@ -311,7 +313,7 @@ def test_a_snapshot_brings_a_latecomer_to_the_head(world: World) -> None:
 def test_a_snapshot_that_leads_nowhere_is_refused(known: World) -> None:
     """It would be asked for again and again."""
     known.plane.pruned = 2
-    known.network.plane.serve = lambda _: __import__("httpx").Response(410, content=known.plane.snapshot("n" * 22))
+    known.network.plane.serve = lambda _: __import__("httpx").Response(410, content=known.plane.snapshot(0, "n" * 22))
     assert refused(known) == "log-gap"
 
 

@@ -111,7 +111,7 @@ def test_an_alarm_at_the_lead_closes_the_worker_at_once(crew: Supervisor) -> Non
     crew.plane.revoke()
     crew.sync()
     crew.plane.entries.pop()
-    with pytest.raises(Exception, match="log"):
+    with pytest.raises(Exception, match="the head went back"):
         crew.poll()
     assert not crew.worker.in_sync()
 

@@ -19,17 +19,20 @@ from tests.runtime_host.sync.toy_plane import make_world
 SUBJECTS = [subject_of(letter * 21 + "A") for letter in "ABC"]
 VERSIONS = range(1, 8)
 subjects = st.sampled_from(SUBJECTS)
-some = st.lists(st.sampled_from(CATEGORIES), min_size=1, unique=True).map(tuple)
+some = st.sets(st.sampled_from(CATEGORIES), min_size=1).map(lambda s: tuple(c for c in CATEGORIES if c in s))
 
 
 class Model:
-    """What a POP must know: a prefix of the log, and what was said to it. `sent`: when it last heard good news."""
+    """What a POP must know: a prefix of the log, and what was said to it. `sent`: when it last heard good news.
+
+    `position`: where it reads on; `enforced`: how far it ever was; `alarm`: whether it believes the log no more.
+    """
 
     def __init__(self) -> None:
-        self.position, self.said, self.sent = 0, [], None
+        self.position, self.enforced, self.said, self.sent, self.alarm = 0, 0, [], None, False
 
     def denied(self, log: list, subject: str, ver: int) -> set[str]:
-        taken = [(e.subject, e.categories, EVERY_VERSION if e.kind == "purge" else e.ver) for e in log[: self.position]]
+        taken = [(e.subject, e.categories, EVERY_VERSION if e.kind == "purge" else e.ver) for e in log[: self.enforced]]
         return {c for who, what, below in taken + self.said for c in what if who == subject and ver < below}
 
     def in_sync(self, elapsed: float) -> bool:
@@ -44,7 +47,7 @@ class LogMachine(RuleBasedStateMachine):
         self.directory = Path(tempfile.mkdtemp(dir="/tmp"))
         self.world = make_world(self.directory)
         self.model = Model()
-        self.backup: tuple[Path, int, list] | None = None
+        self.backup: tuple | None = None
         self.said = 0
 
     def teardown(self) -> None:
@@ -67,8 +70,12 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule()
     def poll(self) -> None:
+        if self.model.alarm:
+            self._poll_in_vain()
+            return
         asyncio.run(self.world.sync.poll())
-        self.model.position, self.model.sent = len(self.world.plane.entries), self.world.clock.boot
+        self.model.position = self.model.enforced = len(self.world.plane.entries)
+        self.model.sent = self.world.clock.boot
 
     @rule()
     def poll_across_a_cut(self) -> None:
@@ -96,7 +103,27 @@ class LogMachine(RuleBasedStateMachine):
         self.world.plane.entries = entries[: data.draw(st.integers(0, self.model.position - 1))]
         self._poll_in_vain()
         self.world.plane.entries = entries
-        self.model.sent = None
+        self.model.sent, self.model.alarm = None, True
+
+    @precondition(lambda self: self.model.position > 0)
+    @rule(data=st.data())
+    def fork_the_log_and_repair_it(self, data: st.DataObject) -> None:
+        """Another history of the same length or more: the number is the same, the hash is not."""
+        plane, entries = self.world.plane, list(self.world.plane.entries)
+        plane.entries = entries[: data.draw(st.integers(0, self.model.position - 1))]
+        more = data.draw(st.integers(0, 3))
+        while len(plane.entries) < self.model.position + more:
+            plane.log("model", f"model-of-another-history-{len(plane.entries)}")
+        self._poll_in_vain()
+        plane.entries = entries
+        self.model.sent, self.model.alarm = None, True
+
+    @precondition(lambda self: self.model.alarm)
+    @rule()
+    def accept(self) -> None:
+        """An operator's word: read from the start; what was denied stays denied."""
+        self.world.store.revocations.accept_origin()
+        self.model.position, self.model.alarm = 0, False
 
     @rule(seconds=st.integers(0, 70))
     def wait(self, seconds: int) -> None:
@@ -116,7 +143,7 @@ class LogMachine(RuleBasedStateMachine):
         path = self.directory / "backup.db"
         path.unlink(missing_ok=True)
         self.world.store.database.rows(f"VACUUM INTO '{path}'")
-        self.backup = (path, self.model.position, self.model.said)
+        self.backup = (path, self.model.position, self.model.enforced, self.model.said, self.model.alarm)
 
     @precondition(lambda self: self.backup is not None)
     @rule()
@@ -124,7 +151,7 @@ class LogMachine(RuleBasedStateMachine):
         self.world.store.close()
         for path in self.world.home.glob("pop.db*"):
             path.unlink()
-        path, self.model.position, self.model.said = self.backup
+        path, self.model.position, self.model.enforced, self.model.said, self.model.alarm = self.backup
         shutil.copy(path, self.world.home / "pop.db")
         self.world.store = PopStore(self.world.home / "pop.db", self.world.clock)
         self.restart()

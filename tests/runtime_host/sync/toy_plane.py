@@ -15,8 +15,18 @@ from consent_core.clock import ManualClock
 from consent_core.errors import Untrusted
 from consent_core.formats.consent import ConsentAnswer, read_withdrawal_request, write_answer
 from consent_core.formats.jwks import write_jwks
-from consent_core.formats.revocation import EFFECTS, Entry, sign_answer, sign_snapshot, subject_of
-from consent_core.formats.token import CATEGORIES
+from consent_core.formats.revocation import (
+    EFFECTS,
+    START,
+    Entry,
+    Point,
+    entry_hash,
+    head_of,
+    sign_answer,
+    sign_snapshot,
+    subject_of,
+)
+from consent_core.formats.token import CATEGORIES, encode_base64url
 from consent_core.trust.keys import KeyStore
 from runtime_host.pop.stores import PopStore
 from runtime_host.pop.sync import Sync, SyncConfig
@@ -79,22 +89,33 @@ class ToyPlane:
         return self.log("session", subject, categories, ver)
 
     def log(self, kind: str, subject: str, categories: tuple[str, ...] = (), ver: int = 0) -> Entry:
-        entry = Entry(len(self.entries) + 1, kind, subject, categories, ver, self.clock.now(), EFFECTS[kind])
+        head, salt = self.head, encode_base64url((len(self.entries) + 1).to_bytes(16))
+        now = self.clock.now()
+        entry = Entry(
+            head.number + 1, head.chain, salt, kind, subject, categories, ver, min(ver, 1), now, EFFECTS[kind]
+        )
         self.entries.append(entry)
         return entry
+
+    @property
+    def head(self) -> Point:
+        return head_of(self.entries, START)
+
+    def place(self, number: int) -> Point:
+        return Point(number, entry_hash(self.entries[number - 1])) if number else START
 
     def publish(self, revision: int) -> None:
         self.bundle = bundle(revision, previous=tuple(policy_hash(old) for old in range(1, revision)))
         self.log("policy", policy_hash(revision))
 
     def answer(self, after: int, nonce: str) -> bytes:
-        signer, head = self.keys.current("log"), len(self.entries)
+        signer, head = self.keys.current("log"), self.head
         return sign_answer(self.entries[after : after + PAGE], head, self.origin, nonce, self.clock.now(), signer)
 
-    def snapshot(self, nonce: str) -> bytes:
-        signer, head = self.keys.current("log"), len(self.entries)
+    def snapshot(self, after: int, nonce: str) -> bytes:
+        signer, head, through = self.keys.current("log"), self.head, self.place(self.pruned)
         alive = [e for e in self.entries[: self.pruned] if e.kind in ("key", "model", "purge")]
-        return sign_snapshot(alive, self.pruned, head, self.origin, nonce, self.clock.now(), signer)
+        return sign_snapshot(alive, self.place(after), through, head, self.origin, nonce, self.clock.now(), signer)
 
     def serve(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
@@ -102,9 +123,9 @@ class ToyPlane:
         if path == "/v1/revocations":
             after, nonce = int(request.url.params["after"]), request.url.params["nonce"]
             if after > len(self.entries):
-                return httpx.Response(409, json={"error": {"code": "log-beyond-head", "message": ""}})
+                return httpx.Response(409, content=self.answer(after, nonce))
             if after < self.pruned:
-                return httpx.Response(410, content=self.snapshot(nonce))
+                return httpx.Response(410, content=self.snapshot(after, nonce))
             return httpx.Response(200, content=self.answer(after, nonce))
         if path == "/v1/policy/bundle":
             return self._serve_bundle(request)
