@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from toy_plane import VISITOR, World
 
 from consent_core.clock import ManualClock
 from consent_core.errors import ConsentEdgeError, Untrusted
@@ -12,6 +11,7 @@ from consent_core.formats.log_head import open_head
 from consent_core.formats.revocation import START, entry_hash, sign_snapshot
 from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.stores.raw import ANSWER, RAW_KEPT_S
+from tests.runtime_host.sync.toy_plane import VISITOR, World
 
 
 def refused(world: World) -> str:
