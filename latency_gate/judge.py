@@ -14,7 +14,7 @@ from latency_gate.stats import paired_shift, quantile_upper_bound, regression, s
 OK, OVER, BROKEN, TOO_FEW = "ok", "over", "broken", "too-few"
 ADVISORY = "advisory"  # over, and known to be: shown with its reason, does not stop anybody
 REGRESSION_P = 0.01
-MOST_LOADS = 124  # forgive two
+PAIRED_CONFIDENCE = 0.975  # two looks at most, each with half of the 5 % that one may be wrong by
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def judge_absolute(name: str, samples: Sequence[Sample], read: Callable[[Sample]
 
 
 def judge_paired(name: str, ours: Sequence[Sample], theirs: Sequence[Sample], limit: Callable[[float], float]) -> Row:
-    """The paired LCP difference ours - theirs: the whole 95 % interval has to stay under the limit.
+    """The paired LCP difference ours - theirs: the whole 97.5 % interval has to stay under the limit.
 
     limit: from the other arm's median (ms) to the largest difference allowed (ms).
     """
@@ -69,10 +69,10 @@ def judge_paired(name: str, ours: Sequence[Sample], theirs: Sequence[Sample], li
         why = next((s.broken for s in [*ours, *theirs] if s.broken), f"{len(pairs)} pairs, {MIN_PAIRS} needed")
         return Row(name, BROKEN, None, limit(0.0), "ms", why)
     base = summary([other for _, other in pairs])["p50"]
-    shift = paired_shift([mine for mine, _ in pairs], [other for _, other in pairs])
+    shift = paired_shift([mine for mine, _ in pairs], [other for _, other in pairs], PAIRED_CONFIDENCE)
     budget = limit(base)
     status = OK if shift.high <= budget else OVER
-    text = f"{shift.estimate:+.1f} ms, 95 % interval {shift.low:+.1f} to {shift.high:+.1f}, base {base:.0f} ms"
+    text = f"{shift.estimate:+.1f} ms, 97.5 % interval {shift.low:+.1f} to {shift.high:+.1f}, base {base:.0f} ms"
     undecided = shift.estimate <= budget < shift.high
     return Row(name, status, shift.high, budget, "ms", text, open_at=len(pairs) if undecided else None)
 
@@ -89,17 +89,16 @@ def judge_regression(name: str, head: Sequence[float], base: Sequence[float]) ->
     return Row(name, OVER if worse else OK, result.shift, budget, "ms", text)
 
 
-def loads_wanted(rows: Sequence[Row], most: int = MOST_LOADS) -> int:
-    """How many loads could still show that a row is within its budget: 59 forgive none above it, 93 one, 124 two.
+def is_open(rows: Sequence[Row], next_look: int) -> bool:
+    """Whether `next_look` loads could still show that every row which is over now is within its budget.
 
-    A paired difference whose interval straddles its budget is decided by more pairs, in the same steps. 0 when no more
-    loads are called for. Looking again after 59 makes a bound a little weaker than its 95 %.
+    A bound on a quantile can if that many loads forgive what was above the budget so far; a paired difference can
+    while its interval straddles the budget.
     """
-    counts = [row.above for row in rows if row.status == OVER and row.above is not None]
-    steps = [samples_needed(count) for count in (1, 2)]
-    nexts = [next((step for step in steps if step > row.open_at), 0) for row in rows if row.open_at is not None]
-    wanted = max((*(samples_needed(count) for count in counts), *nexts), default=0)
-    return wanted if wanted <= most else 0
+    over = [row for row in rows if row.status == OVER]
+    return bool(over) and all(
+        row.open_at is not None or (row.above is not None and samples_needed(row.above) <= next_look) for row in over
+    )
 
 
 def judge_vitals(arms: dict[str, list[Sample]], budgets: dict[str, float]) -> list[Row]:

@@ -10,11 +10,11 @@ from playwright.sync_api import Browser
 from fleet.machine import FOREIGN_CORES_MAX, LoadMeter, describe
 from latency_gate.arms import Arm
 from latency_gate.browser import chromium, take_sample
-from latency_gate.judge import Row, is_green, judge_vitals, loads_wanted
+from latency_gate.judge import Row, is_green, is_open, judge_vitals
 from latency_gate.profiles import Profile
 from latency_gate.sample import Sample
+from latency_gate.stats import false_pass_rate
 
-FIRST_LOOK = 59  # loads below which a P95 bound cannot be stated at all
 VOID_SHARE_MAX = 0.5  # of n; a machine busier than that cannot be measured on
 
 Progress = Callable[[int, int], None]
@@ -28,6 +28,7 @@ class Result:
     arms: dict[str, list[Sample]]
     rows: list[Row]
     voided: int = 0
+    looks: tuple[int, ...] = ()
     machine: dict[str, Any] = field(default_factory=describe)
     taken_at: int = field(default_factory=lambda: int(time.time()))
 
@@ -35,6 +36,11 @@ class Result:
     def green(self) -> bool:
         """Whether every row is ok."""
         return is_green(self.rows)
+
+    @property
+    def false_pass_rate(self) -> float:
+        """How often a page whose P95 is truly at its budget passes, all looks of this run counted."""
+        return false_pass_rate(self.looks)
 
     def to_json(self) -> dict[str, Any]:
         """The result file."""
@@ -45,6 +51,8 @@ class Result:
             "taken_at": self.taken_at,
             "machine": self.machine,
             "voided": self.voided,
+            "looks": list(self.looks),
+            "false_pass_rate": round(self.false_pass_rate, 4),
             "rows": [row.to_json() for row in self.rows],
             "samples": {name: [sample.to_json() for sample in samples] for name, samples in self.arms.items()},
         }
@@ -57,22 +65,26 @@ class Overloaded(Exception):
 def measure(
     arms: Sequence[Arm],
     profile: Profile,
-    n: int,
+    looks: Sequence[int],
     budgets: dict[str, float],
     *,
     progress: Progress = lambda done, total: None,
     tamper: dict[str, str] | None = None,
 ) -> Result:
-    """n rounds, each loading every arm once, in an order that rotates. Judged against `budgets`."""
+    """Rounds that load every arm once, in an order that rotates, judged against `budgets`.
+
+    `looks`: after how many rounds the rows are judged. A later look is taken only if it could turn them all green.
+    """
     with chromium() as browser:
         _round(browser, arms, profile, 0, tamper or {})  # warms caches and code; not counted
         rounds = _Rounds(browser, arms, profile, tamper or {}, progress)
-        rounds.run_to(n)
+        rounds.run_to(looks[0])
         rows = judge_vitals(rounds.kept, budgets)
-        while (wanted := loads_wanted(rows)) > rounds.done >= n >= FIRST_LOOK:
-            rounds.run_to(wanted)
-            rows = judge_vitals(rounds.kept, budgets)
-    return Result(profile.name, rounds.kept, rows, rounds.voided)
+        for look in looks[1:]:
+            if is_open(rows, look):
+                rounds.run_to(look)
+                rows = judge_vitals(rounds.kept, budgets)
+    return Result(profile.name, rounds.kept, rows, rounds.voided, tuple(looks))
 
 
 class _Rounds:

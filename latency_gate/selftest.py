@@ -82,7 +82,7 @@ def run_selftest(
     outcomes = []
     wanted = [arm for arm in arms if arm.name in ("ours", "plain")]
     for done, fault in enumerate(FAULTS, start=1):
-        result = measure(wanted, profile, fault.rounds, budgets, tamper={"ours": fault.tamper})
+        result = measure(wanted, profile, (fault.rounds,), budgets, tamper={"ours": fault.tamper})
         outcomes.append(judge_fault(fault, result.rows))
         progress(done, len(FAULTS))
     return outcomes

@@ -44,6 +44,25 @@ def samples_needed(exceedances: int = 0, quantile: float = 0.95, confidence: flo
     return n
 
 
+def false_pass_rate(looks: Sequence[int], quantile: float = 0.95, confidence: float = CONFIDENCE) -> float:
+    """How often a page passes at one of these looks although a share 1-quantile of its loads is above the budget.
+
+    Args:    looks: rising numbers of loads; each look passes with at most the exceedances that its bound forgives.
+    Returns: the exact probability, by summing over the paths that no earlier look passed.
+    """
+    above, still, at, passed = 1 - quantile, {0: 1.0}, 0, 0.0
+    for n in looks:
+        forgiven = quantile_upper_bound([0.0] * n, quantile, confidence).exceedances_allowed
+        after: dict[int, float] = {}
+        for count, weight in still.items():
+            for more in range(n - at + 1):
+                seen = count + more
+                after[seen] = after.get(seen, 0.0) + weight * float(stats.binom.pmf(more, n - at, above))
+        passed += sum(weight for count, weight in after.items() if count <= forgiven)
+        still, at = {count: weight for count, weight in after.items() if count > forgiven}, n
+    return passed
+
+
 @dataclass(frozen=True, slots=True)
 class Shift:
     """How far one arm lies from another, with a two-sided interval. Same unit as the samples."""

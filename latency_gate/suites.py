@@ -75,13 +75,13 @@ Runner = Callable[["Options", dict[str, Any], Console], tuple[Any, bool]]
 def _vitals(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any, bool]:
     settings = budgets["vitals"]
     profile = _profile(options.profile or settings["profile"])
-    rounds = options.rounds or settings["rounds"]
+    looks = (options.rounds,) if options.rounds else tuple(settings["looks"])
     with _pages(options, out) as arms, _bar(out, f"page loads, {profile.name}") as progress:
         if options.self_test:
             outcomes = selftest.run_selftest(arms, profile, settings["budgets"], progress)
             return _show_selftest(outcomes, out)
         try:
-            result = measure(arms, profile, rounds, settings["budgets"], progress=progress)
+            result = measure(arms, profile, looks, settings["budgets"], progress=progress)
         except Overloaded as error:
             raise Rejected("machine-overloaded", str(error)) from error
     if options.base:
