@@ -1,34 +1,70 @@
 """`edge up`, `edge pop`, `edge control-plane`: running things."""
 
 import signal
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from consent_core.errors import Rejected
+from edge_cli.configuration import Sources, configured, explained, template
 from edge_cli.console import (
     DEFAULT_DATA,
-    KEYRING,
     DataOption,
     JsonOption,
-    KeyProviderOption,
     KeyProviderToken,
     err,
     out,
     show,
 )
 
+T = TypeVar("T")
 HERE = Path()
+FIRST_POP_PORT = 8081
+POP_PREFIX, PLANE_PREFIX = "EDGE_POP_", "EDGE_PLANE_"
 COMPONENTS = Path("build/components")
 PUBLIC_PORT, MESH_PORT = 7000, 7443  # the control plane's
-SVID_TTL_S = 3_600  # as PopConfig and Settings have it
+
+PlanePublicPort = Annotated[
+    int | None,
+    typer.Option("--public-port", help="What anybody may read: documentation, edge state.", show_default="7000"),
+]
+PlaneMeshPort = Annotated[
+    int | None, typer.Option("--mesh-port", help="POPs, devices, operators (mTLS).", show_default="7443")
+]
+DataSetting = Annotated[
+    Path | None,
+    typer.Option("--data", help="Where state is kept.", envvar="CONSENT_EDGE_DATA", show_default=".edge"),
+]
+KeyProviderSetting = Annotated[
+    str | None,
+    typer.Option(
+        "--key-provider",
+        help="keyring, openbao+https://host:port/key, aws-kms:key, or a plug-in's line.",
+        show_default="keyring",
+    ),
+]
+
+
+class Process(StrEnum):
+    """Who can be configured."""
+
+    POP = "pop"
+    CONTROL_PLANE = "control-plane"
+
 
 Pops = Annotated[int, typer.Option("--pops", min=1, max=50, help="How many POPs; POP n listens on 808n.")]
 Database = Annotated[str | None, typer.Option("--database", help="postgresql://… instead of SQLite.")]
 Name = Annotated[str, typer.Argument(help="The POP's id, which is also its region, such as tokyo-1.")]
-Jurisdiction = Annotated[str, typer.Option("--jurisdiction", help="The law that applies here: EU, UK, US-CA, …")]
+Jurisdiction = Annotated[
+    str | None, typer.Option("--jurisdiction", help="The law that applies here: EU, UK, US-CA, …", show_default="ZZ")
+]
 GeoHeader = Annotated[str | None, typer.Option("--geo-header", help="A header only a trusted front end can set.")]
-ControlPlaneUrl = Annotated[str, typer.Option("--control-plane", help="The control plane's mesh listener.")]
+ControlPlaneUrl = Annotated[
+    str | None,
+    typer.Option("--control-plane", help="The control plane's mesh listener.", show_default="https://127.0.0.1:7443"),
+]
 Catalogue = Annotated[
     Path | None, typer.Option("--catalogue", help="Slots and assets; else catalogue.toml here, else the demo's.")
 ]
@@ -36,24 +72,47 @@ Art = Annotated[Path | None, typer.Option("--art", help="The folder of the catal
 Site = Annotated[Path | None, typer.Option("--site", help="The static site to serve.")]
 Function = Annotated[list[str] | None, typer.Option("--function", help="Decides for its categories; may be repeated.")]
 Components = Annotated[Path, typer.Option("--components", help="Built and signed components.")]
-Host = Annotated[str, typer.Option("--host", help="The address to listen on; in a container 0.0.0.0.")]
-PublicPort = Annotated[int, typer.Option("--port", help="The public listener.")]
-MeshPort = Annotated[int, typer.Option("--mesh-port", help="The mesh listener (mTLS).")]
+Host = Annotated[
+    str | None,
+    typer.Option("--host", help="The address to listen on; in a container 0.0.0.0.", show_default="127.0.0.1"),
+]
+PublicPort = Annotated[int | None, typer.Option("--port", help="The public listener.", show_default="8081")]
+MeshPort = Annotated[int | None, typer.Option("--mesh-port", help="The mesh listener (mTLS).", show_default="8481")]
 Workers = Annotated[
-    int, typer.Option("--workers", min=1, max=64, help="Processes behind a POP's public port; one per core.")
+    int | None,
+    typer.Option(
+        "--workers", min=1, max=64, help="Processes behind a POP's public port; one per core.", show_default="1"
+    ),
+]
+FirstPort = Annotated[int, typer.Option("--port", min=1, max=65_000, help="POP 1's; POP n listens n - 1 above it.")]
+PopFile = Annotated[
+    Path | None,
+    typer.Option("--config", help="A TOML file; see `edge config pop`.", envvar=f"{POP_PREFIX}CONFIG"),
+]
+PlaneFile = Annotated[
+    Path | None,
+    typer.Option("--config", help="A TOML file; see `edge config control-plane`.", envvar=f"{PLANE_PREFIX}CONFIG"),
 ]
 NoPush = Annotated[bool, typer.Option("--no-push", help="Do not listen to hints; polls carry everything.")]
 SpireSocket = Annotated[
     str | None, typer.Option("--spire-socket", help="SPIFFE Workload API.", envvar="SPIFFE_ENDPOINT_SOCKET")
 ]
 SvidTtl = Annotated[
-    int, typer.Option("--svid-ttl", min=2, help="Seconds that a development certificate lives; renewed at half of it.")
+    int | None,
+    typer.Option(
+        "--svid-ttl",
+        min=2,
+        help="Seconds that a development certificate lives; renewed at half of it.",
+        show_default="3600",
+    ),
 ]
 Policies = Annotated[
     Path | None, typer.Option("--policies", help="Published at the first start; else the shipped ones.")
 ]
 Legal = Annotated[Path | None, typer.Option("--legal", help="The folder with clauses/; else the shipped one.")]
-AdminPort = Annotated[int, typer.Option("--admin-port", help="/metrics and /readyz, this machine only.")]
+AdminPort = Annotated[
+    int | None, typer.Option("--admin-port", help="/metrics and /readyz, this machine only.", show_default="8881")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -61,11 +120,14 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(pop)
     app.command("control-plane")(control_plane)
+    app.command()(config)
 
 
 def up(
     pops: Pops = 2,
-    workers: Workers = 1,
+    workers: Workers = None,
+    port: FirstPort = FIRST_POP_PORT,
+    config: PopFile = None,
     data: DataOption = DEFAULT_DATA,
     catalogue: Catalogue = None,
     art: Art = None,
@@ -88,7 +150,9 @@ def up(
         if path is not None and not path.exists():
             raise typer.BadParameter(f"{path} does not exist", param_hint=option)
     project = project_of(HERE).but(catalogue, art, site, functions)
-    specs = fleet_of(pops, options=(*project.options(), "--workers", str(workers)))
+    options: tuple[str, ...] = ("--workers", str(workers)) if workers else ()
+    options += ("--config", str(config)) if config else ()
+    specs = fleet_of(pops, port, options=(*project.options(), *options))
     require_free([PUBLIC_PORT, MESH_PORT, *(spec.port for spec in specs)])
     err.print(results_table(prepare(data, COMPONENTS, err, HERE, project).built))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is ended
@@ -105,28 +169,29 @@ def up(
 
 def pop(
     name: Name,
-    data: DataOption = DEFAULT_DATA,
-    jurisdiction: Jurisdiction = "ZZ",
+    data: DataSetting = None,
+    config: PopFile = None,
+    jurisdiction: Jurisdiction = None,
     geo_header: GeoHeader = None,
-    control_plane: ControlPlaneUrl = "https://127.0.0.1:7443",
+    control_plane: ControlPlaneUrl = None,
     catalogue: Catalogue = None,
     art: Art = None,
     site: Site = None,
     functions: Function = None,
     components: Components = COMPONENTS,
-    host: Host = "127.0.0.1",
-    port: PublicPort = 8081,
-    mesh_port: MeshPort = 8481,
-    admin_port: AdminPort = 8881,
-    workers: Workers = 1,
+    host: Host = None,
+    port: PublicPort = None,
+    mesh_port: MeshPort = None,
+    admin_port: AdminPort = None,
+    workers: Workers = None,
     no_push: NoPush = False,
-    svid_ttl: SvidTtl = SVID_TTL_S,
+    svid_ttl: SvidTtl = None,
     spire_socket: SpireSocket = None,
-    key_provider: KeyProviderOption = KEYRING,
+    key_provider: KeyProviderSetting = None,
     key_provider_token: KeyProviderToken = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run one POP.
+    """Run one POP. Every setting: `edge config pop`; the file's, then EDGE_POP_…, then an option's value holds.
 
     Example: [bold]edge pop frankfurt-1 --jurisdiction EU --port 8082[/bold]
     """
@@ -135,38 +200,38 @@ def pop(
     from runtime_host.pop.process.lead import run
     from runtime_host.pop.process.loading import PopPlaces
 
-    try:
-        config = PopConfig(
-            pop=name, data=data, jurisdiction=jurisdiction, geo_header=geo_header, control_plane=control_plane,
-            host=host, public_port=port, mesh_port=mesh_port, admin_port=admin_port, workers=workers,
-            push=not no_push, svid_ttl_s=svid_ttl, key_provider=key_provider,
-        )  # fmt: skip
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+    settings = _configured(PopConfig, Sources(POP_PREFIX, config), {
+        "pop": name, "data": data, "jurisdiction": jurisdiction, "geo_header": geo_header,
+        "control_plane": control_plane, "host": host, "public_port": port, "mesh_port": mesh_port,
+        "admin_port": admin_port, "workers": workers, "push": False if no_push else None, "svid_ttl_s": svid_ttl,
+        "key_provider": key_provider,
+    }, {"data": DEFAULT_DATA})  # fmt: skip
     project = project_of(HERE).but(catalogue, art, site, functions)
-    show({"pop": name, "port": port, "mesh_port": mesh_port, "admin_port": admin_port},
-         as_json=as_json, text=lambda: None)  # fmt: skip
-    run(config, PopPlaces(
+    show({"pop": name, "port": settings.public_port, "mesh_port": settings.mesh_port,
+          "admin_port": settings.admin_port}, as_json=as_json, text=lambda: None)  # fmt: skip
+    run(settings, PopPlaces(
         project.catalogue, project.art, components, project.functions,
         {"/": project.site, "/sdk/": SDK}, spire_socket, key_provider_token,
     ))  # fmt: skip
 
 
 def control_plane(
-    data: DataOption = DEFAULT_DATA,
-    host: Host = "127.0.0.1",
-    public_port: Annotated[int, typer.Option(help="What anybody may read: documentation, edge state.")] = PUBLIC_PORT,
-    mesh_port: Annotated[int, typer.Option(help="POPs, devices, operators (mTLS).")] = MESH_PORT,
+    data: DataSetting = None,
+    config: PlaneFile = None,
+    host: Host = None,
+    public_port: PlanePublicPort = None,
+    mesh_port: PlaneMeshPort = None,
     database: Database = None,
     policies: Policies = None,
     legal: Legal = None,
-    svid_ttl: SvidTtl = SVID_TTL_S,
+    svid_ttl: SvidTtl = None,
     spire_socket: SpireSocket = None,
-    key_provider: KeyProviderOption = KEYRING,
+    key_provider: KeyProviderSetting = None,
     key_provider_token: KeyProviderToken = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the control plane.
+    """Run the control plane. Every setting: `edge config control-plane`; the file's, then EDGE_PLANE_…, then an
+    option's value holds.
 
     Example: [bold]edge control-plane --database postgresql://127.0.0.1/consent[/bold]
     """
@@ -174,10 +239,34 @@ def control_plane(
     from control_plane.process import run
     from control_plane.settings import Settings
 
-    show({"public_port": public_port, "mesh_port": mesh_port}, as_json=as_json, text=lambda: None)
-    run(Settings(
-        data=data, database_url=database, host=host, public_port=public_port, mesh_port=mesh_port,
-        policies=policies or resource("policies"), legal=legal or resource("legal"),
-        svid_ttl_s=svid_ttl, spiffe_endpoint_socket=spire_socket, key_provider=key_provider,
-        key_provider_token=key_provider_token,
-    ))  # fmt: skip
+    settings = _configured(Settings, Sources(PLANE_PREFIX, config), {
+        "data": data, "database_url": database, "host": host, "public_port": public_port, "mesh_port": mesh_port,
+        "policies": policies, "legal": legal, "svid_ttl_s": svid_ttl,
+        "spiffe_endpoint_socket": spire_socket, "key_provider": key_provider,
+        "key_provider_token": key_provider_token,
+    }, {"data": DEFAULT_DATA, "policies": resource("policies"), "legal": resource("legal")})  # fmt: skip
+    show({"public_port": settings.public_port, "mesh_port": settings.mesh_port}, as_json=as_json, text=lambda: None)
+    ports = f"public {settings.public_port}, mesh {settings.mesh_port}"
+    err.print(f"listening on {settings.host}: {ports}", highlight=False)
+    run(settings)
+
+
+def config(process: Annotated[Process, typer.Argument(help="Whose settings.")], as_json: JsonOption = False) -> None:
+    """Print every setting of a process as a TOML file, at its default and with its meaning.
+
+    Example: [bold]edge config pop > pop.toml[/bold]
+    """
+    from control_plane.settings import Settings
+    from runtime_host.pop.config import PopConfig
+
+    kind: type[PopConfig] | type[Settings] = PopConfig if process is Process.POP else Settings
+    meanings = {item.name: comment for item, comment in explained(kind)}
+    show(meanings, as_json=as_json, text=lambda: print(template(kind), end=""))
+
+
+def _configured(kind: type[T], sources: Sources, options: dict[str, Any], defaults: dict[str, Any]) -> T:
+    """A configuration, or wrong usage: said before anything is opened."""
+    try:
+        return configured(kind, sources, options, defaults)
+    except Rejected as error:
+        raise typer.BadParameter(f"{error.code}: {error.message}") from error

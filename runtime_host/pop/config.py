@@ -24,7 +24,6 @@ class PopConfig:
 
     pop: str  # its id, which is also its region
     data: Path  # the data directory; this POP's own files are below `pops/<pop>/`
-    site: Path | None = None  # the static site it serves; None serves none
     jurisdiction: str = UNKNOWN_JURISDICTION  # where a request comes from when no trusted header says otherwise
     age_band: str = "adult"  # whom the site addresses; a page that asks its visitors sends what they said
     geo_header: str | None = None  # lower-case name of a header that only a trusted front end can set

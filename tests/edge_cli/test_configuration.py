@@ -1,0 +1,121 @@
+"""Every setting of a process can be reached, from three places, and what cannot be used is refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from consent_core.errors import Rejected
+from control_plane.settings import Settings
+from edge_cli.configuration import Sources, configured, explained, settable, template
+from runtime_host.pop.config import PopConfig
+from tests.conftest import ROOT
+
+PREFIX = "EDGE_POP_"
+GIVEN = {"pop": "tokyo-1", "data": Path(".edge")}
+OTHER = {  # a usable value for each field of PopConfig, other than its default
+    "pop": "paris-1", "data": "elsewhere", "jurisdiction": "EU", "age_band": "child", "geo_header": "x-country",
+    "control_plane": "https://127.0.0.1:9443", "workers": 2, "push": False, "host": "127.0.0.2", "public_port": 9081,
+    "mesh_port": 9481, "admin_port": 9881, "secure_cookies": False, "public_origins": ("https://shop.example",),
+    "token_cache_entries": 9, "decision_memo_entries": 9, "rendition_cache_bytes": 9, "render_threads": 1,
+    "max_body_bytes": 9, "max_streams": 9, "stream_ping_s": 9.5, "token_leeway_s": 1, "control_plane_timeout_s": 1.5,
+    "svid_ttl_s": 60, "key_provider": "aws-kms:key", "audit_keep_days": 30,
+}  # fmt: skip
+
+
+def sources(directory: Path, text: str = "", **environment: str) -> Sources:
+    file = directory / "pop.toml"
+    file.write_text(text)
+    return Sources(PREFIX, file, environment)
+
+
+def toml(value: object) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(toml(part) for part in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+
+def env(value: object) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def test_the_table_of_values_knows_every_setting():
+    """A field that is added must be tried here too."""
+    assert set(OTHER) == {item.name for item in settable(PopConfig)}
+
+
+@pytest.mark.parametrize("name", sorted(OTHER))
+def test_every_setting_is_reached_by_file_and_by_environment(tmp_path, name):
+    """No field of a POP can be set by a test alone."""
+    given_by = {key: value for key, value in GIVEN.items() if key != name}
+    wanted = Path(OTHER[name]) if name == "data" else OTHER[name]
+
+    by_file = configured(PopConfig, sources(tmp_path, f"{name} = {toml(OTHER[name])}"), given_by)
+    by_environment = configured(PopConfig, sources(tmp_path, **{PREFIX + name.upper(): env(OTHER[name])}), given_by)
+
+    assert getattr(by_file, name) == getattr(by_environment, name) == wanted
+
+
+def test_environment_over_file_and_option_over_both(tmp_path):
+    """The later place holds; an option that was not given is no value."""
+    places = sources(
+        tmp_path, "workers = 2\npublic_port = 1\nmesh_port = 1", EDGE_POP_WORKERS="3", EDGE_POP_PUBLIC_PORT="2"
+    )
+
+    config = configured(PopConfig, places, {**GIVEN, "workers": 4, "public_port": None})
+
+    assert (config.workers, config.public_port, config.mesh_port) == (4, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "code", "says"),
+    [
+        ("worker = 2", {}, "config-unknown", "worker"),
+        ("[workers]\nmany = 2", {}, "config-value", "workers"),
+        ("workers = ", {}, "config-malformed", "pop.toml"),
+        ("workers = 0", {}, "config-value", "workers"),
+        ("workers = 1.5", {}, "config-value", "workers"),
+        ('workers = "two"', {}, "config-value", "workers"),
+        ("workers = true", {}, "config-value", "workers"),
+        ("host = 7", {}, "config-value", "host"),
+        ('jurisdiction = "Europe"', {}, "config-value", "jurisdiction"),
+        ("public_port = 70000", {}, "config-value", "port"),
+        ("", {"EDGE_POP_WORKER": "2"}, "config-unknown", "worker"),
+        ("", {"EDGE_POP_SECURE_COOKIES": "perhaps"}, "config-value", "secure_cookies"),
+        ("", {"EDGE_POP_STREAM_PING_S": "soon"}, "config-value", "stream_ping_s"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_name(tmp_path, text, environment, code, says):
+    """A typing mistake is never a default."""
+    with pytest.raises(Rejected) as refused:
+        configured(PopConfig, sources(tmp_path, text, **environment), GIVEN)
+
+    assert (refused.value.code, says in refused.value.message) == (code, True)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    """A path that was given is meant."""
+    with pytest.raises(Rejected) as refused:
+        configured(PopConfig, Sources(PREFIX, tmp_path / "none.toml", {}), GIVEN)
+
+    assert refused.value.code == "config-missing"
+
+
+def test_a_path_to_the_file_is_no_setting(tmp_path):
+    """EDGE_POP_CONFIG names the file; it is not a field."""
+    assert configured(PopConfig, sources(tmp_path, EDGE_POP_CONFIG="pop.toml"), GIVEN).pop == "tokyo-1"
+
+
+def test_the_template_is_a_file_of_defaults(tmp_path):
+    """What `edge config` prints changes nothing until somebody edits it."""
+    assert configured(PopConfig, sources(tmp_path, template(PopConfig)), GIVEN) == PopConfig("tokyo-1", Path(".edge"))
+
+
+@pytest.mark.parametrize("kind", [PopConfig, Settings])
+def test_the_documentation_is_what_the_program_prints(kind):
+    """docs/configuration.md holds each template; every setting that is not plain has its explanation."""
+    page = (ROOT / "docs/configuration.md").read_text()
+
+    assert f"```toml\n{template(kind)}```" in page
+    plain = {"host", "public_port", "mesh_port", "admin_port", "render_threads", "control_plane_timeout_s"}
+    unexplained = {item.name for item, comment in explained(kind) if not comment}
+    assert unexplained <= plain | {"rendition_cache_bytes", "max_bundle_bytes", "maintain_every_s"}
