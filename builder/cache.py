@@ -1,6 +1,8 @@
 """Built components by the digest of everything they depend on: sources, contract, lock file, tools, engine.
 
-    build/cache/<key>/component.wasm  component.cwasm  entry.json
+    build/cache/<key>/component.wasm  component.cwasm  bare.wasm  entry.json
+
+`bare.wasm` is what componentize-py made, before any finishing step: tests compare the two, and debugging starts there.
 
 An entry appears whole (built beside, then renamed) or not at all. Trust in this store: whoever can write it can
 change what the next build signs, so it belongs to the builder alone; damage by accident is seen by the digests.
@@ -15,31 +17,49 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
+from typing import Any
 
-from builder import gate, toolchain
+from builder import finish, gate, toolchain
+from builder.finish import Finished
 from builder.source import FunctionSource
 from consent_core.crash import crash_point
 from consent_core.formats.canonical import canonical_json, sha256_digest
 from consent_core.trust.files import locked
 from runtime_host.wasm.engine import engine_fingerprint
 
-MAX_ENTRIES = 32  # of about 53 MB each; beyond it the least recently used go
+MAX_ENTRIES = 32  # of about 65 MB each; beyond it the least recently used go
 COMPONENT, COMPILED, ENTRY = "component.wasm", "component.cwasm", "entry.json"
+BARE = "bare.wasm"
 _BUILDING = ".building-"
 
-# A change to how tools are called, or to what the gate records, makes other entries of the same sources.
-_RECIPE = sha256_digest(b"".join(Path(str(module.__file__)).read_bytes() for module in (toolchain, gate)))
+# A change to how tools are called, to a finishing step, or to what the gate records makes other entries of the same
+# sources.
+_RECIPES = [Path(str(module.__file__)) for module in (toolchain, gate)]
+_RECIPES += sorted(Path(str(finish.__file__)).parent.glob("*.py"))
+_RECIPE = sha256_digest(b"".join(path.read_bytes() for path in _RECIPES))
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One built component in the cache. Digests are of its two files."""
+    """One built component in the cache. Digests are of its two files. `finished`: the steps after componentize-py."""
 
     directory: Path
     component: str
     compiled: str
     imports: tuple[str, ...]
     exports: tuple[str, ...]
+    finished: Finished
+
+    def to_json(self) -> dict[str, Any]:
+        """What `find` reads back."""
+        return {
+            "component": self.component,
+            "compiled": self.compiled,
+            "imports": self.imports,
+            "exports": self.exports,
+            "steps": self.finished.steps,
+            "refused": dict(self.finished.refused),
+        }
 
     def intact(self) -> bool:
         """Whether both files still are what was built."""
@@ -52,6 +72,7 @@ def cache_key(function: FunctionSource, lock: str, composed: Mapping[str, str]) 
     """Hex digest of all that goes into a component. `composed`: name -> key of each component put inside."""
     parts = {
         "toml": sha256_digest(function.toml),
+        "wasi": function.wasi,
         "files": {path: sha256_digest(data) for path, data in function.files.items()},
         "wit": {path: sha256_digest(data) for path, data in function.wit.items()},
         "lock": lock,
@@ -77,9 +98,9 @@ class BuildCache:
         try:
             os.utime(directory)
             value = json.loads((directory / ENTRY).read_text(encoding="utf-8"))
-            return Entry(
-                directory, value["component"], value["compiled"], tuple(value["imports"]), tuple(value["exports"])
-            )
+            finished = Finished(tuple(value["steps"]), dict(value["refused"]))
+            surface = tuple(value["imports"]), tuple(value["exports"])
+            return Entry(directory, value["component"], value["compiled"], *surface, finished)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -99,18 +120,16 @@ class BuildCache:
             finally:
                 shutil.rmtree(work, ignore_errors=True)
 
-    def store(
-        self, key: str, component: Path, compiled: Path, imports: tuple[str, ...], exports: tuple[str, ...]
-    ) -> Entry:
-        """Move two finished files into the cache, whole or not at all."""
+    def store(self, key: str, component: Path, compiled: Path, surface: gate.Surface, finished: Finished) -> Entry:
+        """Move finished files into the cache, whole or not at all: these two, and `bare.wasm` if it lies beside."""
         staged = Path(tempfile.mkdtemp(dir=self.directory, prefix=f"{_BUILDING}{os.getpid()}-"))
         component.replace(staged / COMPONENT)
         compiled.replace(staged / COMPILED)
-        entry = Entry(
-            self.directory / key, digest_of(staged / COMPONENT), digest_of(staged / COMPILED), imports, exports
-        )
-        value = {"component": entry.component, "compiled": entry.compiled, "imports": imports, "exports": exports}
-        (staged / ENTRY).write_bytes(canonical_json(value))
+        if (bare := component.with_name(BARE)).exists():
+            bare.replace(staged / BARE)
+        digests = digest_of(staged / COMPONENT), digest_of(staged / COMPILED)
+        entry = Entry(self.directory / key, *digests, surface.imports, surface.exports, finished)
+        (staged / ENTRY).write_bytes(canonical_json(entry.to_json()))
         crash_point("build-finished")
         self.discard(key)
         staged.rename(entry.directory)

@@ -12,7 +12,7 @@ from typing import Any
 from builder import toolchain
 from consent_core.errors import Rejected
 
-# componentize-py describes its exports to itself in one interface that nothing outside can use.
+# componentize-py describes its exports to itself in one interface that nothing outside can use; linking drops it.
 LEFTOVER_EXPORTS = frozenset({"exports"})
 
 
@@ -24,14 +24,21 @@ class Surface:
     exports: tuple[str, ...]
 
 
-def pass_gate(component: Path, wit: Path, world: str, allowed_imports: Sequence[str] = ()) -> Surface:
+def pass_gate(
+    component: Path,
+    wit: Path,
+    world: str,
+    allowed_imports: Sequence[str] = (),
+    leftovers: frozenset[str] = frozenset(),
+) -> Surface:
     """The surface of `component`, if it is that of `world`. Raises: Rejected("build-gate").
 
-    `allowed_imports`: WIT packages such as `wasi:http` that a component of this world may import.
+    `allowed_imports`: WIT packages such as `wasi:http` that a component of this world may import. `leftovers`: exports
+    that a component may have besides.
     """
     found, expected = surface_of(component), world_surface(wit, world)
     check_imports(component.stem, found.imports, allowed_imports)
-    exported = tuple(name for name in found.exports if name not in LEFTOVER_EXPORTS)
+    exported = tuple(name for name in found.exports if name not in leftovers)
     if exported != expected.exports:
         raise Rejected("build-gate", f"{component.stem} exports {exported}, {world} says {expected.exports}")
     try:

@@ -1,4 +1,4 @@
-"""The order of a build: lint, componentize, compose, gate, compile, sign. What is in the cache skips to the end.
+"""The order of a build: lint, componentize, finish, compose, gate, compile, sign. From the cache: sign.
 
 Two functions at a time: every heavy step is a process of its own, the threads here only wait for them.
 """
@@ -6,12 +6,14 @@ Two functions at a time: every heavy step is a process of its own, the threads h
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from builder import toolchain
-from builder.cache import BuildCache, Entry, cache_key
-from builder.gate import Surface, check_imports, check_pinned, pass_gate
+from builder.cache import BARE, COMPONENT, BuildCache, Entry, cache_key
+from builder.finish import Finished, finish
+from builder.finish.steps import LINK
+from builder.gate import LEFTOVER_EXPORTS, Surface, check_imports, check_pinned, pass_gate
 from builder.guest_lint import check_guest
 from builder.release import publish
 from builder.source import FunctionSource, find_function, function_names, guest_files, roots
@@ -24,14 +26,14 @@ from runtime_host.wasm.engine import engine_fingerprint
 
 WORKERS = 2
 LOCK_FILE = "requirements.lock"
-STAGES = ("lint", "componentize", "compose", "gate", "compile", "sign", "done")
+STAGES = ("lint", "componentize", "finish", "compose", "gate", "compile", "sign", "done")
 
 Progress = Callable[[str, str], None]  # (function, stage); called from several threads
 
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """One function, built. Sizes in bytes; `cached`: nothing had to be made."""
+    """One function, built. Sizes in bytes; `cached`: nothing had to be made. `refused`: steps left out, and why."""
 
     name: str
     directory: Path
@@ -40,6 +42,7 @@ class BuildResult:
     compiled_size: int
     seconds: float
     cached: bool
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def buildable(root: Path) -> tuple[str, ...]:
@@ -114,6 +117,7 @@ class _Workshop:
             compiled_size=(place / manifest.compiled_file).stat().st_size,
             seconds=time.monotonic() - started,
             cached=cached,
+            refused=entry.finished.refused,
         )
 
     def _component(self, function: FunctionSource) -> tuple[Entry, bool]:
@@ -130,7 +134,9 @@ class _Workshop:
         return cache_key(function, self._lock, {inner.name: self._key(inner) for inner in inside})
 
     def _composed(self, function: FunctionSource) -> list[FunctionSource]:
-        return [find_function(name, self._places) for name in function.compose]
+        """What is put inside; for other hosts, without instructions that only our engine runs."""
+        found = (find_function(name, self._places) for name in function.compose)
+        return [replace(inner, wasi=function.wasi) for inner in found]
 
     def _included(self, function: FunctionSource) -> list[FunctionSource]:
         return [find_function(name, self._places) for name in function.include]
@@ -138,40 +144,49 @@ class _Workshop:
     def _make(self, function: FunctionSource, key: str, work: Path) -> Entry:
         wit = _write(work / "wit", function.wit)
         component = work / f"{function.name}.wasm"
-        if function.language == "zig":
-            surface = self._make_zig(function, wit, component)
-        else:
-            surface = self._make_python(function, wit, component)
+        make = self._make_zig if function.language == "zig" else self._make_python
+        surface, finished = make(function, wit, component)
         self._progress(function.name, "compile")
         compiled = work / f"{function.name}.cwasm"
         toolchain.compile_native(component, compiled)
-        entry = self._cache.store(key, component, compiled, surface.imports, surface.exports)
+        entry = self._cache.store(key, component, compiled, surface, finished)
         if function.language == "zig":  # an ingredient: nothing is signed
             self._progress(function.name, "done")
         return entry
 
-    def _make_zig(self, function: FunctionSource, wit: Path, component: Path) -> Surface:
+    def _make_zig(self, function: FunctionSource, wit: Path, component: Path) -> tuple[Surface, Finished]:
         sources = _write(component.parent / "zig", function.files)
         zig_cache = self._cache.directory / "zig"
-        toolchain.compile_zig(sources / f"{function.name}.zig", wit, function.world, component, zig_cache)
-        return pass_gate(component, wit, function.world)
+        source = sources / f"{function.name}.zig"
+        toolchain.compile_zig(source, wit, function.world, component, zig_cache, portable=function.wasi)
+        return pass_gate(component, wit, function.world), Finished()
 
-    def _make_python(self, function: FunctionSource, wit: Path, component: Path) -> Surface:
+    def _make_python(self, function: FunctionSource, wit: Path, component: Path) -> tuple[Surface, Finished]:
+        bare = component.with_name(BARE)
+        self._componentize(function, wit, bare)
+        self._progress(function.name, "finish")
+        finished = finish(bare, wit, (function.world, function.finished_world), component)
+        if function.compose:
+            self._progress(function.name, "compose")
+            inside = [self._component(inner)[0].directory / COMPONENT for inner in self._composed(function)]
+            toolchain.compose(component.replace(component.with_suffix(".open")), inside, component)
+        return self._pass_gate(function, wit, component, finished), finished
+
+    def _componentize(self, function: FunctionSource, wit: Path, output: Path) -> None:
         self._progress(function.name, "lint")
         files = guest_files(function, self._included(function))
-        guest = _write(component.parent / "guest", files)
-        packages = component.parent / "packages"
+        guest = _write(output.parent / "guest", files)
+        packages = output.parent / "packages"
         toolchain.install_dependencies(function.dependencies, packages)
         check_guest(files, _top_level(packages), folder=f"functions/{function.name}/", wasi=function.wasi)
         self._progress(function.name, "componentize")
-        bare = component.with_suffix(".bare") if function.compose else component
-        toolchain.componentize(guest, packages, wit, function.world, bare, function.wasi)
-        if function.compose:
-            self._progress(function.name, "compose")
-            inside = [self._component(inner)[0].directory / "component.wasm" for inner in self._composed(function)]
-            toolchain.compose(bare, inside, component)
+        toolchain.componentize(guest, packages, wit, function.world, output, function.wasi)
+
+    def _pass_gate(self, function: FunctionSource, wit: Path, component: Path, finished: Finished) -> Surface:
         self._progress(function.name, "gate")
-        surface = pass_gate(component, wit, function.finished_world, self._allowed.get(function.finished_world, ()))
+        allowed = self._allowed.get(function.finished_world, ())
+        leftovers = frozenset() if LINK in finished.steps else LEFTOVER_EXPORTS
+        surface = pass_gate(component, wit, function.finished_world, allowed, leftovers)
         if function.wasi:
             check_pinned(function.name, surface.imports, function.imports)
         return surface
@@ -190,6 +205,7 @@ class _Workshop:
             sources=_sources([function, *self._composed(function), *self._included(function)]),
             lock=self._lock,
             tools=toolchain.tool_versions(),
+            steps=entry.finished.steps,
         )
 
 

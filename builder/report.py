@@ -71,6 +71,15 @@ def differences_table(differences: Sequence[Difference], revision: str) -> Table
     return table
 
 
+def refusals(results: Sequence[BuildResult]) -> tuple[str, ...]:
+    """A line for each finishing step that was left out, so that nobody wonders why an instance is slow."""
+    return tuple(
+        f"{result.name}: built without the step {step}: {why}"
+        for result in results
+        for step, why in result.refused.items()
+    )
+
+
 def results_json(results: Sequence[BuildResult]) -> list[Mapping[str, Any]]:
     """The same for machines: sizes in bytes, times in seconds, full digests."""
     return [
@@ -86,6 +95,8 @@ def results_json(results: Sequence[BuildResult]) -> list[Mapping[str, Any]]:
             "compiled_size": result.compiled_size,
             "seconds": round(result.seconds, 3),
             "cached": result.cached,
+            "steps": list(result.manifest.steps),
+            "refused": dict(result.refused),
         }
         for result in results
     ]

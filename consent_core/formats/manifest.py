@@ -1,6 +1,6 @@
 """The component manifest: what a built function is, byte for byte, and the statement that signs it.
 
-    manifest.json    canonical JSON: digests, world, imports, exports, limits, sources, lock, tool versions
+    manifest.json    canonical JSON: digests, world, imports, exports, limits, sources, lock, tool versions, steps
     manifest.sig     DSSE envelope around an in-toto statement over manifest.json, <name>.wasm and <name>.cwasm
 
 Wire format: `docs/formats/component-manifest.md`. Reading the files and hashing them is the loader's part.
@@ -28,7 +28,7 @@ DEADLINE_MS = range(1, 60_001)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _FIELDS = frozenset({"version", "name", "world", "component", "compiled", "engine", "imports", "exports"}) | frozenset(
-    {"category", "limits", "sources", "lock", "tools"}
+    {"category", "limits", "sources", "lock", "tools", "steps"}
 )
 
 
@@ -46,7 +46,8 @@ class ComponentManifest:
 
     `world`: the finished component's. `engine`: what the `.cwasm` was compiled for. `category`: whose signals it may
     see. `sources` (path -> digest), `lock` (digest of the lock file, "" without one) and `tools` (name -> version)
-    say what it was made from: builds are not reproducible byte for byte, so this is signed with the result.
+    say what it was made from: builds are not reproducible byte for byte, so this is signed with the result. `steps`:
+    what was done to it after componentize-py, in order.
     """
 
     name: str
@@ -61,6 +62,7 @@ class ComponentManifest:
     sources: Mapping[str, str]
     lock: str
     tools: Mapping[str, str]
+    steps: tuple[str, ...] = ()
 
     @property
     def wasm_file(self) -> str:
@@ -136,6 +138,7 @@ def _read(value: dict[str, Any]) -> ComponentManifest:
         sources={path: _digest(digest, "sources") for path, digest in sources.items()},
         lock=lock,
         tools=_mapping(value["tools"], "tools"),
+        steps=_texts(value["steps"], "steps"),
     )
 
 

@@ -32,7 +32,7 @@ def build(
     """
     from builder import build as build_functions
     from builder.diff import commit_of, comparable, compare
-    from builder.report import differences_table, results_json, results_table, show_progress
+    from builder.report import differences_table, refusals, results_json, results_table, show_progress
     from consent_core.trust.keys import KeyStore
 
     if diff:
@@ -54,4 +54,6 @@ def build(
         document = [difference.to_json() for difference in differences]
         show(document, as_json=as_json, text=lambda: differences_table(differences, diff))
         return
+    for line in refusals(results):
+        err.print(line, highlight=False)
     show(results_json(results), as_json=as_json, text=lambda: results_table(results))

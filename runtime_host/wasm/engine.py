@@ -31,6 +31,7 @@ def engine_config(target: str | None = None) -> Config:
     config = Config()
     config.target = target or target_triple()
     config.epoch_interruption = True
+    config.wasm_wide_arithmetic = True  # the verifier's 128-bit products
     config.max_wasm_stack = MAX_STACK_BYTES
     return config
 
@@ -43,7 +44,7 @@ def shared_engine() -> Engine:
 
 def engine_fingerprint() -> str:
     """What a cached `.cwasm` depends on besides the component itself: part of the builder's cache key."""
-    return f"wasmtime {version('wasmtime')}; {target_triple()}; epoch interruption"
+    return f"wasmtime {version('wasmtime')}; {target_triple()}; epoch interruption; wide arithmetic"
 
 
 def compile_component(wasm: bytes) -> bytes:

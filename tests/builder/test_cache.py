@@ -9,6 +9,8 @@ import pytest
 
 from builder import cache, toolchain
 from builder.cache import BuildCache, Entry, cache_key
+from builder.finish import Finished
+from builder.gate import Surface
 from builder.source import FunctionSource
 from consent_core.formats.manifest import Limits
 
@@ -34,6 +36,7 @@ OTHER = {
     "one more source": (replace(FUNCTION, files={**FUNCTION.files, "a.py": b""}), "sha256:aa", {"verifier": "bb"}),
     "function.toml": (replace(FUNCTION, toml=b"# changed\n"), "sha256:aa", {"verifier": "bb"}),
     "the contract": (replace(FUNCTION, wit={"world.wit": b"package a:b@0.2.0;\n"}), "sha256:aa", {"verifier": "bb"}),
+    "whose instructions it may use": (replace(FUNCTION, wasi=True), "sha256:aa", {"verifier": "bb"}),
     "the lock file": (FUNCTION, "sha256:ab", {"verifier": "bb"}),
     "what is composed in": (FUNCTION, "sha256:aa", {"verifier": "bc"}),
 }
@@ -43,7 +46,9 @@ def stored(store: BuildCache, key: str = "k1", content: bytes = b"code") -> Entr
     with store.building(key) as work:
         (work / "a.wasm").write_bytes(content)
         (work / "a.cwasm").write_bytes(b"native " + content)
-        return store.store(key, work / "a.wasm", work / "a.cwasm", ("wasi:x/y@0.2.0",), ("e",))
+        (work / cache.BARE).write_bytes(b"bare " + content)
+        surface, finished = Surface(("wasi:x/y@0.2.0",), ("e",)), Finished(("link",), {"image": "not today"})
+        return store.store(key, work / "a.wasm", work / "a.cwasm", surface, finished)
 
 
 def test_the_same_inputs_have_the_same_key() -> None:
@@ -80,6 +85,8 @@ def test_what_was_stored_is_found(tmp_path: Path) -> None:
     entry = stored(BuildCache(tmp_path))
 
     assert BuildCache(tmp_path).find("k1") == entry
+    assert entry.finished == Finished(("link",), {"image": "not today"})
+    assert (entry.directory / cache.BARE).read_bytes() == b"bare code"
     assert entry.intact()
     assert BuildCache(tmp_path).find("k2") is None
 
@@ -157,7 +164,7 @@ def test_two_builders_of_one_key_take_turns(tmp_path: Path) -> None:
         waiting.start()
         (work / "a").write_bytes(b"code")
         (work / "b").write_bytes(b"native")
-        entry = store.store("k1", work / "a", work / "b", (), ())
+        entry = store.store("k1", work / "a", work / "b", Surface((), ()), Finished())
     waiting.join()
 
     assert found == [entry]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.gate import Surface, check_imports, check_pinned, pass_gate, world_surface
+from builder.gate import LEFTOVER_EXPORTS, Surface, check_imports, check_pinned, pass_gate, world_surface
 from builder.toolchain import targets_world
 from consent_core.errors import Rejected
 from tests.conftest import ROOT, Components
@@ -47,6 +47,17 @@ def test_refused(tmp_path: Path, text: str, message: str) -> None:
     assert message in refusal.value.message
 
 
+def test_leftovers_pass_only_where_they_are_expected(tmp_path: Path) -> None:
+    """A component that could not be linked keeps the interface in which componentize-py describes it to itself."""
+    (tmp_path / "wit").mkdir()
+    (tmp_path / "wit" / "world.wit").write_text("package test:gate;\nworld closed {}\n")
+    built = component(tmp_path, '(component (instance $i) (export "exports" (instance $i)))')
+
+    assert pass_gate(built, tmp_path / "wit", "closed", leftovers=LEFTOVER_EXPORTS).exports == ("exports",)
+    with pytest.raises(Rejected, match="exports"):
+        pass_gate(built, tmp_path / "wit", "closed")
+
+
 def test_more_exports_than_the_world_are_refused(tmp_path: Path) -> None:
     """`wasm-tools component targets` alone lets them pass."""
     (tmp_path / "wit").mkdir()
@@ -66,10 +77,10 @@ def test_more_exports_than_the_world_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_the_built_components_pass(components: Components, name: str, world: str, interface: str) -> None:
-    """No import at all; the one interface of the world, and what componentize-py leaves."""
+    """No import at all, and the one interface of the world: what componentize-py adds for itself is gone."""
     surface = pass_gate(components[name] / f"{name}.wasm", WIT, world)
 
-    assert surface == Surface((), (interface, "exports"))
+    assert surface == Surface((), (interface,))
 
 
 def test_a_component_of_another_world_is_refused(components: Components) -> None:
