@@ -1,5 +1,8 @@
-"""Metric names and their set-up: what may be measured, under which labels, and how it leaves the process.
+"""What may be measured, under which labels, and how it leaves the process.
 
-`names` is the closed list; `metrics` builds one OpenTelemetry meter per process with a Prometheus page;
-`tally` holds the plain numbers that hot paths raise. No label ever names a visitor.
+names        the closed list of metrics            counters     plain numbers for hot paths
+metrics      all metrics of one process            numbers      the same as values, between processes
+prometheus   their text for a scraper              otlp         their data for a collector
+
+No label ever names a visitor.
 """

@@ -1,6 +1,6 @@
 """Plain numbers for hot paths: raising one costs a dictionary look-up, and nothing is locked or allocated.
 
-A `Counts` counts by a tuple of label values; a `Histogram` sorts seconds into fixed buckets. Both belong to one event
+A `Counter` counts by a tuple of label values; a `Histogram` sorts seconds into fixed buckets. Both belong to one event
 loop thread; the metrics page reads them and may see a count that is one behind, never a torn one.
 """
 
@@ -13,7 +13,7 @@ OTHER = "other"
 
 
 @dataclass(slots=True)
-class Counts:
+class Counter:
     """Counts by label values. At most `MAX_SERIES` combinations, so that input can never grow it."""
 
     labels: tuple[str, ...]
@@ -50,7 +50,7 @@ class Bucketed:
 
 @dataclass(slots=True)
 class Histogram:
-    """Distributions by label values, with the same bound on their number as `Counts`."""
+    """Distributions by label values, with the same bound on their number as `Counter`."""
 
     labels: tuple[str, ...]
     bounds: tuple[float, ...]

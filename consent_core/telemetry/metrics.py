@@ -1,160 +1,98 @@
-"""One process's metrics: an OpenTelemetry meter, its Prometheus page, and the tallies that hot paths raise.
+"""One process's metrics: counters and histograms that hot paths raise, gauges that are read when somebody looks.
 
-Counters and gauges are observable instruments over plain numbers, so recording costs next to nothing and reading
-happens at scrape time. Distributions of the hot path are a collector of their own on the same page, because
-OpenTelemetry has no observable histogram; further readers (OTLP) see counters and gauges.
-Where several processes are one to whoever scrapes, one of them `include`s the numbers of the others.
+    metrics = Metrics("pop", "tokyo-1")
+    metrics.counter("consent_edge_rejected").add("token-expired")
+    metrics.histogram("consent_edge_lcp_seconds").observe(0.18, "home-hero", "default")
+    metrics.watch("consent_edge_in_sync", lambda: 1.0, whole=min)
+
+The numbers are the one truth; `prometheus` writes them as text, `otlp` as OpenTelemetry's data, histograms included.
+Where several processes are one to a scraper, one of them `include`s the numbers of the others.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.metrics import CallbackOptions, Observation
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader
-from opentelemetry.sdk.resources import Resource
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
-
-from consent_core.telemetry.counters import Counts, Histogram, cumulative
-from consent_core.telemetry.names import BY_NAME, Kind
-from consent_core.telemetry.names import Metric as Named
+from consent_core.telemetry.counters import Counter, Histogram
+from consent_core.telemetry.names import BY_NAME, Kind, Metric
 from consent_core.telemetry.numbers import Labels, Numbers, Sorted
 
-PAGE_TYPE = CONTENT_TYPE_LATEST
-
-# Returns the present value; called at scrape time, on the scraping thread.
+# Returns the present value; called when somebody looks.
 Gauge = Callable[[], float]
-# Returns counts by label values that somebody else keeps; called at scrape time.
-Source = Callable[[], Mapping[tuple[str, ...], int]]
-# What the values of several processes come down to: their sum, or the least of them.
+# Returns counts by label values that somebody else keeps; called when somebody looks.
+Source = Callable[[], Mapping[Labels, int]]
+# Makes one value of those of several processes: their sum, or the least of them.
 Whole = Callable[[Iterable[float]], float]
 
 
 class Metrics:
-    """Every metric of one process. `instance` (a POP's id, `control-plane`) is a label on each."""
+    """Every metric of one process. `service` and `instance` (a POP's id, `control-plane`) name it to collectors."""
 
-    def __init__(self, service: str, instance: str, readers: Sequence[MetricReader] = ()) -> None:
-        self._instance = instance
-        self._registry = CollectorRegistry()
-        self._page = PrometheusMetricReader(disable_target_info=True, scope_info_enabled=False, registry=self._registry)
-        resource = Resource.create({"service.name": service, "service.instance.id": instance})
-        self._provider = MeterProvider(metric_readers=[self._page, *readers], resource=resource, shutdown_on_exit=False)
-        self._meter = self._provider.get_meter("consent_edge")
-        self._tallies: dict[str, Counts] = {}
-        self._spreads: dict[str, Histogram] = {}
+    def __init__(self, service: str, instance: str) -> None:
+        self.service, self.instance = service, instance
+        self._counters: dict[str, Counter] = {}
+        self._histograms: dict[str, Histogram] = {}
         self._sources: dict[str, list[Source]] = {}
-        self._watched: dict[str, Gauge] = {}
+        self._watched: dict[str, tuple[Gauge, Whole]] = {}
         self._others: Callable[[], Iterable[Numbers]] = tuple
-        self._registry.register(_Distributions(self._all_spreads, instance))
 
-    def tally(self, name: str) -> Counts:
-        """The counter `name`: count with `tally(name).add(*label values)`."""
-        if name not in self._tallies:
-            metric = _known(name, Kind.COUNTER)
-            tally = self._tallies[name] = Counts(metric.labels)
-            self._meter.create_observable_counter(
-                name, callbacks=[self._counts(name, tally)], unit=metric.unit, description=metric.description
-            )
-        return self._tallies[name]
+    def counter(self, name: str) -> Counter:
+        """The counter `name`: count with `counter(name).add(*label values)`."""
+        if name not in self._counters:
+            self._counters[name] = Counter(_known(name, Kind.COUNTER).labels)
+        return self._counters[name]
 
-    def spread(self, name: str) -> Histogram:
-        """The distribution `name`: `spread(name).observe(value, *label values)`."""
-        if name not in self._spreads:
+    def histogram(self, name: str) -> Histogram:
+        """The distribution `name`: `histogram(name).observe(value, *label values)`."""
+        if name not in self._histograms:
             metric = _known(name, Kind.HISTOGRAM)
-            self._spreads[name] = Histogram(metric.labels, metric.bounds)
-        return self._spreads[name]
+            self._histograms[name] = Histogram(metric.labels, metric.bounds)
+        return self._histograms[name]
 
     def add_source(self, name: str, source: Source) -> None:
         """Add counts kept elsewhere to the counter `name`."""
-        self.tally(name)
+        self.counter(name)
         self._sources.setdefault(name, []).append(source)
 
     def watch(self, name: str, read: Gauge, whole: Whole = sum) -> None:
-        """Show `read()` as the label-free counter or gauge `name` at every scrape.
-
-        `whole`: what it and those of included processes come down to.
-        """
-        self._watched[name] = read
-        metric = BY_NAME[name]
-        create = (
-            self._meter.create_observable_gauge
-            if _known(name, Kind.GAUGE, Kind.COUNTER).kind is Kind.GAUGE
-            else self._meter.create_observable_counter
-        )
-        create(name, callbacks=[self._value(name, read, whole)], unit=metric.unit, description=metric.description)
+        """Show `read()` as the label-free counter or gauge `name`; `whole` joins it with those of others."""
+        _known(name, Kind.GAUGE, Kind.COUNTER)
+        self._watched[name] = (read, whole)
 
     def include(self, others: Callable[[], Iterable[Numbers]]) -> None:
-        """Show what `others()` gives at every scrape as if this process had counted it too."""
+        """Show what `others()` gives as if this process had counted it too."""
         self._others = others
 
     def numbers(self) -> Numbers:
         """What this process has counted, for another one's page. Included ones are not in it."""
-        spreads = {name: _sorted(spread) for name, spread in self._spreads.items()}
-        counts = {name: dict(self._counted(name, tally)) for name, tally in self._tallies.items()}
-        return Numbers(counts, spreads, {name: read() for name, read in self._watched.items()})
+        return Numbers(
+            {name: self._counted(name, counter) for name, counter in list(self._counters.items())},
+            {name: _sorted(histogram) for name, histogram in list(self._histograms.items())},
+            {name: read() for name, (read, _) in self._watched.items()},
+        )
 
-    def page(self) -> bytes:
-        """The Prometheus text page; its content type is `PAGE_TYPE`."""
-        return generate_latest(self._registry)
+    def whole(self) -> Numbers:
+        """What this process and the included ones have counted: what exporters write."""
+        own, others = self.numbers(), tuple(self._others())
+        total = sum(others, own)
+        values = {
+            name: whole([own.values[name], *(other.values[name] for other in others if name in other.values)])
+            for name, (_, whole) in self._watched.items()
+        }
+        return replace(total, values={**total.values, **values})
 
-    def close(self) -> None:
-        """Stop the readers. The page is empty afterwards."""
-        self._provider.shutdown()
-
-    def _counts(self, name: str, tally: Counts) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        def read(_: CallbackOptions) -> Iterable[Observation]:
-            counts = self._counted(name, tally)
-            for other in self._others():
-                counts.update(other.counts.get(name, {}))
-            for values, count in counts.items():
-                yield Observation(count, {**dict(zip(tally.labels, values, strict=True)), "pop": self._instance})
-
-        return read
-
-    def _counted(self, name: str, tally: Counts) -> Counter[tuple[str, ...]]:
-        counts = Counter(tally.counts)
+    def _counted(self, name: str, counter: Counter) -> dict[Labels, int]:
+        counts = dict(counter.counts)
         for source in self._sources.get(name, ()):
-            counts.update(source())
+            for labels, count in source().items():
+                counts[labels] = counts.get(labels, 0) + count
         return counts
 
-    def _value(self, name: str, gauge: Gauge, whole: Whole) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        def read(_: CallbackOptions) -> Iterable[Observation]:
-            others = [other.values[name] for other in self._others() if name in other.values]
-            yield Observation(whole([gauge(), *others]), {"pop": self._instance})
 
-        return read
-
-    def _all_spreads(self) -> Mapping[str, Mapping[Labels, Sorted]]:
-        total = Numbers(spreads={name: _sorted(spread) for name, spread in list(self._spreads.items())})
-        for other in self._others():
-            total += Numbers(spreads=other.spreads)
-        return total.spreads
+def _sorted(histogram: Histogram) -> dict[Labels, Sorted]:
+    return {labels: (tuple(one.counts), one.total) for labels, one in list(histogram.series.items())}
 
 
-class _Distributions(Collector):
-    """Turns every distribution into a Prometheus histogram family when the page is read."""
-
-    def __init__(self, spreads: Callable[[], Mapping[str, Mapping[Labels, Sorted]]], instance: str) -> None:
-        self._spreads = spreads
-        self._instance = instance
-
-    def collect(self) -> Iterable[Metric]:
-        for name, series in self._spreads().items():
-            metric = BY_NAME[name]
-            family = HistogramMetricFamily(name, metric.description, labels=[*metric.labels, "pop"])
-            for values, (counts, total) in series.items():
-                family.add_metric([*values, self._instance], list(cumulative(metric.bounds, counts)), total)
-            yield family
-
-
-def _sorted(spread: Histogram) -> dict[Labels, Sorted]:
-    return {labels: (tuple(one.counts), one.total) for labels, one in list(spread.series.items())}
-
-
-def _known(name: str, *kinds: Kind) -> Named:
+def _known(name: str, *kinds: Kind) -> Metric:
     metric = BY_NAME[name]
     if metric.kind not in kinds:
         raise ValueError(f"{name} is a {metric.kind.value}")

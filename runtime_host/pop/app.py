@@ -36,6 +36,7 @@ from runtime_host.pop.config import PopConfig, load_secret
 from runtime_host.pop.images.cache import RenditionCache
 from runtime_host.pop.images.loading import LoadedCatalogue
 from runtime_host.pop.images.renderer import Renderer
+from runtime_host.pop.metrics_push import push_forever
 from runtime_host.pop.serving.admin import Admin, healthz
 from runtime_host.pop.serving.cookies import CookieNames
 from runtime_host.pop.serving.decisions import Decider, Offer
@@ -134,6 +135,10 @@ class Pop:
         for subject in self.store.revocations.erased:  # a crash may have come between erasing and shredding
             self._shred(subject)
         self._tasks = [asyncio.create_task(self.sync.run()), asyncio.create_task(self.streams.watch())]
+        endpoint = self.config.otlp_endpoint
+        if endpoint is not None and self._parts.lead is None:  # a worker's numbers are in its lead's
+            pushing = push_forever(self.metrics, endpoint, self.config.otlp_every_s, self._collect, self.sync.count)
+            self._tasks.append(asyncio.create_task(pushing))
 
     async def stop(self) -> None:
         """End streams and periodic tasks, then close the stores. What was answered is on disk."""
@@ -145,7 +150,6 @@ class Pop:
                 await task
         self.renderer.close()
         self.store.close()
-        self.metrics.close()
 
     def _link(self, shared_state: SharedState | None) -> Sync:
         """To the control plane, or to the process that follows it."""
@@ -198,12 +202,12 @@ class Pop:
             pop_key=load_secret(config.home / POP_KEY),
         )
         counters = Counters(
-            decisions=metrics.tally("consent_edge_decisions"),
-            defaults=metrics.tally("consent_edge_defaults"),
-            rejected=metrics.tally("consent_edge_rejected"),
-            unavailable=metrics.tally("consent_edge_unavailable"),
-            decision_seconds=metrics.spread("consent_edge_decision_seconds"),
-            sandbox_seconds=metrics.spread("consent_edge_sandbox_seconds"),
+            decisions=metrics.counter("consent_edge_decisions"),
+            defaults=metrics.counter("consent_edge_defaults"),
+            rejected=metrics.counter("consent_edge_rejected"),
+            unavailable=metrics.counter("consent_edge_unavailable"),
+            decision_seconds=metrics.histogram("consent_edge_decision_seconds"),
+            sandbox_seconds=metrics.histogram("consent_edge_sandbox_seconds"),
         )
         return Pipeline(
             rules,
@@ -301,10 +305,10 @@ class Pop:
     def _tallies(self) -> RequestCounts:
         metrics = self.metrics
         return RequestCounts(
-            requests=metrics.tally("consent_edge_requests"),
-            rejected=metrics.tally("consent_edge_rejected"),
-            untrusted=metrics.tally("consent_edge_untrusted"),
-            unavailable=metrics.tally("consent_edge_unavailable"),
+            requests=metrics.counter("consent_edge_requests"),
+            rejected=metrics.counter("consent_edge_rejected"),
+            untrusted=metrics.counter("consent_edge_untrusted"),
+            unavailable=metrics.counter("consent_edge_unavailable"),
         )
 
     def _watch(self) -> None:
@@ -329,7 +333,7 @@ class Pop:
             metrics.watch("consent_edge_worker_restarts", lambda: supervisor.restarts)
         metrics.add_source("consent_edge_untrusted", lambda: _by_code(self.sync.untrusted))
         metrics.add_source("consent_edge_unavailable", lambda: _by_code(self.sync.unavailable))
-        delay = metrics.spread("consent_edge_consent_sync_delay_seconds")
+        delay = metrics.histogram("consent_edge_consent_sync_delay_seconds")
 
         def arrived(change: Change) -> None:
             if change.seq is not None:

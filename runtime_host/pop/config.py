@@ -47,6 +47,8 @@ class PopConfig:
     control_plane_timeout_s: float = 5.0
     svid_ttl_s: int = 3_600  # of the certificates that the development CA issues; rotated at half of it
     key_provider: str = "keyring"  # who wraps the audit trail's data keys: see consent_core.trust.providers.selection
+    otlp_endpoint: str | None = None  # where metrics are pushed, such as http://127.0.0.1:4318/v1/metrics
+    otlp_every_s: float = 15.0  # between two pushes
     audit_keep_days: int = 400  # a year, and time to answer for its end
 
     def __post_init__(self) -> None:

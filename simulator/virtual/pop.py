@@ -16,7 +16,7 @@ from consent_core.decision.request import Headers
 from consent_core.decision.seams import TrustState, Validator
 from consent_core.formats.consent import ConsentAnswer, read_answer
 from consent_core.policy.bundle import Bundle, open_bundle
-from consent_core.telemetry.counters import Counts, Histogram
+from consent_core.telemetry.counters import Counter, Histogram
 from fleet.processes import PopSpec
 from runtime_host.pop.serving.decisions import Decider
 from runtime_host.pop.serving.pipeline import Counters, Pipeline, Rules, Visit
@@ -221,7 +221,7 @@ class SimulatedPop:
 
 def _counters() -> Counters:
     """Nobody scrapes a simulated POP."""
-    code, spent = Counts(("code",)), Histogram(("of",), ())
+    code, spent = Counter(("code",)), Histogram(("of",), ())
     return Counters(code, code, code, code, spent, spent)
 
 

@@ -9,7 +9,8 @@ from consent_core.http.answers import (
     Answer,
     json_answer,
 )
-from consent_core.telemetry.metrics import PAGE_TYPE, Metrics
+from consent_core.telemetry.metrics import Metrics
+from consent_core.telemetry.prometheus import PAGE_TYPE, page
 from runtime_host.pop.serving.routing import Call, Route
 
 
@@ -37,9 +38,9 @@ class Admin:
     async def metrics(self, _: Call) -> Answer:
         """The Prometheus page."""
         await self._collect()
-        page = self._metrics.page()
-        kind, length = PAGE_TYPE.encode("ascii"), str(len(page)).encode("ascii")
-        return Answer(200, ((b"content-type", kind), (b"content-length", length), PRIVATE, *INERT), page)
+        body = page(self._metrics)
+        kind, length = PAGE_TYPE.encode("ascii"), str(len(body)).encode("ascii")
+        return Answer(200, ((b"content-type", kind), (b"content-length", length), PRIVATE, *INERT), body)
 
     async def readyz(self, _: Call) -> Answer:
         """200 while in sync with all workers, 503 while everybody gets the default or a worker is missing."""

@@ -27,7 +27,7 @@ from consent_core.decision.signals import arm_of, choose_signals, entropy_of
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
 from consent_core.formats import token
 from consent_core.formats.catalogue import Slot
-from consent_core.telemetry.counters import Counts, Histogram
+from consent_core.telemetry.counters import Counter, Histogram
 from runtime_host.pop.serving.decisions import Decider, Offer, Shown
 from runtime_host.pop.serving.recent import DAY_S, Recent
 from runtime_host.pop.serving.token_cache import Grant, KnownToken, TokenCache, check_key, effective
@@ -301,10 +301,10 @@ class Pipeline:
 class Counters:
     """The tallies the stages raise."""
 
-    decisions: Counts
-    defaults: Counts
-    rejected: Counts
-    unavailable: Counts
+    decisions: Counter
+    defaults: Counter
+    rejected: Counter
+    unavailable: Counter
     decision_seconds: Histogram
     sandbox_seconds: Histogram
 

@@ -21,7 +21,7 @@ from consent_core.http.answers import (
     send_answer,
 )
 from consent_core.http.asgi import Receive, Scope, Send
-from consent_core.telemetry.counters import Counts
+from consent_core.telemetry.counters import Counter
 
 LOG = logging.getLogger("consent_edge.pop")
 
@@ -73,10 +73,10 @@ class Route:
 class RequestCounts:
     """What routing counts."""
 
-    requests: Counts
-    rejected: Counts
-    untrusted: Counts
-    unavailable: Counts
+    requests: Counter
+    rejected: Counter
+    untrusted: Counter
+    unavailable: Counter
 
 
 class Router:

@@ -28,7 +28,7 @@ class Measures:
         self._places = places
         self._slots = frozenset((*places, "page"))
         self._metrics = metrics
-        self._events = metrics.tally("consent_edge_events")
+        self._events = metrics.counter("consent_edge_events")
         self._max_body = max_body
 
     async def events(self, call: Call) -> Answer:
@@ -48,7 +48,7 @@ class Measures:
         vitals = read_vitals(await read_json(call.receive, self._max_body), self._slots)
         if not is_speculative(call.headers):
             for vital in vitals:
-                self._metrics.spread(vital.metric).observe(vital.value, vital.slot, vital.state)
+                self._metrics.histogram(vital.metric).observe(vital.value, vital.slot, vital.state)
         return empty_answer(204)
 
     def _keep(self, visit: Visit, event: Event) -> int:
