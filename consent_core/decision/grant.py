@@ -1,6 +1,7 @@
 """What a token is worth here and now: the part of deciding that every edge shares.
 
-effective = token's scopes ∩ table(jurisdiction of this request, this request's Sec-GPC, scopes) − what the log took.
+effective = token's scopes ∩ table(jurisdiction of this request, this request's Sec-GPC, scopes) − what the log took
+            − what the cookie `consent-no` refuses.
 An edge only ever narrows.
 """
 
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from consent_core.decision.request import Headers
 from consent_core.decision.seams import TrustState
 from consent_core.formats.fields import UNKNOWN_JURISDICTION, is_jurisdiction
+from consent_core.formats.refusals import NONE, refusals_in
 from consent_core.formats.token import CATEGORIES, Claims
 
 
@@ -46,6 +48,18 @@ def grant_of(claims: Claims, subject: str, jurisdiction: str, gpc: bool, trust_s
     off = denied | STALE_OFF if status == "older" else denied
     categories = tuple(category for category in scopes if category in allowed and category not in off)
     return Grant(categories, _code(status, denied), status == "older", trust_state.policy.hash)
+
+
+def without_refused(grant: Grant, cookie_header: bytes | None) -> Grant:
+    """The same without what this browser's own cookie says was refused. A request without one pays one search."""
+    refusals = refusals_in(cookie_header)
+    if refusals is NONE:
+        return grant
+    refused = refusals.categories
+    categories = tuple(category for category in grant.categories if category not in refused)
+    if len(categories) == len(grant.categories):
+        return grant
+    return Grant(categories, "refused", grant.refresh, grant.policy)
 
 
 def _code(status: str, denied: frozenset[str]) -> str | None:

@@ -72,6 +72,10 @@ class TrustState(Protocol):
         """The categories that tokens of this subject (64 hex digits) at this `ver` have lost."""
         ...
 
+    def text_denied(self, digest: str) -> bool:
+        """Whether the token of this text (hex SHA-256) was itself taken back."""
+        ...
+
     def keys(self) -> Sequence[Key]:
         """The keys that may have signed a token."""
         ...

@@ -11,7 +11,6 @@ same answer again.
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 
 from consent_core.decision.contract import (
@@ -22,16 +21,17 @@ from consent_core.decision.contract import (
     Signals,
 )
 from consent_core.decision.request import read_query
-from consent_core.errors import Rejected
 from consent_core.formats.catalogue import Experiment
 from consent_core.formats.days import day_of
 
 ARM_DOMAIN = b"consent-edge/arm/v1"
 MAX_PATH = 256
+MAX_WORD = 64
 MAX_TAGS = 16
 
-_PATH = re.compile(r"/[^\x00-\x20\x7f]{0,255}")
+_ESCAPED = re.compile(r"[\x00-\x20\x7f]")
 _WORD = re.compile(r"[a-z0-9](?:[a-z0-9:_-]{0,62}[a-z0-9])?")
+_LANGUAGE_ENDS = re.compile(r"[.,;@]")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
 
 
@@ -39,17 +39,15 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
 def page_context(query: bytes) -> PageContext:
     """Where on the site the visitor is, from the query: `path`, `section`, `tags` (comma-separated), `language`.
 
-    Raises: Rejected("bad-context") for a value no page of a site would send.
+    Never refuses: a member is brought to the agreed form where that can be done, and left out where it cannot.
     """
     fields = read_query(query)
-    tags = tuple(tag for tag in fields.get("tags", "").split(",") if tag)
-    if len(tags) > MAX_TAGS:
-        raise Rejected("bad-context", f"tags: expected at most {MAX_TAGS}")
+    words = dict.fromkeys(_word(tag) for tag in fields.get("tags", "").split(","))
     return PageContext(
-        path=_matching(fields, "path", _PATH),
-        section=_matching(fields, "section", _WORD),
-        tags=tuple(sorted({_word(tag) for tag in tags})),
-        language=_matching(fields, "language", _LANGUAGE),
+        path=_path(fields.get("path", "")),
+        section=_word(fields.get("section", "")),
+        tags=tuple(sorted([word for word in words if word][:MAX_TAGS])),
+        language=_language(fields.get("language", "")),
     )
 
 
@@ -87,14 +85,17 @@ def entropy_of(key: bytes, sub: str, slot: str, now: int) -> int:
     return hmac.digest(key, f"{sub}{slot}{day_of(now)}".encode(), hashlib.sha256)[0] % ENTROPY_VALUES
 
 
-def _matching(fields: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
-    value = fields.get(name, "")
-    if value and not pattern.fullmatch(value):
-        raise Rejected("bad-context", f"{name}: not of the agreed form")
-    return value
+def _path(value: str) -> str:
+    """Percent-escaped where it must be, and no longer than `MAX_PATH`."""
+    return _ESCAPED.sub(lambda found: f"%{ord(found[0]):02X}", value)[:MAX_PATH] if value.startswith("/") else ""
 
 
-def _word(tag: str) -> str:
-    if not _WORD.fullmatch(tag):
-        raise Rejected("bad-context", "tags: expected lower-case words")
-    return tag
+def _word(value: str) -> str:
+    word = value.strip().lower()[:MAX_WORD].rstrip(":_-")
+    return word if _WORD.fullmatch(word) else ""
+
+
+def _language(value: str) -> str:
+    """The first one named, with hyphens: `zh_CN.UTF-8` and `zh-CN,zh;q=0.9` are `zh-CN`."""
+    language = _LANGUAGE_ENDS.split(value.strip(), maxsplit=1)[0].replace("_", "-")
+    return language if _LANGUAGE.fullmatch(language) else ""

@@ -16,7 +16,7 @@ from consent_core.decision.contract import (
     Signals,
 )
 from consent_core.decision.credentials import presented_token
-from consent_core.decision.grant import Grant, grant_of, jurisdiction_of
+from consent_core.decision.grant import Grant, grant_of, jurisdiction_of, without_refused
 from consent_core.decision.request import Headers, honours_gpc
 from consent_core.decision.signals import (
     arm_of,
@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
 def answer_slot(settings: Settings, slot: str, query: bytes, headers: Headers) -> Answer:
     """`GET /v1/slots/{slot}`.
 
-    Raises: Rejected("unknown-slot", 404), ("bad-query"), ("bad-context"), ("credential-conflict").
+    Raises: Rejected("unknown-slot", 404), ("credential-conflict").
     """
     place, page = settings.site.slot(slot), page_context(query)
     outcome = _decide(settings, place, page, headers)
@@ -93,7 +93,8 @@ def _decide_by_token(settings: Settings, place: Slot, page: PageContext, headers
 
 def _grant(settings: Settings, headers: Headers, claims: token.Claims, known: Knowledge) -> Grant:
     jurisdiction = jurisdiction_of(headers, settings.geo_header, settings.jurisdiction)
-    return grant_of(claims, subject_of(claims.sub), jurisdiction, honours_gpc(headers), known)
+    grant = grant_of(claims, subject_of(claims.sub), jurisdiction, honours_gpc(headers), known)
+    return without_refused(grant, headers.get(b"cookie"))
 
 
 def _signals(place: Slot, category: str, grant: Grant, page: PageContext, sub: str) -> Signals:

@@ -6,6 +6,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from consent_core.formats.refusals import Refusal, write_refusals
+
 from .world import COOKIE, GEO_HEADER, PARTLY, PURGED, REVOKED, World, visitor
 
 HERO = "/v1/slots/home-hero?path=/gear/tents&section=camping&tags=tent,forest&language=en"
@@ -117,6 +119,27 @@ def more_header(world: World) -> Headers:
     return cookie("contextual", header={"crit": ["exp"]})(world)
 
 
+def with_refusal(value: str, *scopes: str, name: str = "__Host-consent-no") -> Callable[[World], Headers]:
+    """A request that carries a token and this cookie `consent-no`."""
+    return lambda world: [("cookie", f"{COOKIE}={world.token(*scopes)}; {name}={value}")]
+
+
+def refusing(refused: str, *scopes: str) -> Callable[[World], Headers]:
+    return with_refusal(refusal(refused), *scopes, name="consent-no")
+
+
+def refusal(*refused: str) -> str:
+    return write_refusals("A" * 22, [Refusal(7, refused, "B" * 21 + "A", 1_800_000_000)])
+
+
+def refusing_bearer(world: World) -> Headers:
+    return [*bearer(world), ("cookie", f"__Host-consent-no={refusal('contextual')}")]
+
+
+def only_refusal(_: World) -> Headers:
+    return [("cookie", f"__Host-consent-no={refusal('contextual')}")]
+
+
 CASES = (
     Case("granted", "a consented visitor gets a decision", cookie("contextual"), "contextual"),
     Case("granted-bearer", "API clients carry the token in Authorization", bearer, "contextual"),
@@ -192,10 +215,25 @@ CASES = (
          both_different, status=400, code="credential-conflict"),
     Case("unknown-slot", "a slot is in the catalogue",
          cookie("contextual"), status=404, code="unknown-slot", target="/v1/slots/nowhere"),
-    Case("bad-context", "a page context has a form", cookie("contextual"), status=400, code="bad-context",
-         target="/v1/slots/home-hero?section=%3Cscript%3E"),
-    Case("field-twice", "a field appears once", cookie("contextual"), status=400, code="bad-query",
-         target="/v1/slots/home-hero?section=a&section=b"),
+    Case("context-unreadable", "a word that is none is left out", cookie("contextual"), "contextual",
+         target="/v1/slots/home-hero?section=%3Cscript%3E&path=nowhere&tags=%00,%20&language=!"),
+    Case("context-of-a-page", "what a page's address says is brought to its form", cookie("contextual"), "contextual",
+         target="/v1/slots/home-hero?path=/a%20b&section=Camping&language=zh_CN&tags=Tent,FOREST"),
+    Case("context-long", "three hundred characters of three bytes each are no refusal", cookie("contextual"),
+         "contextual", target="/v1/slots/home-hero?path=/" + "%E3%81%82" * 300),
+    Case("field-twice", "of a field that comes twice the first counts", cookie("contextual"), "contextual",
+         target="/v1/slots/home-hero?section=camping&section=%ff"),
+    Case("refused", "what this browser refused is default, whatever its token says",
+         refusing("contextual", "contextual"), code="refused"),
+    Case("refused-other", "a refusal takes its own category alone",
+         refusing("behavioral", "contextual", "behavioral"), "contextual", "refused"),
+    Case("refused-more", "what is not in the token can be refused too",
+         refusing("experimental", "contextual"), "contextual"),
+    Case("refused-bearer", "the cookie narrows whoever's token comes with it", refusing_bearer, code="refused"),
+    Case("refused-broken", "a refusal that cannot be read refuses everything",
+         with_refusal("1.somebody-broke-this", "contextual", "behavioral", "experimental"), code="refused"),
+    Case("refused-not-ours", "another program's cookie says nothing", with_refusal("2", "contextual"), "contextual"),
+    Case("refused-no-token", "without a token there is nothing to refuse", only_refusal, code="no-token"),
     Case("no-context", "a page that says nothing still gets its slot", cookie("contextual"), "contextual",
          target="/v1/slots/home-hero"),
 )  # fmt: skip

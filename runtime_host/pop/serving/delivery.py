@@ -72,7 +72,7 @@ class Delivery:
     async def image(self, slot: str, query: bytes, headers: Headers, note: AuditContext | None = None) -> Answer:
         """The bytes for this request: decided, rendered and checked once more.
 
-        Raises: Rejected("unknown-slot", 404), ("bad-size"), ("bad-query"), ("bad-context"), ("credential-conflict").
+        Raises: Rejected("unknown-slot", 404), ("bad-size"), ("credential-conflict").
         """
         place = self._place(slot)
         kind = negotiate(headers.get(b"accept", b"").decode("latin-1"))

@@ -15,12 +15,13 @@ must be asked before the first byte leaves: a revocation may have arrived meanwh
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from time import perf_counter
 
 from consent_core.audit.recording import AuditContext
 from consent_core.decision.contract import PageContext, Signals
 from consent_core.decision.credentials import presented_token
-from consent_core.decision.grant import jurisdiction_of
+from consent_core.decision.grant import jurisdiction_of, without_refused
 from consent_core.decision.request import Headers, honours_gpc
 from consent_core.decision.seams import TrustState, Validator
 from consent_core.decision.signals import arm_of, choose_signals, entropy_of
@@ -30,7 +31,7 @@ from consent_core.formats.catalogue import Slot
 from consent_core.telemetry.counters import Counter, Histogram
 from runtime_host.pop.serving.decisions import Decider, Offer, Shown
 from runtime_host.pop.serving.recent import DAY_S, Recent
-from runtime_host.pop.serving.token_cache import Grant, KnownToken, TokenCache, check_key, effective
+from runtime_host.pop.serving.token_cache import Grant, KnownToken, TokenCache, check_token, effective
 
 TIMINGS = ("token", "validate", "policy", "decide", "transform")
 DEFAULT = "default"  # the consent state of whoever gets what everybody gets
@@ -169,7 +170,7 @@ class Pipeline:
         if generation == visit.generation:
             return True
         try:
-            check_key(known.kid, trust_state)
+            check_token(known.kid, known.digest, trust_state)
             known.grants.clear()
             known.checked_at = generation
             return set(self._grant_of(visit, known).categories) >= set(visit.grant.categories)
@@ -238,7 +239,7 @@ class Pipeline:
             self._counters.sandbox_seconds.observe(perf_counter() - started, "consent-validation")
         kid = token.parse(text).kid
         visit.generation = self.trust_state.generation
-        check_key(kid, self.trust_state)
+        check_token(kid, sha256(received).hexdigest(), self.trust_state)
         visit.known = self.tokens.remember(received, claims, kid, digest, visit.generation)
 
     def _policy(self, visit: Visit) -> None:
@@ -253,7 +254,8 @@ class Pipeline:
     def _grant_of(self, visit: Visit, known: KnownToken) -> Grant:
         rules = self._rules
         jurisdiction = jurisdiction_of(visit.headers, rules.geo_header, rules.jurisdiction)
-        return effective(known, jurisdiction, honours_gpc(visit.headers), self.trust_state)
+        grant = effective(known, jurisdiction, honours_gpc(visit.headers), self.trust_state)
+        return without_refused(grant, visit.headers.get(b"cookie"))
 
     def _signals(self, visit: Visit) -> None:
         place, known, page = visit.place, visit.known, visit.page

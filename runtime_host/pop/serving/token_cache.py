@@ -30,7 +30,8 @@ class KnownToken:
     subject: str
     person: "Person"  # what the audit trail seals under this visitor's key
     validator: str
-    checked_at: int  # the generation at which the key was last found good
+    checked_at: int  # the generation at which key and text were last found good
+    digest: str  # hex SHA-256 of the text
     grants: dict[tuple[str, bool], Grant] = field(default_factory=dict)
     entropy: dict[tuple[str, int], int] = field(default_factory=dict)
 
@@ -70,8 +71,9 @@ class TokenCache:
         """Keep a token that the component `validator` accepted under this generation; one long unused gives way."""
         subject = subject_of(claims.sub)
         person = Person(subject, (("sub", claims.sub), ("jti", claims.jti), ("ver", claims.ver)))
-        known = KnownToken(claims, kid, subject, person, validator, generation)
-        return self._known.put(hashlib.sha256(text).digest(), known)
+        digest = hashlib.sha256(text)
+        known = KnownToken(claims, kid, subject, person, validator, generation, digest.hexdigest())
+        return self._known.put(digest.digest(), known)
 
     def forget(self, subject: str) -> int:
         """Drop every token of one visitor (64 hex digits). Returns how many there were."""
@@ -80,12 +82,22 @@ class TokenCache:
     def _recheck(self, digest: bytes, known: KnownToken, trust_state: TrustState, generation: int) -> None:
         """`generation` was read before: whatever another process changes meanwhile is looked at next time."""
         try:
-            check_key(known.kid, trust_state)
+            check_token(known.kid, known.digest, trust_state)
         except Rejected:
             self._known.drop(digest)
             raise
         known.grants.clear()
         known.checked_at = generation
+
+
+def check_token(kid: str, digest: str, trust_state: TrustState) -> None:
+    """Refuse a token whose key no longer counts, or that was itself taken back. `digest`: hex SHA-256 of its text.
+
+    Raises: as `check_key`; Rejected("token-revoked").
+    """
+    check_key(kid, trust_state)
+    if trust_state.text_denied(digest):
+        raise Rejected("token-revoked", "this very token was taken back", status=401)
 
 
 def check_key(kid: str, trust_state: TrustState) -> None:

@@ -59,7 +59,8 @@ class Position:
 
 
 class Revocations:
-    """The `denials`, `revoked` and `log` tables, and their mirror: `_below`, `_erased`, `_revoked`, `_position`.
+    """The `denials`, `denied_texts`, `revoked` and `log` tables, and their mirror: `_below`, `_texts`, `_erased`,
+    `_revoked`, `_position`.
 
     `_generation` counts its changes.
     """
@@ -68,6 +69,7 @@ class Revocations:
         self._db = database
         self._generation = 0
         self._below: dict[str, dict[str, int]] = {}
+        self._texts: set[str] = set()
         self._erased: set[str] = set()
         self._revoked: set[tuple[str, str]] = set()
         self._position = Position(None, 0, 0, 0)
@@ -87,6 +89,10 @@ class Revocations:
         if subject in self._erased:
             return _EVERYTHING
         return frozenset(category for category, bound in below.items() if ver < bound)
+
+    def text_denied(self, digest: str) -> bool:
+        """Whether the token of this text (hex SHA-256) was taken back, whoever's it is."""
+        return digest in self._texts
 
     def key_revoked(self, kid: str) -> bool:
         """Whether nothing signed by this key counts any more. A lookup for who raises."""
@@ -124,6 +130,7 @@ class Revocations:
         ):
             below.setdefault(subject, {})[category] = bound
         self._below = below
+        self._texts = {digest for (digest,) in self._db.rows("SELECT digest FROM denied_texts")}
         self._erased = {subject for (subject,) in self._db.rows("SELECT subject FROM tombstones")}
         self._revoked = {(kind, name) for kind, name in self._db.rows("SELECT kind, name FROM revoked")}
         self._position = self._read_position()
@@ -142,6 +149,11 @@ class Revocations:
                 (subject, category, source, below, until),
             )
             self._db.after_commit(lambda category=category: self._mirror(subject, category, below))  # type: ignore[misc]
+
+    def deny_text(self, digest: str, until: int) -> None:
+        """Take one token by its text alone, inside a transaction. `until`: Unix seconds of its expiry."""
+        self._db.run("INSERT OR IGNORE INTO denied_texts VALUES (?,?)", (digest, until))
+        self._db.after_commit(lambda: self._mirror_text(digest))
 
     def settle(self, subject: str, categories: Iterable[str], below: int, until: int) -> None:
         """A local denial up to this version has reached the control plane: it may end at `until`."""
@@ -200,6 +212,7 @@ class Revocations:
         """Drop denials that can hit no living token at `before` (Unix seconds, not later than any clock in use)."""
         with self._db.transaction(durable=False):
             gone = self._db.run("DELETE FROM denials WHERE until<?", (before,))
+            gone += self._db.run("DELETE FROM denied_texts WHERE until<?", (before,))
         if gone:
             self.load()
         return gone
@@ -207,6 +220,10 @@ class Revocations:
     def _mirror(self, subject: str, category: str, below: int) -> None:
         bounds = self._below.setdefault(subject, {})
         bounds[category] = max(bounds.get(category, 0), below)
+        self._generation += 1
+
+    def _mirror_text(self, digest: str) -> None:
+        self._texts.add(digest)
         self._generation += 1
 
     def _mirror_erased(self, subject: str) -> None:
@@ -257,6 +274,10 @@ class SharedRevocations(Revocations):
         )]  # fmt: skip
         return _EVERYTHING if "" in lost else frozenset(lost)
 
+    def text_denied(self, digest: str) -> bool:
+        """Whether the token of this text was taken back. Raises: Unavailable("store-io")."""
+        return self._db.row("SELECT 1 FROM denied_texts WHERE digest=?", (digest,)) is not None
+
     def key_revoked(self, kid: str) -> bool:
         """Whether nothing signed by this key counts any more. Raises: Unavailable("store-io")."""
         self._look()
@@ -292,6 +313,9 @@ class SharedRevocations(Revocations):
             self.load()
 
     def _mirror(self, subject: str, category: str, below: int) -> None:
+        self._shared_state.announce_denial()
+
+    def _mirror_text(self, digest: str) -> None:
         self._shared_state.announce_denial()
 
     def _mirror_erased(self, subject: str) -> None:

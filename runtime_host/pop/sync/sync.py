@@ -134,6 +134,10 @@ class Sync:
         """The categories that a token of this subject and version has lost."""
         return self.store.revocations.denied(subject, ver)
 
+    def text_denied(self, digest: str) -> bool:
+        """Whether the token of this text (hex SHA-256) was itself taken back."""
+        return self.store.revocations.text_denied(digest)
+
     def keys(self) -> tuple[Key, ...]:
         """The keys that may have signed a token."""
         return self._keys.keys()

@@ -5,7 +5,7 @@ import asyncio
 import hashlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consent_core.clock import ManualClock
+from consent_core.formats.refusals import Refusal, write_refusals
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import CATEGORIES
 from consent_core.trust.keys import KeyStore
@@ -36,6 +37,7 @@ class Request:
     section: str
     gpc: bool
     image: bool
+    refused: tuple[str, ...] = ()
 
     @property
     def path(self):
@@ -50,6 +52,7 @@ requests = st.builds(
     section=st.sampled_from(["camping", "water"]),
     gpc=st.booleans(),
     image=st.booleans(),
+    refused=st.sampled_from([(), (), ("contextual",), ("behavioral", "experimental"), CATEGORIES]),
 )
 
 
@@ -98,8 +101,15 @@ class Worlds:
 
 
 async def ask(edge, request):
-    token = None if request.scopes is None else edge.token(*request.scopes, sub=visitor(request.who))
-    return await edge.get(request.path, token, sec_gpc="1" if request.gpc else "0")
+    cookies = [refusal(*request.refused)] if request.refused else []
+    if request.scopes is not None:
+        cookies.append(f"{TOKEN_COOKIE}={edge.token(*request.scopes, sub=visitor(request.who))}")
+    headers = {"cookie": "; ".join(cookies)} if cookies else {}
+    return await edge.get(request.path, None, sec_gpc="1" if request.gpc else "0", **headers)
+
+
+def refusal(*categories):
+    return "consent-no=" + write_refusals("A" * 22, [Refusal(7, categories, "B" * 21 + "A", 1_800_000_000)])
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +136,22 @@ def test_every_response_is_what_the_request_would_have_got_alone(worlds, asked, 
             alone = await worlds.answer_alone(request)
             assert first.fixed == alone, request
             assert second.fixed == alone, request
+
+    asyncio.run(compare())
+
+
+@given(asked=requests)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_a_browser_refused_is_not_used_for_it(worlds, asked):
+    """The answer is the one that the same request gets under a token without those categories."""
+
+    async def compare():
+        edge = worlds.fresh()
+        await edge.sync()
+        left = None if asked.scopes is None else tuple(c for c in asked.scopes if c not in asked.refused)
+        mine, without = await ask(edge, asked), await ask(edge, replace(asked, scopes=left, refused=()))
+        await worlds.end(edge)
+        assert mine.fixed == without.fixed
 
     asyncio.run(compare())
 

@@ -2,9 +2,12 @@
 
 import hashlib
 import hmac
+import re
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from consent_core.decision.contract import (
     Adjustment,
@@ -20,7 +23,6 @@ from consent_core.decision.signals import (
     entropy_of,
     page_context,
 )
-from consent_core.errors import Rejected
 from consent_core.formats.catalogue import Experiment
 from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.serving.decisions import Decider, Offer
@@ -75,13 +77,50 @@ def test_entropy_is_even():
     assert all(850 < count < 1_150 for count in counts.values())
 
 
-@pytest.mark.parametrize("query", [b"path=x", b"path=/%0a", b"section=A", b"tags=a,B", b"language=english!"])
-def test_a_page_context_no_site_would_send_is_refused(query):
-    """Before a guest sees it."""
-    with pytest.raises(Rejected) as refusal:
-        page_context(query)
+@pytest.mark.parametrize(
+    ("query", "page"),
+    [
+        (b"path=/a%20b", ("/a%20b", "", (), "")),
+        (b"path=%2Fa%2520b", ("/a%20b", "", (), "")),
+        (b"path=/" + "あ".encode() * 300, ("/" + "あ" * 255, "", (), "")),
+        (b"path=/" + b"%E3%81%82" * 300, ("/" + "あ" * 255, "", (), "")),
+        (b"path=/%C3%BCber-uns", ("/über-uns", "", (), "")),
+        (b"path=/%FCber", ("/\ufffdber", "", (), "")),
+        (b"path=/\xc3\xbcber", ("/über", "", (), "")),
+        (b"path=/%0a%00", ("/%0A%00", "", (), "")),
+        (b"path=x", ("", "", (), "")),
+        (b"section=Camping", ("", "camping", (), "")),
+        (b"section=+Camping+", ("", "camping", (), "")),
+        (b"section=" + b"a" * 65, ("", "a" * 64, (), "")),
+        (b"section=two+words", ("", "", (), "")),
+        (b"section=%3Cscript%3E", ("", "", (), "")),
+        (b"section=a&section=b", ("", "a", (), "")),
+        (b"tags=a,B,,%00,a", ("", "", ("a", "b"), "")),
+        (b"tags=" + b",".join(b"t%02d" % n for n in range(40)), ("", "", tuple(f"t{n:02}" for n in range(16)), "")),
+        (b"language=zh_CN", ("", "", (), "zh-CN")),
+        (b"language=zh_CN.UTF-8", ("", "", (), "zh-CN")),
+        (b"language=de-AT,de;q=0.9", ("", "", (), "de-AT")),
+        (b"language=english!", ("", "", (), "")),
+        (b"=x&&&%&path", ("", "", (), "")),
+        (b"&".join(b"a%d=1" % n for n in range(40)) + b"&section=late", ("", "", (), "")),
+    ],
+)
+def test_a_page_context_is_brought_to_its_form_or_left_out(query, page):
+    """Whatever a page's address says: the default picture is the worst that may happen."""
+    assert page_context(query) == PageContext(*page)
 
-    assert refusal.value.code == "bad-context"
+
+@given(st.binary(max_size=6_000) | st.text(max_size=2_000).map(lambda text: f"path=/{text}&section={text}".encode()))
+def test_no_query_is_refused_and_none_gives_a_guest_what_it_refuses(query):
+    """Every member has the form that functions are promised."""
+    page = page_context(query)
+
+    assert re.fullmatch(r"(?:/[^\x00-\x20\x7f]{0,255})?", page.path)
+    assert all(
+        re.fullmatch(r"[a-z0-9](?:[a-z0-9:_-]{0,62}[a-z0-9])?", word) for word in (*page.tags, page.section or "a")
+    )
+    assert len(page.tags) <= 16
+    assert re.fullmatch(r"(?:[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3})?", page.language)
 
 
 def test_tags_are_a_set():

@@ -43,6 +43,7 @@ class TrustState:
     published: tuple = (Key("k-1", "ed25519", b"k" * 32),)
     revoked: frozenset = frozenset()
     asked: int = 0
+    texts: frozenset = frozenset()
 
     def in_sync(self):
         return self.fresh
@@ -58,6 +59,9 @@ class TrustState:
 
     def key_revoked(self, kid):
         return kid in self.revoked
+
+    def text_denied(self, digest):
+        return digest in self.texts
 
     def now(self):
         return NOW
@@ -101,6 +105,18 @@ def test_the_text_itself_is_not_kept(cache):
     kept = {**cache._known._young, **cache._known._old}
 
     assert list(kept) == [hashlib.sha256(TEXT).digest()]
+
+
+def test_a_token_that_was_itself_taken_back_is_refused_from_the_next_look_on(cache, trust_state):
+    """By its text alone, whoever's it is; another token of the same visitor is not meant."""
+    cache.remember(b"another", claims(), "k-1", YES, 0)
+    trust_state.texts = frozenset({hashlib.sha256(TEXT).hexdigest()})
+    with pytest.raises(Rejected) as refusal:
+        cache.lookup(TEXT, YES, trust_state, 1, NOW)
+
+    assert refusal.value.code == "token-revoked"
+    assert cache.lookup(TEXT, YES, trust_state, 1, NOW) is None
+    assert cache.lookup(b"another", YES, trust_state, 1, NOW) is not None
 
 
 @pytest.mark.parametrize("late", [0, 1, 86_400])

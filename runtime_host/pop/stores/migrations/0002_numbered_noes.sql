@@ -2,7 +2,7 @@
 CREATE TABLE numbered (
   id INTEGER PRIMARY KEY, key TEXT NOT NULL, visitor TEXT NOT NULL, withdraw TEXT, session TEXT, subject TEXT,
   number INTEGER, below INTEGER NOT NULL, categories TEXT NOT NULL, at INTEGER NOT NULL, owner TEXT,
-  claimed_at INTEGER, state TEXT NOT NULL DEFAULT 'pending', code TEXT, closed_at INTEGER, UNIQUE (key, visitor));
+  claimed_at INTEGER, state TEXT NOT NULL DEFAULT 'pending', code TEXT, closed_at INTEGER, UNIQUE (visitor, key));
 INSERT INTO numbered (id, key, visitor, session, subject, below, categories, at, state, code, closed_at)
   SELECT id, key, COALESCE(subject, session), session, subject, below, categories, at, state, code, closed_at
   FROM outbox;
