@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -45,13 +45,21 @@ def configured(
     """
     given = {name: value for name, value in options.items() if value is not None}
     values = {**defaults, **_from_file(kind, sources), **_from_environment(kind, sources), **given}
+    types = get_type_hints(kind)
     try:
-        return TypeAdapter(kind).validate_python(values)
+        return kind(**{name: _read(name, types[name], value) for name, value in values.items()})
+    except TypeError as error:  # a field without a default that nobody gave
+        raise Rejected("config-value", str(error).partition("() ")[2]) from error
+    except ValueError as error:
+        raise Rejected("config-value", str(error)) from error
+
+
+def _read(name: str, kind: Any, value: Any) -> Any:
+    """A value as the field's type: text of the environment becomes a number, a flag or a path."""
+    try:
+        return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        why = first["msg"].removeprefix("Value error, ")
-        raise Rejected("config-value", f"{place}: {why}" if place else why) from error
+        raise ValueError(f"{name}: {error.errors()[0]['msg']}") from error
 
 
 def settable(kind: type[Any]) -> tuple[Field[Any], ...]:

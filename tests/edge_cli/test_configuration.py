@@ -120,3 +120,18 @@ def test_the_documentation_is_what_the_program_prints(kind):
     plain = {"host", "public_port", "mesh_port", "admin_port", "render_threads", "control_plane_timeout_s"}
     unexplained = {item.name for item, comment in explained(kind) if not comment}
     assert unexplained <= plain | {"rendition_cache_bytes", "max_bundle_bytes", "maintain_every_s"}
+
+
+def test_a_control_plane_is_configured_too(tmp_path):
+    """Its clock is the program's; everything else is reached as at a POP."""
+    places = sources(tmp_path, "token_lifetime_s = 60")
+
+    assert configured(Settings, places, {"data": tmp_path}).token_lifetime_s == 60
+    with pytest.raises(Rejected, match="clock"):
+        configured(Settings, sources(tmp_path, "clock = 1"), {"data": tmp_path})
+
+
+def test_a_setting_that_must_be_given_is_named(tmp_path):
+    """A POP without a name does not start."""
+    with pytest.raises(Rejected, match="pop"):
+        configured(PopConfig, sources(tmp_path), {"data": tmp_path})
