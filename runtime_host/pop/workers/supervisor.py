@@ -26,7 +26,7 @@ from runtime_host.pop.workers.channel import Channel, Hear, Message
 
 LOG = logging.getLogger("consent_edge.pop")
 
-MODULE = "runtime_host.pop.process.lead.worker"
+MODULE = "runtime_host.pop.process.worker"
 RUNNING = "running.lock"  # held by every process of a POP, as long as one of them lives
 PREDECESSOR_S = 15.0  # how long an earlier run may take to end: its workers finish begun answers
 PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # before a worker is started again
