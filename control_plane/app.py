@@ -23,6 +23,7 @@ from control_plane.consent.consents import Consents
 from control_plane.consent.receipts import Receipts
 from control_plane.consent.tokens import TokenIssuer
 from control_plane.log.log import RevocationLog
+from control_plane.log.standing import SERVING
 from control_plane.maintenance import Swept, sweep
 from control_plane.policies.current import Policies
 from control_plane.policies.pops import Pops
@@ -73,16 +74,16 @@ def create_app(settings: Settings) -> ControlPlane:
     policies = Policies(log, keys.trust_file, clock)
     publish_first(policies, database, keys, (settings.policies, settings.legal), clock.now())
     pops = Pops(database, clock)
-    tokens = TokenIssuer(keys, issuer, clock, settings.token_lifetime_s)
+    tokens = TokenIssuer(keys, issuer, clock, settings.token_lifetime_s, log.require_serving)
     consents = Consents(database, log, policies, tokens, Receipts(keys, issuer), clock, settings.consent_retention_s)
     revoking = Revoking(log, consents, keys)
     failures: Counter[tuple[str, str]] = Counter()
-    mesh = _application(failures)
+    mesh = _application(failures, log)
     mesh.include_router(consent_routes(consents, settings.max_body_bytes))
     mesh.include_router(revocation_routes(log, revoking, pops, settings.max_wait_s, settings.max_body_bytes))
     mesh.include_router(policy_routes(policies, pops, settings.max_body_bytes, settings.max_bundle_bytes))
     mesh.include_router(key_routes(keys, log, clock))
-    public = _application(failures)
+    public = _application(failures, log)
     edge_states = EdgeStates(log, policies, keys, clock)
     for application in (mesh, public):
         application.include_router(edge_state_routes(edge_states))
@@ -90,7 +91,7 @@ def create_app(settings: Settings) -> ControlPlane:
     return ControlPlane(settings, keys, database, log, policies, pops, consents, revoking, public, mesh, failures)
 
 
-def _application(failures: Counter[tuple[str, str]]) -> FastAPI:
+def _application(failures: Counter[tuple[str, str]], log: RevocationLog) -> FastAPI:
     """An application that answers failures our way and serves no documentation of its own."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -101,6 +102,7 @@ def _application(failures: Counter[tuple[str, str]]) -> FastAPI:
 
     @app.get("/healthz", include_in_schema=False)
     def healthz() -> dict[str, str]:
-        return {"status": "ok"}
+        standing = log.standing()
+        return {"status": "ok" if standing == SERVING else f"log-{standing}"}
 
     return app

@@ -28,6 +28,7 @@ from consent_core.formats.token import Key
 from consent_core.policy.table import PolicyTable
 from consent_core.trust.keys import KeyStore
 from control_plane.log.log import TOKENS_GONE_S, RevocationLog
+from control_plane.log.standing import require_serving
 from control_plane.policies.current import Policies
 from control_plane.store.schema import bundles, log_head
 from control_plane.store.schema import log as log_table
@@ -66,6 +67,7 @@ class EdgeStates:
         now, salt = self._clock.now(), secrets.token_bytes(SALT_BYTES)
         with self._log.reading() as connection:
             head = connection.execute(select(log_head)).one()
+            require_serving(head.standing)
             policy = self._policies.current(connection)
             newest = select(bundles.c.hash).order_by(bundles.c.revision.desc()).limit(MAX_OLDER)
             hashes = tuple(connection.scalars(newest))

@@ -5,6 +5,7 @@ issued = TokenIssuer(keys, issuer, clock).issue(sub, ver, scopes, region, policy
 
 import json
 import secrets
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jwt.algorithms import Algorithm
@@ -55,18 +56,27 @@ def sign_jws(payload: bytes, typ: str, key: SigningKey) -> str:
 
 
 class TokenIssuer:
-    """Issues tokens of one issuer, at most `lifetime_s` seconds long."""
+    """Issues tokens of one issuer, at most `lifetime_s` seconds long. `require` raises where none may be issued."""
 
-    def __init__(self, keys: KeyStore, issuer: str, clock: Clock, lifetime_s: int = MAX_LIFETIME_S) -> None:
+    def __init__(
+        self,
+        keys: KeyStore,
+        issuer: str,
+        clock: Clock,
+        lifetime_s: int = MAX_LIFETIME_S,
+        require: Callable[[], None] = lambda: None,
+    ) -> None:
         if not 0 < lifetime_s <= MAX_LIFETIME_S:
             raise ValueError(f"a token lives 1 to {MAX_LIFETIME_S} s")
         self._keys = keys
         self._issuer = issuer
         self._clock = clock
         self._lifetime_s = lifetime_s
+        self._require = require
 
     def issue(self, sub: str, ver: int, scopes: tuple[str, ...], region: str, policy_hash: str) -> Issued:
         """A token that carries `scopes` for this version of the visitor's record."""
+        self._require()
         now = self._clock.now()
         claims = {
             "iss": self._issuer,

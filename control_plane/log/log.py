@@ -9,23 +9,22 @@ no gap, who sees number n sees every lower one, and each entry names the hash of
 leaves its number and its hash.
 """
 
-import json
-import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from consent_core.clock import Clock
 from consent_core.crash import crash_point
 from consent_core.errors import Rejected
+from consent_core.formats.canonical import canonical_json
 from consent_core.formats.consent import RETENTION_S
+from consent_core.formats.log_head import sign_succession
 from consent_core.formats.revocation import (
     EFFECTS,
-    GENESIS,
     MAX_ENTRIES,
-    SALT_BYTES,
     START,
     Entry,
     Point,
@@ -33,9 +32,12 @@ from consent_core.formats.revocation import (
     sign_answer,
     sign_snapshot,
 )
-from consent_core.formats.token import CATEGORIES, MAX_LIFETIME_S, encode_base64url
+from consent_core.formats.token import CATEGORIES, MAX_LIFETIME_S
 from consent_core.trust.keys import KeyStore
+from control_plane.log import standing
+from control_plane.log.entries import entry_of, new_salt, row_of
 from control_plane.log.hints import Hints
+from control_plane.log.standing import NOTHING_HELD, Held
 from control_plane.store.database import Database
 from control_plane.store.schema import log, log_head, log_pruned
 
@@ -52,15 +54,16 @@ _LINK = update(log_head).values(chain=bindparam("link"))
 _ADD = insert(log)
 _STATE = select(log_head)
 _FOLLOWING = select(log).where(log.c.seq > bindparam("after")).order_by(log.c.seq).limit(bindparam("most"))
-_LAST = select(log).where(log.c.seq == bindparam("seq"))
-_PRUNED = select(log_pruned.c.chain).where(log_pruned.c.seq == bindparam("seq"))
 _SURVIVING = select(log).where(log.c.seq <= bindparam("through")).order_by(log.c.seq)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A signed body with its HTTP status: an answer (200), one that says less than the poller has seen (409), or a
-    snapshot for who asked for pruned entries (410).
+    """A signed body with its HTTP status.
+
+    200: an answer. 409: one that says less than the poller has seen or that is of another log than the poller's, or a
+    succession that covers the poller. 410: a snapshot for who asked for pruned entries. 423, not signed: a restore is
+    under way, the poller is to deliver what it kept.
     """
 
     status: int
@@ -91,7 +94,7 @@ class Writing:
         now, salt = self._clock.now(), new_salt()
         categories = tuple(category for category in CATEGORIES if category in categories)
         entry = Entry(seq, prev, salt, kind, subject, categories, ver, said, now, EFFECTS[kind])
-        self.connection.execute(_ADD, _row(entry))
+        self.connection.execute(_ADD, row_of(entry))
         self.connection.execute(_LINK, {"link": entry_hash(entry)})
         self.appended = seq
         crash_point("log.after-entry")
@@ -99,7 +102,7 @@ class Writing:
 
 
 class RevocationLog:
-    """The log of one store. `_revoked_keys` is replaced whole: when it was read, and what it was."""
+    """The log of one store. `_revoked_keys` and `_standing` are replaced whole: when read, and what."""
 
     def __init__(self, database: Database, keys: KeyStore, clock: Clock, kept_s: int = ROWS_GONE_S) -> None:
         if kept_s < TOKENS_GONE_S:
@@ -110,11 +113,16 @@ class RevocationLog:
         self._kept_s = kept_s
         self.hints = Hints(self.head)
         self._revoked_keys: tuple[float, frozenset[str]] | None = None
+        self._standing: tuple[float, str] | None = None
 
     @contextmanager
     def writing(self) -> Iterator[Writing]:
-        """A transaction of the store; its entries are announced once it is committed."""
+        """A transaction of the store; its entries are announced once it is committed.
+
+        Raises: Unavailable("log-rewound" | "log-collecting"): nothing may be recorded that a restore would lose.
+        """
         with self._database.write() as connection:
+            standing.require_serving(standing.standing_of(connection))
             writing = Writing(connection, self._clock)
             yield writing
             crash_point("log.before-commit")
@@ -133,21 +141,71 @@ class RevocationLog:
             head: int = connection.scalars(select(log_head.c.head)).one()
         return head
 
-    def reply(self, after: int, nonce: str, limit: int = MAX_ENTRIES) -> Reply:
+    def reply(self, after: int, nonce: str, limit: int = MAX_ENTRIES, held: Held = NOTHING_HELD) -> Reply:
         """The signed answer to a poll: entries from `after` + 1 on, or a snapshot if those are pruned.
 
-        A poller that has seen numbers that this log never gave learns that from the head, which is signed too.
+        A poller that has seen what this log never said learns that from the head, which is signed too; one that reads
+        a log which this one continues, where to read on.
+
+        Raises: Unavailable("log-rewound") for who could not see that by itself.
         """
         with self._database.read() as connection:
             state = connection.execute(_STATE).one()
+            if state.standing == standing.COLLECTING:
+                return Reply(423, _collecting(state.origin))
+            forgotten = held.shown is not None and self._has_forgotten(connection, state, held.shown)
+            if held.origin not in (None, state.origin):
+                return self._of_another(connection, state, held, after, nonce)
             entries = _entries(connection, after, state, limit)
             pruned = after < state.through
-            asked, through = (_place(connection, seq) if pruned else START for seq in (after, state.through))
+            here = standing.place(connection, after) if pruned or held.chain is not None else START
+            through = standing.place(connection, state.through) if pruned else START
+        if forgotten:
+            self._note_rewound()
+        sees_it = after > state.head or held.chain not in (None, here.chain)
+        if not sees_it:
+            standing.require_serving(standing.REWOUND if forgotten else state.standing)
         now, signer, head = self._clock.now(), self._keys.current("log"), Point(state.head, state.chain)
         if pruned:
-            body = sign_snapshot(entries, asked, through, head, state.origin, nonce, now, signer)
-            return Reply(410, body)
+            return Reply(410, sign_snapshot(entries, here, through, head, state.origin, nonce, now, signer))
         return Reply(409 if after > state.head else 200, sign_answer(entries, head, state.origin, nonce, now, signer))
+
+    def standing(self) -> str:
+        """How this log stands; at most `KEYS_AGE_S` behind another process's word."""
+        known, now = self._standing, self._clock.elapsed()
+        if known is None or now - known[0] > KEYS_AGE_S:
+            with self._database.read() as connection:
+                known = self._standing = (now, standing.standing_of(connection))
+        return known[1]
+
+    def require_serving(self) -> None:
+        """Return if the log may be believed. Raises: Unavailable("log-rewound" | "log-collecting")."""
+        standing.require_serving(self.standing())
+
+    def stands_otherwise(self) -> None:
+        """The store says something new of how it stands."""
+        self._standing = None
+
+    def _has_forgotten(self, connection: Connection, state: Row[tuple[object, ...]], shown: bytes) -> bool:
+        return standing.has_forgotten(connection, state, shown, self._keys.trust_file())
+
+    def _note_rewound(self) -> None:
+        """What was forgotten stays forgotten: only a restore ends this."""
+        with self._database.write() as connection:
+            standing.set_standing(connection, standing.REWOUND, only_from=standing.SERVING)
+        self.stands_otherwise()
+
+    def _of_another(
+        self, connection: Connection, state: Row[tuple[Any, ...]], held: Held, after: int, nonce: str
+    ) -> Reply:
+        """To who reads another log: its succession if this POP's place is covered, else this log's own head."""
+        standing.require_serving(state.standing)
+        now, signer = self._clock.now(), self._keys.current("log")
+        following = standing.succession(connection, held, after, state.origin)
+        if following is not None:
+            return Reply(409, sign_succession(following, nonce, now, signer))
+        head = Point(state.head, state.chain)
+        return Reply(409, sign_answer((), head, state.origin, nonce, now, signer))
 
     def prune(self) -> int:
         """Delete session entries that can no longer matter, all but number and hash; how many went.
@@ -162,7 +220,7 @@ class RevocationLog:
             through = connection.scalars(select(log_head.c.through)).one()
             connection.execute(update(log_head).values(through=max(last, through)))
             crash_point("log.prune-marked")
-            gone = [_entry(row) for row in connection.execute(select(log).where(old))]
+            gone = [entry_of(row) for row in connection.execute(select(log).where(old))]
             connection.execute(insert(log_pruned), [{"seq": e.seq, "chain": entry_hash(e)} for e in gone])
             return connection.execute(delete(log).where(old)).rowcount
 
@@ -172,7 +230,7 @@ class RevocationLog:
             row = connection.execute(select(log).where(log.c.seq == seq)).one_or_none()
         if row is None:
             raise Rejected("entry-unknown", "no such entry, or it is pruned", status=404)
-        return _entry(row)
+        return entry_of(row)
 
     def purged(self, after: int) -> list[tuple[int, str]]:
         """Sequence and subject of every purge after `after`, in order."""
@@ -192,16 +250,16 @@ class RevocationLog:
         return known[1]
 
 
-def new_salt() -> str:
-    """What keeps who holds an entry's neighbours from confirming a guess of it."""
-    return encode_base64url(secrets.token_bytes(SALT_BYTES))
+def _collecting(origin: str) -> bytes:
+    error = {"code": "log-collecting", "message": "a restore is under way: deliver what was kept"}
+    return canonical_json({"error": error, "origin": origin})
 
 
 def last_entry(connection: Connection, kind: str, subject: str) -> Entry | None:
     """The newest entry of a kind about a subject."""
     mine = select(log).where(log.c.kind == kind, log.c.subject == subject).order_by(log.c.seq.desc()).limit(1)
     row = connection.execute(mine).one_or_none()
-    return None if row is None else _entry(row)
+    return None if row is None else entry_of(row)
 
 
 def _entries(connection: Connection, after: int, state: Row[tuple[int, ...]], limit: int) -> list[Entry]:
@@ -210,43 +268,4 @@ def _entries(connection: Connection, after: int, state: Row[tuple[int, ...]], li
         rows = connection.execute(_SURVIVING, {"through": state.through})
     else:
         rows = connection.execute(_FOLLOWING, {"after": after, "most": limit})
-    return [_entry(row) for row in rows]
-
-
-def _place(connection: Connection, seq: int) -> Point:
-    """A number with the hash of its entry, pruned or not; with none for a number that was never given."""
-    row = connection.execute(_LAST, {"seq": seq}).one_or_none()
-    if row is not None:
-        return Point(seq, entry_hash(_entry(row)))
-    return Point(seq, connection.scalar(_PRUNED, {"seq": seq}) or GENESIS)
-
-
-def _row(entry: Entry) -> dict[str, object]:
-    return {
-        "seq": entry.seq,
-        "prev": entry.prev,
-        "salt": entry.salt,
-        "kind": entry.kind,
-        "subject": entry.subject,
-        "categories": json.dumps(entry.categories),
-        "ver": entry.ver,
-        "said": entry.said,
-        "at": entry.at,
-        "effect": entry.effect,
-    }
-
-
-def _entry(row: Row[tuple[object, ...]]) -> Entry:
-    values = row._mapping
-    return Entry(
-        values["seq"],
-        values["prev"],
-        values["salt"],
-        values["kind"],
-        values["subject"],
-        tuple(json.loads(values["categories"])),
-        values["ver"],
-        values["said"],
-        values["at"],
-        values["effect"],
-    )
+    return [entry_of(row) for row in rows]

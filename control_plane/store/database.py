@@ -95,7 +95,15 @@ class Database:
         migrate(connection)
         if connection.scalar(select(log_head.c.id)) is None:
             origin = encode_base64url(secrets.token_bytes(16))
-            row = {"id": 1, "version": VERSION, "origin": origin, "head": 0, "through": 0, "chain": GENESIS}
+            row = {
+                "id": 1,
+                "version": VERSION,
+                "origin": origin,
+                "head": 0,
+                "through": 0,
+                "chain": GENESIS,
+                "standing": "serving",
+            }
             connection.execute(insert(log_head).values(row))
 
 

@@ -24,7 +24,8 @@ Number = BigInteger()
 RowNumber = BigInteger().with_variant(Integer(), "sqlite")
 
 # One row: the log's name (`origin`), its last number (`head`, the lock that makes numbers gapless) and that entry's
-# hash (`chain`), how far it is pruned (`through`), and the policy hash in force.
+# hash (`chain`), how far it is pruned (`through`), the policy hash in force, and whether the log may be believed
+# (`standing`: serving, rewound, collecting).
 log_head = Table(
     "log_head",
     metadata,
@@ -35,6 +36,7 @@ log_head = Table(
     Column("through", Number, nullable=False),
     Column("policy_hash", String(71)),
     Column("chain", String(71), nullable=False),
+    Column("standing", String(16), nullable=False),
 )
 
 log = Table(
@@ -60,6 +62,41 @@ log_pruned = Table(
     metadata,
     Column("seq", Number, primary_key=True, autoincrement=False),
     Column("chain", String(71), nullable=False),
+)
+
+# Logs that this one continues, with who approved it.
+log_successions = Table(
+    "log_successions",
+    metadata,
+    Column("old_origin", String(22), primary_key=True),
+    Column("approver", String(128), nullable=False),
+    Column("at", Number, nullable=False),
+)
+
+# Entries of those logs that were taken over under another number: who stands at one reads this log from its start.
+log_points = Table(
+    "log_points",
+    metadata,
+    Column("chain", String(71), primary_key=True),
+    Column("seq", Number, nullable=False),
+)
+
+# During a restore: which POPs it waits for, and what they delivered, byte for byte.
+restore_pops = Table(
+    "restore_pops",
+    metadata,
+    Column("pop", String(63), primary_key=True),
+    Column("delivered_at", Number),
+)
+
+restore_material = Table(
+    "restore_material",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("pop", String(63), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
 )
 
 # A visitor is here as long as its identity lives. `ver` names the newest record.

@@ -46,6 +46,7 @@ routes := {
 		"v1/dsar/**": {"roles": ["operator"], "condition": "none"},
 		"v1/keys/*/rotate": {"roles": ["operator"], "condition": "none"},
 		"v1/policy/bundle": {"roles": ["operator"], "condition": "none"},
+		"v1/pops/*/kept": {"roles": ["edge"], "condition": "own-path"},
 		"v1/pops/*/status": {"roles": ["edge"], "condition": "own-path"},
 		"v1/purge": {"roles": ["control-plane"], "condition": "none"},
 		"v1/releases/**": {"roles": ["operator"], "condition": "none"},

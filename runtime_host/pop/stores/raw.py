@@ -8,14 +8,18 @@ Withdrawals that were forwarded stay in the `outbox` for the same time. These by
 pseudonym) and cannot be cut without losing their signature: an erasure lists them with the day on which they go.
 """
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from consent_core.clock import Clock
+from consent_core.formats.kept import ANSWER as ANSWER
+from consent_core.formats.kept import GRANT as GRANT
+from consent_core.formats.withdrawals import WithdrawalRow, write_rows
 from runtime_host.pop.stores.database import Database
 from runtime_host.pop.stores.history import DAY_S
 
 RAW_KEPT_S = 15 * DAY_S  # a day more than the log keeps session entries: no backup in use is older
-ANSWER, GRANT = "answer", "grant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,16 @@ class Raw:
         """What was kept after the row `last`, oldest first."""
         rows = self._db.rows("SELECT id, kind, body, at FROM raw WHERE id>? ORDER BY id LIMIT ?", (last, limit))
         return tuple(RawRow(id_, kind, bytes(body), at) for id_, kind, body, at in rows)
+
+    def withdrawals(self, pop: str) -> Iterator[bytes]:
+        """Every "no" that the outbox holds, also those that were forwarded, each as the control plane takes it."""
+        for key, withdraw, session, subject, number, categories, at in self._db.rows(
+            "SELECT key, withdraw, session, subject, number, categories, at FROM outbox ORDER BY id"
+        ):
+            names = json.loads(categories)
+            legacy = session if withdraw is None else None
+            row = WithdrawalRow(key, withdraw, legacy, subject, number, names and tuple(names), pop, at)
+            yield write_rows([row])
 
     def gone_by(self) -> int | None:
         """Unix seconds at which everything that is kept now is gone; None if nothing is."""

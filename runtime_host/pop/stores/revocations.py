@@ -19,6 +19,7 @@ from runtime_host.pop.stores.shared_state import Mark, SharedState
 
 DENIAL_KEPT_S = 2 * MAX_LIFETIME_S  # CONTRACTS section 4: no token that it could hit is alive any more
 LOG, LOCAL = "log", "local"
+OWED = ""  # `delivered`: the next log is to get everything that is kept
 
 _NOTHING: frozenset[str] = frozenset()
 _EVERYTHING = frozenset(CATEGORIES)
@@ -197,11 +198,32 @@ class Revocations:
         with self._db.transaction():
             self._db.run(
                 "UPDATE log SET origin=NULL, position=0, head=0, at=0, chain=?, head_chain=NULL, due=0,"
-                " due_chain=NULL, shown=NULL, alarm=NULL, alarmed_at=NULL",
-                (GENESIS,),
+                " due_chain=NULL, shown=NULL, alarm=NULL, alarmed_at=NULL, delivered=?",
+                (GENESIS, OWED),
             )
             self._db.run("UPDATE demanded SET hash=NULL, seq=0")
             self._db.after_commit(self._mirror_position)
+
+    def follow(self, origin: str, place: Point) -> None:
+        """Read on in the log that takes this one's place, inside a transaction: the alarm has ended."""
+        self._db.run(
+            "UPDATE log SET origin=?1, position=?2, chain=?3, head=?2, head_chain=NULL, due=0, due_chain=NULL,"
+            " shown=NULL, alarm=NULL, alarmed_at=NULL",
+            (origin, place.number, place.chain),
+        )
+        self._db.run("UPDATE demanded SET seq=MIN(seq, ?)", (place.number,))
+        self._db.after_commit(self._mirror_position)
+
+    @property
+    def delivered(self) -> str | None:
+        """The log that was sent everything that is kept here."""
+        row = self._db.row("SELECT delivered FROM log")
+        return None if row is None else row[0]
+
+    def note_delivered(self, origin: str) -> None:
+        """That log has everything."""
+        with self._db.transaction():
+            self._db.run("UPDATE log SET delivered=?", (origin,))
 
     def read_position(self) -> Position:
         """The position as it is on the disk: `edge pop accept-log` is another process."""

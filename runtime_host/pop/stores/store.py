@@ -16,7 +16,7 @@ from types import TracebackType
 
 from consent_core.clock import Clock
 from consent_core.crash import crash_point
-from consent_core.formats.log_head import show_head
+from consent_core.formats.log_head import Succession, show_head
 from consent_core.formats.revocation import Entry, Point
 from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.stores.database import Database
@@ -74,6 +74,19 @@ class PopStore:
             crash_point("log-before-commit")
         crash_point("log-committed")
         return tuple(Change(e.seq, e.kind, e.subject, e.categories, e.ver, e.at) for e in entries)
+
+    def follow(self, succession: Succession) -> None:
+        """Read on in the log that takes the old one's place, and send every "no" again: it counts once."""
+        with self.database.transaction():
+            self.revocations.follow(succession.new_origin, succession.follow)
+            self._send_again()
+            crash_point("log-before-following")
+
+    def accept_log(self) -> None:
+        """Follow whatever log answers next, from its start: an operator's decision. What was denied stays denied."""
+        with self.database.transaction():
+            self.revocations.accept_origin()
+            self._send_again()
 
     def withdraw(self, withdrawal: Withdrawal) -> Change | None:
         """Put a "no" in force at this POP and keep it for forwarding, durably, before anyone is answered.
@@ -134,6 +147,12 @@ class PopStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _send_again(self) -> None:
+        self.database.run(
+            "UPDATE outbox SET state='pending', code=NULL, closed_at=NULL, owner=NULL, claimed_at=NULL"
+            " WHERE state='forwarded'"
+        )
 
     def _apply(self, entry: Entry) -> None:
         if entry.kind == "session":

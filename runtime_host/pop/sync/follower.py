@@ -7,14 +7,23 @@ POP personalises nothing until an operator accepts the log, or a signed successi
 """
 
 import asyncio
+import json
 import secrets
 from collections.abc import Callable
 
 from consent_core.clock import Clock
 from consent_core.crash import crash_point
 from consent_core.errors import ConsentEdgeError, Unavailable, Untrusted
-from consent_core.formats.log_head import HEAD_HEADER, encode_head
-from consent_core.formats.revocation import MAX_ANSWER_BYTES, MAX_SNAPSHOT_BYTES, Answer, Point, Snapshot, head_of
+from consent_core.formats.log_head import HEAD_HEADER, encode_head, is_succession
+from consent_core.formats.revocation import (
+    MAX_ANSWER_BYTES,
+    MAX_SNAPSHOT_BYTES,
+    ORIGIN,
+    Answer,
+    Point,
+    Snapshot,
+    head_of,
+)
 from runtime_host.pop.stores import Change, PopStore
 from runtime_host.pop.stores.revocations import Position
 from runtime_host.pop.sync.fetch import ControlPlane, Reply
@@ -22,6 +31,7 @@ from runtime_host.pop.sync.freshness import Freshness
 from runtime_host.pop.sync.judge import ALARMS, LASTING, Judge
 
 PATH = "/v1/revocations"
+COLLECTING = "log-collecting"
 PAGE = 200  # entries asked for at once: about 20 ms of work between which requests are served
 _LIMITS = {200: MAX_ANSWER_BYTES, 409: MAX_ANSWER_BYTES, 410: MAX_SNAPSHOT_BYTES}
 
@@ -32,7 +42,10 @@ def random_nonce() -> str:
 
 
 class LogFollower:
-    """One POP's reader of the log. `_gap`: whether the last answer left something out, not so since a good one."""
+    """One POP's reader of the log. `_gap`: whether the last answer left something out, not so since a good one.
+
+    `collecting`: the log of a restored control plane that asked for what this POP kept.
+    """
 
     def __init__(
         self,
@@ -51,6 +64,7 @@ class LogFollower:
         self._nonce = nonce
         self._asking = asyncio.Lock()
         self._gap = False
+        self.collecting: str | None = None
 
     @property
     def alarm(self) -> str | None:
@@ -82,6 +96,9 @@ class LogFollower:
         reply = await self._control_plane.get(PATH, _question(known, nonce), _shown(known), limit=_LIMITS)
         crash_point("log-answered")
         try:
+            if reply.status == 409 and is_succession(reply.body):
+                self._follow(reply, nonce)
+                return (), True
             answer = self._judged(reply, nonce)
         except Untrusted as error:
             self._note(error.code)
@@ -97,6 +114,12 @@ class LogFollower:
             self._gap = False
         return changes, more
 
+    def _follow(self, reply: Reply, nonce: str) -> None:
+        """Go on in the log that takes this one's place, which an operator has approved."""
+        known = self._store.revocations.position
+        self._store.follow(self._judge.succession(reply.body, nonce, known, self._clock.now()))
+        self._gap = False
+
     def _note(self, code: str) -> None:
         """Fail closed at what cannot be, for good at what time does not heal."""
         if code in ALARMS:
@@ -111,6 +134,9 @@ class LogFollower:
             answer: Answer | Snapshot = self._judge.snapshot(reply.body, nonce, known, now)
         elif reply.status in (200, 409):
             answer = self._judge.answer(reply.body, nonce, known, now)
+        elif reply.status == 423:
+            self.collecting = _asking_origin(reply.body)
+            raise Unavailable(COLLECTING, "a restore is under way")
         else:
             raise Unavailable("control-plane-failed", f"the log answered {reply.status}")
         if known.alarm is not None:  # nothing that this log says heals it
@@ -128,6 +154,15 @@ class LogFollower:
         if place.number == known.position and known.origin is not None:
             return ()
         return self._store.apply(answer.entries, answer.origin, place, head, answer.at, raw)
+
+
+def _asking_origin(body: bytes) -> str | None:
+    """Which log asks for what was kept; it is not signed: what is sent goes to whom the poll went to."""
+    try:
+        origin = json.loads(body)["origin"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return origin if isinstance(origin, str) and ORIGIN.fullmatch(origin) else None
 
 
 def _question(known: Position, nonce: str) -> dict[str, str | int]:

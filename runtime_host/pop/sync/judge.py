@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from consent_core.errors import Untrusted
+from consent_core.formats.log_head import Succession, open_succession
 from consent_core.formats.revocation import Answer, Entry, Point, Snapshot, Trust, head_of, open_answer, open_snapshot
 from runtime_host.pop.stores.revocations import Position
 
@@ -51,6 +52,18 @@ class Judge:
         _check_chain((), Point(snapshot.through, snapshot.through_chain), known)
         _check_chain(snapshot.entries, Point(snapshot.head, snapshot.chain), known)
         return snapshot
+
+    def succession(self, data: bytes, nonce: str, known: Position, now: int) -> Succession:
+        """The log that takes this one's place, if it continues from where this POP stands.
+
+        Raises: Untrusted("log-…" | "trust-…" | "json-malformed"); "log-origin" for one that covers another place.
+        """
+        with _log_key():
+            following = open_succession(data, self._trust(), nonce, now, self._revoked())
+        stands = Point(known.position, known.chain)
+        if (following.old_origin, following.old) != (known.origin, stands) or following.follow.number > stands.number:
+            raise Untrusted("log-origin", "a succession that does not cover what is enforced here")
+        return following
 
 
 @contextmanager

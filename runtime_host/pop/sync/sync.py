@@ -10,22 +10,24 @@ from typing import Any
 import httpx
 
 from consent_core.clock import Clock
-from consent_core.errors import ConsentEdgeError, Untrusted
+from consent_core.errors import ConsentEdgeError, Unavailable, Untrusted
 from consent_core.formats.status import PopStatus
 from consent_core.formats.token import Key
 from consent_core.policy.bundle import open_bundle
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.stores import Change, PopStore, Withdrawal
+from runtime_host.pop.stores.revocations import OWED
 from runtime_host.pop.stores.shared_state import Mark, SharedState
 from runtime_host.pop.sync.config import SyncConfig
+from runtime_host.pop.sync.delivery import Deliverer
 from runtime_host.pop.sync.fetch import ControlPlane
-from runtime_host.pop.sync.follower import LogFollower, random_nonce
+from runtime_host.pop.sync.follower import COLLECTING, LogFollower, random_nonce
 from runtime_host.pop.sync.forwarder import Forwarder
 from runtime_host.pop.sync.freshness import Freshness
 from runtime_host.pop.sync.judge import Judge
 from runtime_host.pop.sync.keys import KeyFollower
 from runtime_host.pop.sync.periodic import PeriodicTask
-from runtime_host.pop.sync.policy import Bundle, Open, PolicyFollower
+from runtime_host.pop.sync.policy import FILE, Bundle, Open, PolicyFollower
 from runtime_host.pop.sync.push import listen
 from runtime_host.pop.sync.reports import Reporter
 from runtime_host.pop.sync.trusted import Trusted
@@ -98,6 +100,7 @@ class Sync:
             config.home, trust.keys("token"), plane, clock, config.keys_wanted_s, revocations.key_revoked
         )
         self._forwarder = Forwarder(config.pop, store, plane)
+        self._deliverer = Deliverer(config.pop, store, plane, config.home / FILE)
         self._reporter = Reporter(config.pop, store, plane, self._state)
         self._poll_task = self._task(self.poll, config.poll_s, "poll")
         self._policy_task = self._task(self.fetch_policy, config.bundle_s, "policy")
@@ -217,7 +220,7 @@ class Sync:
     async def poll(self) -> tuple[Change, ...]:
         """Ask the log and apply what is new. Raises: Untrusted, Unavailable."""
         try:
-            changes = await self._log.poll()
+            changes = await self._follow_log()
             self._tell(changes)
             lacking = self._policy.lacking()
         finally:
@@ -229,6 +232,26 @@ class Sync:
         if changes:
             self._status_task.wake()
         return changes
+
+    async def _follow_log(self) -> tuple[Change, ...]:
+        """Poll; deliver what is kept if a restored control plane asks, or an operator accepted another log."""
+        try:
+            changes = await self._log.poll()
+        except Unavailable as error:
+            if error.code == COLLECTING and self._log.collecting is not None:
+                await self._deliver(self._log.collecting)
+            raise
+        origin = self.store.revocations.position.origin
+        if self.store.revocations.delivered == OWED and origin is not None:
+            await self._deliver(origin)
+        return changes
+
+    async def _deliver(self, origin: str) -> None:
+        try:
+            await self._deliverer.deliver(origin)
+        except ConsentEdgeError as error:  # asked for, or owed, again at the next poll
+            self.count(error)
+        self._outbox_task.wake()
 
     async def fetch_policy(self) -> bool:
         """Ask for a newer policy. Raises: Untrusted, Unavailable."""

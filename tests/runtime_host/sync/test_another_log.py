@@ -81,6 +81,7 @@ def test_an_alarm_ends_by_an_operator_in_another_process(known: World) -> None:
     assert (known.sync.in_sync(), known.sync.status().alarm) == (True, None)
     assert known.sync.denied(VISITOR, 3) == set(CATEGORIES)
     assert known.store.revocations.position.origin == "p" * 22
+    assert [kept.kind for kept in known.plane.kept] == ["answer"] * 3 + ["end"]
 
 
 def test_a_hole_is_an_alarm_that_heals(known: World) -> None:

@@ -15,6 +15,7 @@ from consent_core.clock import ManualClock
 from consent_core.errors import Untrusted
 from consent_core.formats.consent import ConsentAnswer, read_withdrawal_request, write_answer
 from consent_core.formats.jwks import write_jwks
+from consent_core.formats.kept import Kept, read_kept
 from consent_core.formats.revocation import (
     EFFECTS,
     START,
@@ -84,6 +85,7 @@ class ToyPlane:
     refuse_withdrawals: int = 0
     reports: list[dict[str, Any]] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
 
     def revoke(self, subject: str = VISITOR, categories: tuple[str, ...] = CATEGORIES, ver: int = 5) -> Entry:
         return self.log("session", subject, categories, ver)
@@ -134,6 +136,9 @@ class ToyPlane:
             return httpx.Response(200, content=write_jwks(keys) if self.jwks is None else self.jwks)
         if path == "/v1/consents/-":
             return self._withdraw(request)
+        if path.endswith("/kept"):
+            self.kept += read_kept(request.content)
+            return httpx.Response(204)
         self.reports.append(json.loads(request.content))
         return httpx.Response(204)
 
