@@ -17,11 +17,14 @@ from control_plane.api import documents, errors
 from control_plane.api.consents import consent_routes
 from control_plane.api.edge_state import EdgeStates, edge_state_routes
 from control_plane.api.keys import key_routes
+from control_plane.api.ledger import ledger_routes
 from control_plane.api.policies import policy_routes
 from control_plane.api.revocations import revocation_routes
 from control_plane.consent.consents import Consents
 from control_plane.consent.receipts import Receipts
 from control_plane.consent.tokens import TokenIssuer
+from control_plane.ledger.entries import NoProofs
+from control_plane.ledger.ledger import Ledger
 from control_plane.log.log import RevocationLog
 from control_plane.log.standing import SERVING
 from control_plane.maintenance import Swept, sweep
@@ -40,6 +43,7 @@ class ControlPlane:
     settings: Settings
     keys: KeyStore
     database: Database
+    ledger: Ledger
     log: RevocationLog
     policies: Policies
     pops: Pops
@@ -56,6 +60,7 @@ class ControlPlane:
     def close(self) -> None:
         """Let waiting callers go and close the store."""
         self.log.hints.close()
+        self.ledger.close()
         self.database.close()
 
 
@@ -70,7 +75,8 @@ def create_app(settings: Settings) -> ControlPlane:
     keys = KeyStore.open(settings.data, create=True, clock=clock)
     issuer = keys.trust_file().issuer
     database = Database.open(settings.store_url)
-    log = RevocationLog(database, keys, clock, settings.session_entry_retention_s)
+    ledger = Ledger.open(settings.ledger, database, keys, clock, NoProofs())
+    log = RevocationLog(database, keys, clock, settings.session_entry_retention_s, ledger.entries)
     policies = Policies(log, keys.trust_file, clock)
     publish_first(policies, database, keys, (settings.policies, settings.legal), clock.now())
     pops = Pops(database, clock)
@@ -87,8 +93,11 @@ def create_app(settings: Settings) -> ControlPlane:
     edge_states = EdgeStates(log, policies, keys, clock)
     for application in (mesh, public):
         application.include_router(edge_state_routes(edge_states))
+        application.include_router(ledger_routes(ledger))
     documents.install(public, mesh)
-    return ControlPlane(settings, keys, database, log, policies, pops, consents, revoking, public, mesh, failures)
+    return ControlPlane(
+        settings, keys, database, ledger, log, policies, pops, consents, revoking, public, mesh, failures
+    )
 
 
 def _application(failures: Counter[tuple[str, str]], log: RevocationLog) -> FastAPI:

@@ -65,7 +65,10 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         listeners = [
             asyncio.create_task(server.serve([sock])) for server, sock in zip(servers, (public, mesh), strict=True)
         ]
-        others = [asyncio.create_task(_maintain(plane, Shredding(plane.log, audit)))]
+        others = [
+            asyncio.create_task(_maintain(plane, Shredding(plane.log, audit))),
+            asyncio.create_task(_sequence(plane)),
+        ]
         if source is not None:
             others.append(asyncio.create_task(rotate_forever(source, settings.clock)))
         try:
@@ -78,7 +81,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             for task in others:
                 task.cancel()
             await asyncio.gather(*listeners, *others, return_exceptions=True)
-            plane.close()
+            await asyncio.to_thread(plane.close)
             await asyncio.to_thread(audit.close)
 
 
@@ -100,6 +103,13 @@ async def _maintain(plane: ControlPlane, shred: Shredding) -> None:
         except ConsentEdgeError as error:
             logger.warning("maintenance: %s", error)
         await asyncio.sleep(plane.settings.maintain_every_s)
+
+
+async def _sequence(plane: ControlPlane) -> None:
+    """Let the ledger copy and beat, for ever."""
+    while True:
+        await asyncio.to_thread(plane.ledger.tick)
+        await asyncio.sleep(plane.ledger.settings.copy_s)
 
 
 def _identity(plane: ControlPlane) -> SvidSource:

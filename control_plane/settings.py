@@ -6,6 +6,8 @@ from pathlib import Path
 from consent_core.clock import Clock, SystemClock
 from consent_core.formats.token import MAX_LIFETIME_S
 from consent_core.resources import ROOT
+from control_plane.ledger.ledger import LedgerSettings
+from control_plane.ledger.witnessing import WitnessAddress
 from control_plane.log.log import ROWS_GONE_S
 
 DAY_S = 86_400
@@ -36,11 +38,15 @@ class Settings:
     key_provider: str = "keyring"  # who wraps the audit trail's data keys: consent_core.trust.providers.selection
     key_provider_token: str | None = None  # for OpenBao
     audit_keep_days: int = 400  # a year, and time to answer for its end
+    ledger_url: str | None = None  # of the ledger's own database; None: SQLite under `data`
+    witnesses: tuple[WitnessAddress, ...] = ()  # where those of the trust file listen
+    ledger_beat_s: float = 30.0  # between two checkpoints
     grace_s: int = 3  # open requests may end after a stop is asked for
     clock: Clock = field(default_factory=SystemClock)
 
     def __post_init__(self) -> None:
-        for name in ("consent_retention_s", "max_body_bytes", "max_bundle_bytes", "max_wait_s", "maintain_every_s"):
+        times = ("consent_retention_s", "max_wait_s", "maintain_every_s", "ledger_beat_s")
+        for name in ("max_body_bytes", "max_bundle_bytes", *times):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: expected more than 0")
 
@@ -48,6 +54,11 @@ class Settings:
     def home(self) -> Path:
         """The directory of the control plane's own files."""
         return self.data / "control-plane"
+
+    @property
+    def ledger(self) -> LedgerSettings:
+        """The ledger beside the consent database."""
+        return LedgerSettings(self.home / "ledger", self.ledger_url, self.witnesses, self.ledger_beat_s)
 
     @property
     def store_url(self) -> str:

@@ -77,10 +77,6 @@ class Checkpoint:
     size: int
     root: bytes
 
-    def seen(self) -> str:
-        """`size:root`, by which later documents name the checkpoint that they were made after."""
-        return f"{self.size}:{_encode(self.root)}"
-
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -186,14 +182,6 @@ def read_checkpoint(text: bytes) -> Checkpoint:
     if len(lines) != 4 or lines[3] or not _NAME.fullmatch(lines[0]):
         raise _malformed("a checkpoint is an origin, a size and a root")
     return Checkpoint(lines[0], _size(lines[1]), _root(lines[2]))
-
-
-def read_seen(text: str) -> tuple[int, bytes]:
-    """Size and root of a checkpoint as `Checkpoint.seen` spells it. Raises: Untrusted("note-malformed")."""
-    size, separator, root = text.partition(":")
-    if not separator:
-        raise _malformed("expected size:root")
-    return _size(size), _root(root)
 
 
 def _log_keys(note: Note, origin: str, keys: Sequence[Key], verify: Verify) -> tuple[str, ...]:

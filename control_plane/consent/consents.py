@@ -223,6 +223,7 @@ class Consents:
         record = replace(record, at=self.clock.now(), revoked=bool(taken))
         record = replace(record, receipt=self.receipts.issue(visitor, record, notice))
         records.store(writing.connection, visitor, record)
+        writing.leaves.receipt(writing.connection, record.receipt, visitor.subject)
         crash_point("consent.record-stored")
         if taken:
             entry = writing.append("session", visitor.subject, taken, record.ver)

@@ -1,6 +1,8 @@
 """The public ledger: commitments in order, signed by us, cosigned by witnesses, served as files.
 
+ledger.py       the room as one thing: opened, ticked, closed
 entries.py      what goes in: leaves put in the transaction that causes them
+copying.py      from the consent database into the ledger's own
 beats.py        what one beat adds: facts, then people, shuffled and padded. Pure
 edge.py         the tree's right edge. Pure
 schema.py       the tables of the ledger's own database
@@ -8,5 +10,4 @@ store.py        every leaf, its place, the signed head
 sequencer.py    one beat after the other; recovery is the normal path
 tiles.py        the public files
 witnessing.py   asks the witnesses
-serving.py      /ledger on the public listener
 """

@@ -52,12 +52,13 @@ class Copying:
 
     def forget(self, size: int) -> None:
         """Delete rows whose leaf has a place below `size`, all but the newest."""
-        while rows := self._rows(0):
-            keys = {row.id: read_leaf(row.leaf).commitment for row in rows}
-            placed = self.store.placed_below(list(keys.values()), size)
-            gone = [number for number, key in keys.items() if key in placed]
-            if self._delete(gone) < len(rows) - 1:
-                return
+        while self._forget_some(size):
+            pass
+
+    def _forget_some(self, size: int) -> int:
+        keys = {row.id: read_leaf(row.leaf).commitment for row in self._rows(0)}
+        placed = self.store.placed_below(list(keys.values()), size)
+        return self._delete([number for number, key in keys.items() if key in placed])
 
     def _rows(self, after: int) -> list[Row[int, bytes, bytes | None, bytes | None]]:
         asked = select(*_COLUMNS).where(ledger_outbox.c.id > after).order_by(ledger_outbox.c.id).limit(MOST)

@@ -8,15 +8,20 @@ same transaction; those of a fact travel with the row.
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from sqlalchemy import Connection, insert
 
 from consent_core.crash import crash_point
-from consent_core.formats.canonical import canonical_json
+from consent_core.evidence.bodies import PolicyFact, policy_body, receipt_body, revocation_body
 from consent_core.formats.leaf import SALT_BYTES, commit, fact_leaf, person_leaf
+from consent_core.formats.revocation import Entry, entry_value
+from consent_core.formats.seen import Seen
+from consent_core.policy.approval import APPROVAL
+from consent_core.policy.bundle import Bundle
+from consent_core.policy.signature import file_digests
 from control_plane.store.schema import ledger_outbox
 
 _ADD = insert(ledger_outbox)
@@ -37,28 +42,61 @@ class NoProofs:
         """Let body and salt go."""
 
 
+class Leaves(Protocol):
+    """What other rooms tell the ledger, each inside the transaction that makes it so."""
+
+    def receipt(self, connection: Connection, jws: str, subject: str) -> None:
+        """A receipt was issued."""
+        ...
+
+    def revocation(self, connection: Connection, entry: Entry) -> None:
+        """An entry about a person was appended."""
+        ...
+
+    def policy(self, connection: Connection, bundle: Bundle) -> None:
+        """A policy was put in force."""
+        ...
+
+
+class NoLeaves:
+    """A control plane without a ledger: for what reads a store and changes nothing that a person could ask about."""
+
+    def receipt(self, connection: Connection, jws: str, subject: str) -> None:
+        """Nothing."""
+
+    def revocation(self, connection: Connection, entry: Entry) -> None:
+        """Nothing."""
+
+    def policy(self, connection: Connection, bundle: Bundle) -> None:
+        """Nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entries:
     """Puts leaves. `seen()`: the last cosigned checkpoint, which every body names as what it was made after."""
 
-    seen: Callable[[], str]
+    seen: Callable[[], Seen]
     proofs: Proofs
 
     def receipt(self, connection: Connection, jws: str, subject: str) -> None:
         """A receipt was issued."""
-        self.person(connection, {"kind": "receipt", "jws": jws, "seen": self.seen(), "subject": subject})
+        self.person(connection, subject, receipt_body(jws, self.seen(), subject))
 
-    def revocation(self, connection: Connection, entry: Mapping[str, Any]) -> None:
-        """An entry about a person was appended; `prev` is left out, since it would tell of the entry before."""
-        shown = {name: value for name, value in entry.items() if name != "prev"}
-        subject = entry["subject"]
-        self.person(connection, {"kind": "revocation", "entry": shown, "seen": self.seen(), "subject": subject})
+    def revocation(self, connection: Connection, entry: Entry) -> None:
+        """An entry about a person was appended."""
+        self.person(connection, entry.subject, revocation_body(entry_value(entry), self.seen()))
 
-    def person(self, connection: Connection, body: Mapping[str, Any]) -> None:
-        """Anything about the person that `body` names as its `subject`."""
-        data, salt = canonical_json(body), secrets.token_bytes(SALT_BYTES)
-        commitment = commit(data, salt)
-        self.proofs.keep(connection, body["subject"], data, salt, commitment.hex())
+    def policy(self, connection: Connection, bundle: Bundle) -> None:
+        """A policy was put in force."""
+        approval = bundle.files[APPROVAL].decode("ascii")
+        fact = PolicyFact(bundle.hash, bundle.revision, file_digests(bundle.files), approval)
+        self.fact(connection, "policy", policy_body(fact))
+
+    def person(self, connection: Connection, subject: str, body: bytes) -> None:
+        """Anything about the person that `body` names as its subject."""
+        salt = secrets.token_bytes(SALT_BYTES)
+        commitment = commit(body, salt)
+        self.proofs.keep(connection, subject, body, salt, commitment.hex())
         connection.execute(_ADD, {"leaf": person_leaf(commitment), "body": None, "salt": None})
         crash_point("ledger-outbox")
 

@@ -10,6 +10,7 @@ One process of a data directory sequences (it holds a lock on a file); the other
 import fcntl
 import logging
 import random
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,7 @@ from typing import BinaryIO, Self
 
 from consent_core.clock import Clock
 from consent_core.errors import ConsentEdgeError
-from consent_core.formats.note import Checkpoint
-from consent_core.formats.tlog import EMPTY_ROOT
+from consent_core.formats.seen import NONE, Seen
 from consent_core.trust.keys import KeyStore
 from control_plane.ledger.copying import Copying
 from control_plane.ledger.entries import Entries, Proofs
@@ -30,6 +30,7 @@ from control_plane.store.database import Database
 
 LOCK = "sequencer.lock"
 PUBLIC = "public"
+CLOSE_WAIT_S = 5.0  # for a beat that waits for a witness; what it does later, recovery does again
 _LOG = logging.getLogger(__name__)
 
 
@@ -50,7 +51,10 @@ class LedgerSettings:
 
 
 class Ledger:
-    """`_beat_at`: when the last beat began, by the clock's elapsed seconds; `_lock`: held while this one sequences."""
+    """`_beat_at`: when the last beat began, by the clock's elapsed seconds; `_lock`: held while this one sequences;
+
+    `_busy`: by the one tick.
+    """
 
     def __init__(self, settings: LedgerSettings, parts: Parts, database: Database, proofs: Proofs) -> None:
         self.settings = settings
@@ -60,11 +64,12 @@ class Ledger:
         self.sequencer = Sequencer(parts)
         self._copying = Copying(database, parts.store, parts.clock)
         self._clock = parts.clock
-        self._origin = parts.keys.trust_file().ledger_origin
-        self._seen = self._newest().seen()
+        self._seen = self._newest()
         self._beat_at: float | None = None
         self._recovered = False
         self._lock: BinaryIO | None = None
+        self._busy = threading.Lock()
+        self._closed = False
 
     @classmethod
     def open(cls, settings: LedgerSettings, database: Database, keys: KeyStore, clock: Clock, proofs: Proofs) -> Self:
@@ -80,19 +85,20 @@ class Ledger:
         )
         return cls(settings, parts, database, proofs)
 
-    def seen(self) -> str:
+    def seen(self) -> Seen:
         """The last cosigned checkpoint, as bodies name it."""
         return self._seen
 
     def tick(self) -> None:
-        """Copy what is new; a beat where one is due or enough leaves wait. Failures are logged: the next tick goes on."""
-        try:
-            if self._holds_lock():
-                self._copying.new()
-                if self._due():
-                    self.beat()
-        except ConsentEdgeError as error:
-            _LOG.warning("ledger: %s: %s", error.code, error)
+        """Copy what is new; a beat if one is due or enough leaves wait. A failure is logged, the next tick goes on."""
+        with self._busy:
+            try:
+                if not self._closed and self._holds_lock():
+                    self._copying.new()
+                    if self._due():
+                        self.beat()
+            except ConsentEdgeError as error:
+                _LOG.warning("ledger: %s: %s", error.code, error)
 
     def beat(self) -> None:
         """One whole beat, now."""
@@ -102,15 +108,18 @@ class Ledger:
             self._recovered = True
         self._copying.all()
         self.sequencer.beat()
-        newest = self._newest()
-        self._seen = newest.seen()
-        self._copying.forget(newest.size)
+        self._seen = self._newest()
+        self._copying.forget(self._seen.size)
 
     def close(self) -> None:
         """Let another process sequence, and close the database."""
+        waited = self._busy.acquire(timeout=CLOSE_WAIT_S)
+        self._closed = True
         if self._lock is not None:
             self._lock.close()
         self.store.close()
+        if waited:
+            self._busy.release()
 
     def _due(self) -> bool:
         begun = self._beat_at
@@ -129,9 +138,9 @@ class Ledger:
             self._lock = file
         return True
 
-    def _newest(self) -> Checkpoint:
+    def _newest(self) -> Seen:
         with suppress(ConsentEdgeError):  # a damaged file is replaced by the next beat
             published = self.public.published()
             if published is not None:
-                return published
-        return Checkpoint(self._origin, 0, EMPTY_ROOT)
+                return Seen(published.size, published.root)
+        return NONE

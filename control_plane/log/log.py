@@ -34,6 +34,7 @@ from consent_core.formats.revocation import (
 )
 from consent_core.formats.token import CATEGORIES, MAX_LIFETIME_S
 from consent_core.trust.keys import KeyStore
+from control_plane.ledger.entries import Leaves, NoLeaves
 from control_plane.log import standing
 from control_plane.log.entries import entry_of, new_salt, row_of
 from control_plane.log.hints import Hints
@@ -78,8 +79,9 @@ class Reply:
 class Writing:
     """One transaction that may add entries. `appended` is the last one's number, 0 if there is none."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
+    def __init__(self, connection: Connection, clock: Clock, leaves: Leaves) -> None:
         self.connection = connection
+        self.leaves = leaves
         self.appended = 0
         self._clock = clock
 
@@ -96,6 +98,8 @@ class Writing:
         entry = Entry(seq, prev, salt, kind, subject, categories, ver, said, now, EFFECTS[kind])
         self.connection.execute(_ADD, row_of(entry))
         self.connection.execute(_LINK, {"link": entry_hash(entry)})
+        if categories:
+            self.leaves.revocation(self.connection, entry)
         self.appended = seq
         crash_point("log.after-entry")
         return entry
@@ -104,13 +108,16 @@ class Writing:
 class RevocationLog:
     """The log of one store. `_revoked_keys` and `_standing` are replaced whole: when read, and what."""
 
-    def __init__(self, database: Database, keys: KeyStore, clock: Clock, kept_s: int = ROWS_GONE_S) -> None:
+    def __init__(
+        self, database: Database, keys: KeyStore, clock: Clock, kept_s: int = ROWS_GONE_S, leaves: Leaves | None = None
+    ) -> None:
         if kept_s < TOKENS_GONE_S:
             raise ValueError(f"session entries are kept at least {TOKENS_GONE_S} s: two token lifetimes")
         self._database = database
         self._keys = keys
         self._clock = clock
         self._kept_s = kept_s
+        self._leaves = leaves or NoLeaves()
         self.hints = Hints(self.head)
         self._revoked_keys: tuple[float, frozenset[str]] | None = None
         self._standing: tuple[float, str] | None = None
@@ -123,7 +130,7 @@ class RevocationLog:
         """
         with self._database.write() as connection:
             standing.require_serving(standing.standing_of(connection))
-            writing = Writing(connection, self._clock)
+            writing = Writing(connection, self._clock, self._leaves)
             yield writing
             crash_point("log.before-commit")
         if writing.appended:

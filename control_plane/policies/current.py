@@ -143,6 +143,7 @@ class Policies:
             if self._is_in_force(writing.connection, bundle):
                 return _stored(writing.connection, bundle.hash)
             self._store(writing.connection, stored)
+            writing.leaves.policy(writing.connection, bundle)
             crash_point("publish.after-store")
             writing.append("policy", bundle.hash)
             crash_point("publish.after-entry")

@@ -203,3 +203,14 @@ queue = Table(
     UniqueConstraint("topic", "key"),
     Index("queue_open", "topic", "done_at"),
 )
+
+# Leaves on their way to the ledger's own database, put in the transaction that causes them. `body` and `salt`: of
+# facts about workloads alone. The newest row stays, so that its number shows a store that was set back.
+ledger_outbox = Table(
+    "ledger_outbox",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("body", LargeBinary),
+    Column("salt", LargeBinary),
+)

@@ -20,7 +20,6 @@ from consent_core.formats.note import (
     read_checkpoint,
     read_lines,
     read_note,
-    read_seen,
     sign_checkpoint,
 )
 from consent_core.formats.tlog import leaf_hash
@@ -209,14 +208,6 @@ def test_the_published_example_reads():
     assert read_checkpoint(note.text).size == 20_852_163
     assert [line.name for line in note.lines] == ["example.com/behind-the-sofa", "witness.example.com/w1"]
     assert int.from_bytes(note.lines[1].signature[:8]) == 1_679_315_147
-
-
-def test_seen_names_a_checkpoint():
-    """Later documents say `size:root`, in one spelling."""
-    assert read_seen(CHECKPOINT.seen()) == (70_000, CHECKPOINT.root)
-    for wrong in ("", "70000", "70000:", "070000:" + CHECKPOINT.seen()[6:], CHECKPOINT.seen() + "\n"):
-        with pytest.raises(Untrusted, match=r".+"):
-            read_seen(wrong)
 
 
 @given(st.binary(max_size=300))

@@ -130,8 +130,9 @@ def test_crash_while_pruning_loses_no_entry(settings):
 
 
 def test_crash_points_are_all_tried():
-    """Every named line of the control plane stands in the table above."""
-    sources = "".join(path.read_text() for path in (ROOT / "control_plane").rglob("*.py"))
+    """Every named line of the control plane stands in the table above; the ledger's are tried beside the ledger."""
+    files = [path for path in (ROOT / "control_plane").rglob("*.py") if path.parent.name != "ledger"]
+    sources = "".join(path.read_text() for path in files)
     named = set(re.findall(r'crash_point\("([^"]+)"\)', sources))
 
     assert named == {point for _, point in CASES}

@@ -26,6 +26,9 @@ allow if {
 routes := {
 	"GET": {
 		".well-known/jwks.json": {"roles": ["edge", "device", "operator"], "condition": "none"},
+		"ledger/attesters/*": {"roles": ["edge", "device", "operator"], "condition": "none"},
+		"ledger/checkpoint": {"roles": ["edge", "device", "operator"], "condition": "none"},
+		"ledger/tile/**": {"roles": ["edge", "device", "operator"], "condition": "none"},
 		"v1/consents/*": {"roles": ["edge"], "condition": "own-region"},
 		"v1/dsar/**": {"roles": ["operator"], "condition": "none"},
 		"v1/edge-state": {"roles": ["edge", "device"], "condition": "none"},
