@@ -33,6 +33,7 @@ POINTS = [
     "ledger-cosigned",
     "ledger-published",
 ]
+NEWEST = "SELECT leaf FROM ledger_outbox ORDER BY id DESC LIMIT 1"
 OUTBOX_POINTS = ["ledger-outbox", "ledger-copied", "ledger-forgotten"]
 CASES = [f"{point}:{nth}" for point in POINTS for nth in (1, 4)] + ["ledger-tile:2", "ledger-tile:11"]
 
@@ -96,7 +97,9 @@ def put_and_beat(database: Database, ledger: Ledger, data: Path) -> None:
         for _ in range(3):
             with database.write() as connection:
                 ledger.entries.person(connection, "ab" * 32, secrets.token_bytes(16))
-                newest = connection.exec_driver_sql("SELECT leaf FROM ledger_outbox ORDER BY id DESC LIMIT 1").scalar_one()
+                newest = connection.exec_driver_sql(
+                    "SELECT leaf FROM ledger_outbox ORDER BY id DESC LIMIT 1"
+                ).scalar_one()
             with (data / "acked").open("a") as acked:
                 acked.write(read_leaf(newest).commitment.hex() + "\n")
         ledger.beat()
