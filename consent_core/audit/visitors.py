@@ -119,6 +119,12 @@ class VisitorKeys:
         self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # the deleted key leaves the journal too
         return deleted
 
+    def keys_left(self, subject: str) -> int:
+        """How many keys of a visitor there are; one more while the journal may hold a deleted one."""
+        (keys,) = self._execute("SELECT COUNT(*) FROM visitor WHERE handle = ?", self._handle(subject)).fetchone()
+        (busy, *_) = self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return int(keys) + int(busy)
+
     def is_shredded(self, subject: str) -> bool:
         """Whether this visitor's keys were deleted for good."""
         row = self._execute("SELECT 1 FROM shredded WHERE handle = ?", self._handle(subject)).fetchone()

@@ -164,6 +164,11 @@ class AuditWriter:
         self.append({"event": "shred", "keys": deleted})
         return deleted
 
+    def keys_left(self, subject: str) -> int:
+        """How many keys open what was recorded of a visitor."""
+        with self._lock:
+            return self.visitors.keys_left(subject)
+
     def expire(self, keep_days: int) -> list[str]:
         """Delete the files of days older than `keep_days`, after recording where the trail now begins.
 

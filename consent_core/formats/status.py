@@ -18,6 +18,8 @@ from consent_core.formats.fields import MAX_NUMBER, Fields
 
 MAX_RECEIPTS = 200  # in one report; the rest goes with the next
 MAX_RELEASES = 64
+MAX_PARTS = 256  # of one receipt: a trail and a memory per process, and what a store holds
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 MAX_TRAILS = 128  # of one POP besides its first
 TRAIL = re.compile(r"[a-z0-9-]{1,64}\.w[0-9]{1,3}")
@@ -29,12 +31,17 @@ _STATUS = ("policy_hash", "revocation_seq", "releases", "audit_head", "receipts"
 
 @dataclass(frozen=True, slots=True)
 class PurgeReceipt:
-    """One visitor erased at one POP. `seq`: the log entry obeyed. `deleted`: rows by kind. `at`: Unix seconds."""
+    """One visitor erased at one POP. `seq`: the log entry obeyed. `at`: Unix seconds.
+
+    `deleted`: by part, how much there was; each was counted again and is empty. `ends`: by part that cannot be cut, the
+    UTC date on which it goes.
+    """
 
     seq: int
     subject: str
     at: int
     deleted: Mapping[str, int]
+    ends: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +87,10 @@ def read_status(data: bytes) -> PopStatus:
 
 
 def _receipt(value: object) -> PurgeReceipt:
-    fields = Fields(value, bad_request, ("seq", "subject", "at", "deleted"))
-    deleted = _counts(fields.mapping("deleted"))
-    return PurgeReceipt(fields.number("seq"), fields.matching("subject", PERSON), fields.number("at"), deleted)
+    fields = Fields(value, bad_request, ("seq", "subject", "at", "deleted"), ("ends",))
+    deleted = _counts(fields.mapping("deleted"), MAX_PARTS)
+    ends = {} if fields.absent("ends") else _dates(fields.mapping("ends"))
+    return PurgeReceipt(fields.number("seq"), fields.matching("subject", PERSON), fields.number("at"), deleted, ends)
 
 
 def _texts(value: dict[str, Any]) -> dict[str, str]:
@@ -99,7 +107,13 @@ def _heads(value: dict[str, Any]) -> dict[str, str]:
     return value
 
 
-def _counts(value: dict[str, Any]) -> dict[str, int]:
-    if len(value) > MAX_RELEASES or not all(type(n) is int and 0 <= n <= MAX_NUMBER for n in value.values()):
+def _dates(value: dict[str, Any]) -> dict[str, str]:
+    if len(value) > MAX_PARTS or not all(isinstance(date, str) and DATE.fullmatch(date) for date in value.values()):
+        raise bad_request("ends: expected YYYY-MM-DD by part")
+    return value
+
+
+def _counts(value: dict[str, Any], most: int = MAX_RELEASES) -> dict[str, int]:
+    if len(value) > most or not all(type(n) is int and 0 <= n <= MAX_NUMBER for n in value.values()):
         raise bad_request("expected whole numbers by name")
     return value

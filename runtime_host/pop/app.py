@@ -23,7 +23,6 @@ from consent_core.audit.writer import AuditWriter
 from consent_core.clock import Clock, SystemClock
 from consent_core.decision.contract import Candidate
 from consent_core.decision.seams import Personalizer, Validator
-from consent_core.errors import ConsentEdgeError
 from consent_core.formats.rendition import RenditionKey
 from consent_core.http.answers import Answer
 from consent_core.http.asgi import App
@@ -33,6 +32,7 @@ from consent_core.telemetry.numbers import write_numbers
 from consent_core.trust.mesh import GuardSettings, MeshGuard
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.config import PopConfig, load_secret
+from runtime_host.pop.evidence.erasing import AtWorker, Deputy, Eraser, Memory, Part, Shreddable
 from runtime_host.pop.images.cache import RenditionCache
 from runtime_host.pop.images.loading import LoadedCatalogue
 from runtime_host.pop.images.renderer import Renderer
@@ -41,6 +41,7 @@ from runtime_host.pop.serving.admin import Admin, healthz
 from runtime_host.pop.serving.cookies import CookieNames
 from runtime_host.pop.serving.decisions import Decider, Offer
 from runtime_host.pop.serving.delivery import Delivery
+from runtime_host.pop.serving.last_answers import LastAnswers
 from runtime_host.pop.serving.mesh import Mesh
 from runtime_host.pop.serving.pipeline import Counters, Pipeline, Place, Rules, places_of
 from runtime_host.pop.serving.recent import Recent
@@ -62,6 +63,8 @@ from runtime_host.pop.workers.channel import Lead, Message
 from runtime_host.pop.workers.supervisor import Supervisor
 
 STORE = "pop.db"  # below the home
+MAX_ANSWERS = 10_000  # of the control plane, one a session, held to tell pages what holds
+KINDS = ("memory", "trail")  # parts of a purge that each process has
 POP_KEY = "pop.key"
 RENDITION_KEY = "rendition.key"  # in the data directory: all POPs of a deployment open each other's addresses
 
@@ -109,6 +112,8 @@ class Pop:
         self._tasks: list[asyncio.Task[None]] = []
         self.places = self._offers()
         self.pipeline = self._pipeline()
+        self.answers = LastAnswers(MAX_ANSWERS, self.store.revocations.is_erased)
+        self.erasing = self._erasing()
         self.delivery = Delivery(
             self.pipeline, self.places, parts.catalogue, self.renderer, (_rendition_key(config.data / RENDITION_KEY),)
         )
@@ -132,9 +137,8 @@ class Pop:
 
     async def start(self) -> None:
         """Begin to follow the control plane. Until its first answer everybody gets the default."""
-        for subject in self.store.revocations.erased:  # a crash may have come between erasing and shredding
-            self._shred(subject)
-        self._tasks = [asyncio.create_task(self.sync.run()), asyncio.create_task(self.streams.watch())]
+        running = (self.sync.run(), self.streams.watch(), self.erasing.run())
+        self._tasks = [asyncio.create_task(task) for task in running]
         endpoint = self.config.otlp_endpoint
         if endpoint is not None and self._parts.lead is None:  # a worker's numbers are in its lead's
             pushing = push_forever(self.metrics, endpoint, self.config.otlp_every_s, self._collect, self.sync.count)
@@ -213,7 +217,7 @@ class Pop:
             rules,
             self.sync,
             self._parts.validator,
-            TokenCache(config.token_cache_entries),
+            TokenCache(config.token_cache_entries, self.store.revocations.is_erased),
             Decider(self._parts.personalizers, config.decision_memo_entries),
             Recent(self.store.history, self.clock),
             counters,
@@ -231,8 +235,9 @@ class Pop:
             config.age_band,
         )
         desk = ConsentRoutes(
-            locality, self.clock, self.pipeline, self.delivery, self.store.sessions, self.sync, plane, self.streams
-        )
+            locality, self.clock, self.pipeline, self.delivery, self.store.sessions, self.sync, plane, self.streams,
+            self.answers,
+        )  # fmt: skip
         measures = Measures(self.pipeline, self.store.history, self.places, self.metrics, config.max_body_bytes)
         return (
             Route("images", "/v1/images/", {"GET": self._image}),
@@ -293,14 +298,33 @@ class Pop:
         if self.supervisor is not None:
             await self.supervisor.collect()
 
-    def _shred(self, subject: str) -> None:
-        """What trails say of an erased visitor becomes unreadable. What fails is tried again at the next start."""
-        own = self._parts.audit
-        for trail in (*(() if own is None else (own,)), *self._parts.retired):
-            try:
-                trail.shred(subject)
-            except ConsentEdgeError as error:
-                self.sync.count(error)
+    def _erasing(self) -> Eraser | Deputy:
+        """What sees to visitors who were purged, in this process; a lead waits for its workers' word too."""
+        parts, name = self._parts, self.config.pop
+        memory = Memory((self.answers, self.pipeline.tokens, self.pipeline.recent))
+        if parts.lead is not None and isinstance(self.sync, LedSync):
+            trail = () if parts.audit is None else (Shreddable(parts.audit),)
+            deputy = Deputy((memory, *trail), parts.lead.shared_state, self.sync.count)
+            deputy.erase(self.store.revocations.erased, self.sync.erased_at)  # what came before this process
+            self.sync.on_erased = deputy.through
+            return deputy
+        eraser = Eraser(self.store, {f"memory.{name}": memory, **self._trails(), **self._worker_parts()},
+                        self.sync.count, self.sync.report_soon)  # fmt: skip
+        eraser.again(self.store.revocations.erased)
+        return eraser
+
+    def _trails(self) -> dict[str, Part]:
+        """The trails that this process sees to: its own, and those that nobody writes any more."""
+        own = () if self._parts.audit is None else (self._parts.audit,)
+        return {f"trail.{trail.directory.name}": Shreddable(trail) for trail in (*own, *self._parts.retired)}
+
+    def _worker_parts(self) -> dict[str, Part]:
+        """What the workers see to, by their word."""
+        if self.supervisor is None:
+            return {}
+        state = self.supervisor.shared_state
+        workers = {place: AtWorker(state, place) for place in range(1, state.workers)}
+        return {f"{kind}.{self.config.pop}.w{place + 1}": at for place, at in workers.items() for kind in KINDS}
 
     def _tallies(self) -> RequestCounts:
         metrics = self.metrics
@@ -341,7 +365,7 @@ class Pop:
             if change.kind in ("session", "purge"):
                 self.pipeline.recent.forget(change.subject)
             if change.kind == "purge":
-                self._shred(change.subject)
+                self.erasing.purged(change.subject)
             self.streams.look()
 
         self.sync.subscribe(arrived)

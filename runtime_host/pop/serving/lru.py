@@ -48,6 +48,10 @@ class LruCache(Generic[K, V]):
         self._young.pop(key, None)
         self._old.pop(key, None)
 
+    def count_if(self, wanted: Callable[[V], bool]) -> int:
+        """How many values are wanted, those included that a later one of the same key hides."""
+        return sum(wanted(value) for kept in (self._young, self._old) for value in kept.values())
+
     def drop_if(self, unwanted: Callable[[V], bool]) -> int:
         """Forget every value that is unwanted; how many there were."""
         gone = {key for kept in (self._young, self._old) for key, value in kept.items() if unwanted(value)}

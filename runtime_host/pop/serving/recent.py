@@ -59,9 +59,13 @@ class Recent:
             entry = self._read(subject, generation, now, elapsed)
         return entry.interactions
 
-    def forget(self, subject: str) -> None:
-        """Read this visitor's rows again next time."""
-        self._entries.pop(subject, None)
+    def forget(self, subject: str) -> int:
+        """Read this visitor's rows again next time; whether any were remembered."""
+        return int(self._entries.pop(subject, None) is not None)
+
+    def holds(self, subject: str) -> int:
+        """Whether anything is remembered of this visitor."""
+        return int(subject in self._entries)
 
     def _read(self, subject: str, generation: int, now: int, elapsed: float) -> _Entry:
         rows = self._store.read(subject, CATEGORY, MAX_INTERACTIONS)

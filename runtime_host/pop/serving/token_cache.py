@@ -9,6 +9,7 @@ Trust: holds claims of visitors in memory only, for at most a token's life after
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from consent_core.audit.visitors import Person
@@ -37,9 +38,10 @@ class KnownToken:
 
 
 class TokenCache:
-    """The validated tokens of one POP. Used on the event loop's thread only."""
+    """The validated tokens of one POP; none of a visitor who was erased. Used on the event loop's thread only."""
 
-    def __init__(self, entries: int) -> None:
+    def __init__(self, entries: int, erased: Callable[[str], bool] = lambda _: False) -> None:
+        self._erased = erased
         self._known: LruCache[bytes, KnownToken] = LruCache(entries)
         self.hits = 0
         self.misses = 0
@@ -73,11 +75,17 @@ class TokenCache:
         person = Person(subject, (("sub", claims.sub), ("jti", claims.jti), ("ver", claims.ver)))
         digest = hashlib.sha256(text)
         known = KnownToken(claims, kid, subject, person, validator, generation, digest.hexdigest())
+        if self._erased(subject):
+            return known
         return self._known.put(digest.digest(), known)
 
     def forget(self, subject: str) -> int:
         """Drop every token of one visitor (64 hex digits). Returns how many there were."""
         return self._known.drop_if(lambda known: known.subject == subject)
+
+    def holds(self, subject: str) -> int:
+        """How many tokens of one visitor are here."""
+        return self._known.count_if(lambda known: known.subject == subject)
 
     def _recheck(self, digest: bytes, known: KnownToken, trust_state: TrustState, generation: int) -> None:
         """`generation` was read before: whatever another process changes meanwhile is looked at next time."""

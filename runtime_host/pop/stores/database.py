@@ -82,9 +82,13 @@ class Database:
         assert row is not None
         return int(row[0])
 
-    def checkpoint(self) -> None:
-        """Move the write-ahead log into the file and empty it, so that deleted content leaves the disk."""
-        self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    def checkpoint(self) -> bool:
+        """Move the write-ahead log into the file and empty it, so that deleted content leaves the disk.
+
+        Returns: whether it is empty; it is not while another process of this POP reads.
+        """
+        row = self.row("PRAGMA wal_checkpoint(TRUNCATE)")
+        return row is not None and row[0] == 0
 
     def close(self) -> None:
         """Close the file."""

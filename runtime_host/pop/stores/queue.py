@@ -4,7 +4,8 @@
     for row in queue.pending("retrain"): …; queue.done(row)
 
 `key` makes a row unique within its topic for as long as it is kept: putting it twice leaves one.
-Topics: `retrain` (federated training), `purge-receipt` (status reports).
+Topics: `retrain` (federated training), `purge-receipt` (status reports). Nothing trains on these rows yet, so nothing
+consumes `retrain`: such a row goes when its visitor is purged, and after a month.
 """
 
 import json
@@ -17,6 +18,7 @@ from runtime_host.pop.stores.database import Database
 from runtime_host.pop.stores.history import DAY_S
 
 DONE_KEPT_S = 30 * DAY_S  # a restored backup asks again within this time
+UNREAD_KEPT_S = {"retrain": 30 * DAY_S}  # by topic: what nobody consumed by then, nobody needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,11 @@ class Queue:
                 self._db.run("UPDATE queue SET done_at=? WHERE id=?", (self._clock.now(), row.id))
 
     def sweep(self) -> int:
-        """Delete finished rows after a month."""
+        """Delete finished rows after a month, and those of a topic that nobody reads."""
+        now = self._clock.now()
         with self._db.transaction(durable=False):
-            return self._db.run("DELETE FROM queue WHERE done_at<=?", (self._clock.now() - DONE_KEPT_S,))
+            unread = sum(
+                self._db.run("DELETE FROM queue WHERE topic=? AND at<=?", (topic, now - kept_s))
+                for topic, kept_s in UNREAD_KEPT_S.items()
+            )
+            return unread + self._db.run("DELETE FROM queue WHERE done_at<=?", (now - DONE_KEPT_S,))

@@ -108,6 +108,10 @@ class Revocations:
         """The visitors with a tombstone."""
         return frozenset(self._erased)
 
+    def is_erased(self, subject: str) -> bool:
+        """Whether this visitor has a tombstone."""
+        return subject in self._erased
+
     def model_revoked(self, model: str) -> bool:
         """Whether this release is withdrawn."""
         return ("model", model) in self._revoked
@@ -314,6 +318,10 @@ class SharedRevocations(Revocations):
         """Whether this release is withdrawn. Raises: Unavailable("store-io")."""
         self._look()
         return super().model_revoked(model)
+
+    def is_erased(self, subject: str) -> bool:
+        """Whether this visitor has a tombstone. Raises: Unavailable("store-io")."""
+        return self._db.row("SELECT 1 FROM tombstones WHERE subject=?", (subject,)) is not None
 
     @property
     def erased(self) -> frozenset[str]:

@@ -27,8 +27,13 @@ class Sessions:
         self._clock = clock
 
     def remember(self, session: Session, replaces: str | None = None) -> None:
-        """Keep a session; `replaces` is the hash it was rotated from. A `ver` never goes down."""
+        """Keep a session, but of nobody who was erased; `replaces` is the hash it was rotated from.
+
+        A `ver` never goes down.
+        """
         with self._db.transaction(durable=False):
+            if self._db.row("SELECT 1 FROM tombstones WHERE subject=?", (session.subject,)):
+                return
             self._db.run(
                 "INSERT INTO sessions VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET subject=excluded.subject,"
                 " ver=MAX(ver, excluded.ver), expires_at=excluded.expires_at",

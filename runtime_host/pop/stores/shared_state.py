@@ -6,6 +6,7 @@
     marks      a counter for the policy, the keys, the erased, and one per process for the denials it committed
     word       when the lead's last good poll was sent, the control plane's time, since when a policy is lacking
     load       how many connections each process has: nobody's consent depends on it
+    acted      through which mark of the erased each worker has forgotten them
 
 A mark has one writer and only rises, after what it announces is on disk. Whoever finds other marks than last time
 reads again before it answers; so a reading that was torn does no harm, it is only another one. The word's numbers are
@@ -52,13 +53,14 @@ class SharedState:
         self._marks = struct.Struct(f"={_SHARED + workers}Q")
         self._end = _MARKS_AT + self._marks.size
         self._load = struct.Struct(f"={workers}Q")
-        self._memory = mmap.mmap(fd, self._end + self._load.size)
+        self._acted_at = self._end + self._load.size
+        self._memory = mmap.mmap(fd, self._acted_at + 8 * workers)
 
     @classmethod
     def make(cls, workers: int) -> "SharedState":
         """A new one, all zeros, for the lead."""
         fd = os.memfd_create("consent-edge-shared_state", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(fd, _MARKS_AT + 8 * (_SHARED + 2 * workers))
+        os.ftruncate(fd, _MARKS_AT + 8 * (_SHARED + 3 * workers))
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
         shared_state = cls(fd, LEAD, workers)
         for place in range(workers):
@@ -132,6 +134,17 @@ class SharedState:
 
     def _load_at(self, place: int, count: int) -> None:
         struct.pack_into("=Q", self._memory, self._end + 8 * place, count)
+
+    # Erasure: what each worker has done.
+
+    def act(self, mark: int) -> None:
+        """This process holds nothing of whoever was erased when `Mark.ERASED` stood there."""
+        struct.pack_into("=Q", self._memory, self._acted_at + 8 * self.place, mark)
+
+    def acted(self, place: int) -> int:
+        """What the process in this place said last; 0 before it said anything."""
+        (mark,) = struct.unpack_from("=Q", self._memory, self._acted_at + 8 * place)
+        return int(mark)
 
     def close(self) -> None:
         """Let go of the memory."""

@@ -6,7 +6,8 @@
 
 What revocation does, per category: `contextual` has nothing stored. `behavioral` deletes the rows and queues a
 `retrain` row with the days they came from. `experimental` deletes the rows and leaves the anonymous totals.
-A purge deletes everything of the visitor, puts up a tombstone and queues a `purge-receipt`.
+A purge deletes everything of the visitor here, puts up a tombstone, and owes a count of every part of the POP that
+may hold something of them; `evidence.erasing` sees to that and then has the `purge-receipt` queued.
 Applying an entry twice changes nothing. Not knowing something never deletes: only these three methods do.
 """
 
@@ -20,23 +21,25 @@ from consent_core.formats.log_head import Succession, show_head
 from consent_core.formats.revocation import Entry, Point
 from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.stores.database import Database
+from runtime_host.pop.stores.erasures import RECEIPT, Erased, Erasures
 from runtime_host.pop.stores.history import History
 from runtime_host.pop.stores.outbox import Outbox, Withdrawal
 from runtime_host.pop.stores.policies import Policies
-from runtime_host.pop.stores.queue import Queue
+from runtime_host.pop.stores.queue import Queue, Row
 from runtime_host.pop.stores.raw import ANSWER, Raw
 from runtime_host.pop.stores.revocations import DENIAL_KEPT_S, LOCAL, LOG, Change, Revocations, SharedRevocations
 from runtime_host.pop.stores.sessions import Sessions
 from runtime_host.pop.stores.shared_state import SharedState
 from runtime_host.pop.stores.tombstones import Tombstones
 
-RETRAIN, RECEIPT = "retrain", "purge-receipt"
+RETRAIN = "retrain"
 
 
 class PopStore:
     """The open `pop.db` of one POP. One thread at a time; every call is short.
 
-    `shared_state`: what this process shares with the POP's others, None where it is the only one.
+    `profile`: parts of the POP beside this file that a purge must empty. `shared_state`: what this process shares with
+    the POP's others, None where it is the only one.
     """
 
     def __init__(self, path: Path, clock: Clock, shared_state: SharedState | None = None) -> None:
@@ -54,6 +57,8 @@ class PopStore:
         self.queue = Queue(self.database, clock)
         self.policies = Policies(self.database, clock)
         self.raw = Raw(self.database, clock)
+        self.erasures = Erasures(self.database, clock)
+        self.profile: tuple[str, ...] = ()
 
     def apply(
         self, entries: Iterable[Entry], origin: str, place: Point, head: Point, at: int, raw: bytes | None = None
@@ -125,6 +130,17 @@ class PopStore:
         with self.database.transaction():
             self.outbox.close(withdrawal.key, "refused", code)
 
+    def attest(self, erased: Erased) -> None:
+        """Queue the receipt of a purge: every part was counted empty."""
+        told = {"seq": erased.seq, "subject": erased.subject, "at": self._clock.now()}
+        self.queue.put(RECEIPT, str(erased.seq), {**told, "deleted": erased.deleted, "ends": erased.ends})
+
+    def delivered(self, receipts: Iterable[Row]) -> None:
+        """The control plane has these receipts: their visitors leave the queue."""
+        with self.database.transaction():
+            for row in receipts:
+                self.erasures.delivered(row.body["seq"])
+
     def sweep(self, before: int | None = None) -> None:
         """Delete what ran out and let it leave the disk.
 
@@ -179,11 +195,6 @@ class PopStore:
             self.queue.put(RETRAIN, f"{subject}:behavioral:{below}", body)
 
     def _erase(self, entry: Entry) -> None:
-        self._queue_retrain(entry.subject, entry.ver)
-        rows, sessions = self.history.delete_all(entry.subject), self.sessions.delete_all(entry.subject)
-        self.outbox.forget(entry.subject)
+        self.erasures.begin(entry.seq, entry.subject, self.profile)
         self.revocations.erase(entry.subject)
         self.tombstones.add(entry.subject, entry.seq)
-        deleted = {"history": rows, "sessions": sessions}
-        receipt = {"seq": entry.seq, "subject": entry.subject, "at": self._clock.now(), "deleted": deleted}
-        self.queue.put(RECEIPT, str(entry.seq), receipt)

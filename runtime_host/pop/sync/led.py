@@ -56,6 +56,7 @@ class LedSync(Sync):
         self._unread_since: float | None = None
         self._asked: dict[str, float] = {}
         self._erased_at = shared_state.mark(Mark.ERASED)  # before the table is read
+        self.on_erased: Callable[[int], None] = lambda _: None  # after listeners heard of all through this mark
         super().__init__(config, store, trust, client, clock, opener=opener)
         self._erased = set(store.revocations.erased)
 
@@ -118,6 +119,12 @@ class LedSync(Sync):
         new, now = sorted(erased - self._erased), self._clock.now()
         self._tell(tuple(Change(None, "purge", subject, CATEGORIES, 0, now) for subject in new))
         self._erased, self._erased_at = set(erased), mark
+        self.on_erased(mark)
+
+    @property
+    def erased_at(self) -> int:
+        """The mark of erasures through which listeners have heard."""
+        return self._erased_at
 
     async def _watch_erased(self) -> None:
         while True:

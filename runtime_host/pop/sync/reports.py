@@ -6,7 +6,7 @@ from dataclasses import replace
 from consent_core.errors import Unavailable
 from consent_core.formats.status import PopStatus, PurgeReceipt, write_status
 from runtime_host.pop.stores import PopStore, Row
-from runtime_host.pop.stores.store import RECEIPT
+from runtime_host.pop.stores.erasures import RECEIPT
 from runtime_host.pop.sync.fetch import ControlPlane
 
 MAX_RECEIPTS = 100  # in one report; the rest goes with the next
@@ -30,7 +30,7 @@ class Reporter:
             rows = self._store.queue.pending(RECEIPT, MAX_RECEIPTS)
             await self._send(replace(self._state(), receipts=tuple(_receipt(row) for row in rows)))
             if rows:
-                self._store.queue.done(rows)
+                self._store.delivered(rows)
             if len(rows) < MAX_RECEIPTS:
                 return
 
@@ -41,4 +41,5 @@ class Reporter:
 
 
 def _receipt(row: Row) -> PurgeReceipt:
-    return PurgeReceipt(row.body["seq"], row.body["subject"], row.body["at"], row.body["deleted"])
+    body = row.body
+    return PurgeReceipt(body["seq"], body["subject"], body["at"], body["deleted"], body.get("ends", {}))

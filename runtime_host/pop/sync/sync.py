@@ -284,6 +284,10 @@ class Sync:
             self._poll_task.wake()
             self._policy_task.wake()
 
+    def report_soon(self) -> None:
+        """There is something new to report, a receipt say."""
+        self._status_task.wake()
+
     async def sweep(self) -> None:
         """Delete what ran out."""
         self.store.sweep(self._freshness.signed_now())

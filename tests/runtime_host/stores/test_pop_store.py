@@ -227,7 +227,7 @@ def test_refused_withdrawals_of_nobody_do_not_pile_up(store: PopStore, clock: Ma
 
 
 def test_a_purge_takes_the_visitors_withdrawals_and_sessions_along(store: PopStore, clock: ManualClock) -> None:
-    """Nothing that names the visitor is left but the tombstone, the receipt and the retrain row."""
+    """Nothing that names the visitor is left but the tombstone and what is owed a count."""
     store.sessions.remember(Session("0" * 64, VISITOR, 3, clock.now() + 60))
     store.withdraw(NO)
     store.apply([entry_of(1, "purge", VISITOR, CATEGORIES, 9, 1)], ORIGIN, at(1), at(1), 1)
@@ -267,19 +267,33 @@ def test_sessions_rotate_expire_and_never_lose_a_version(store: PopStore, clock:
 def test_queue_rows_wait_in_order_until_done(store: PopStore, tmp_path: Path, clock: ManualClock) -> None:
     """Put twice is there once; done is done also after a restart, and forgotten a month later."""
     for key in ("a", "b", "a"):
-        store.queue.put("retrain", key, {"n": key})
-    first, second = store.queue.pending("retrain")
+        store.queue.put("work", key, {"n": key})
+    first, second = store.queue.pending("work")
     store.queue.done([first])
 
     again = reopened(store, tmp_path, clock)
-    assert again.queue.pending("retrain") == (second,)
-    again.queue.put("retrain", "a", {"n": "a"})
-    assert again.queue.pending("retrain") == (second,)
+    assert again.queue.pending("work") == (second,)
+    again.queue.put("work", "a", {"n": "a"})
+    assert again.queue.pending("work") == (second,)
     clock.advance(31 * DAY_S)
     again.sweep()
-    again.queue.put("retrain", "a", {"n": "a"})
-    assert [row.key for row in again.queue.pending("retrain")] == ["b", "a"]
+    again.queue.put("work", "a", {"n": "a"})
+    assert [row.key for row in again.queue.pending("work")] == ["b", "a"]
     again.close()
+
+
+def test_work_that_nobody_consumes_is_swept(store: PopStore, clock: ManualClock) -> None:
+    """Nothing trains on a POP's rows yet: a `retrain` row goes after a month, done or not; other work waits."""
+    store.queue.put("retrain", "a", {"subject": VISITOR})
+    store.queue.put("work", "a", {})
+    clock.advance(30 * DAY_S - 1)
+    store.sweep()
+    assert len(store.queue.pending("retrain")) == 1
+
+    clock.advance(1)
+    store.sweep()
+    assert store.queue.pending("retrain") == ()
+    assert len(store.queue.pending("work")) == 1
 
 
 def test_applying_entries_twice_changes_nothing(store: PopStore, clock: ManualClock) -> None:
@@ -290,11 +304,11 @@ def test_applying_entries_twice_changes_nothing(store: PopStore, clock: ManualCl
     ]
     store.history.record(Interaction(VISITOR, 4, "behavioral", "click", "tent"))
     store.apply(entries, ORIGIN, at(2), at(2), 1)
-    rows = store.queue.pending("retrain") + store.queue.pending("purge-receipt")
+    rows = store.queue.pending("retrain"), store.erasures.owed()
     store.apply(entries, ORIGIN, at(2), at(2), 1)
 
-    assert store.queue.pending("retrain") + store.queue.pending("purge-receipt") == rows
-    assert len(rows) == 2
+    assert (store.queue.pending("retrain"), store.erasures.owed()) == rows
+    assert (len(rows[0]), {owed.subject for owed in rows[1]}) == (1, {SUBJECTS[1]})
 
 
 def test_a_file_of_a_later_version_is_refused(tmp_path: Path, clock: ManualClock) -> None:

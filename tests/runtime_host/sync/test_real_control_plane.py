@@ -18,6 +18,7 @@ from control_plane.app import ControlPlane, create_app
 from control_plane.settings import Settings
 from runtime_host.pop.stores import Interaction, PopStore, Withdrawal
 from runtime_host.pop.sync import Sync, SyncConfig
+from tests.runtime_host.erasing import with_eraser
 from tests.runtime_host.log_entries import at
 
 
@@ -74,7 +75,7 @@ def pair(first: tuple[ControlPlane, ManualClock], tmp_path: Path) -> Iterator[Pa
     client.event_hooks["request"].append(note)
     with PopStore(tmp_path / "pop.db", clock) as store:
         config = SyncConfig("tokyo-1", tmp_path, push=False, trust_file=plane.settings.data / "trust.json")
-        sync = Sync(config, store, plane.keys.trust_file(), client, clock)
+        sync = with_eraser(Sync(config, store, plane.keys.trust_file(), client, clock))
         yield Pair(clock, plane, store, sync, client, requests)
 
 
@@ -131,7 +132,7 @@ def test_a_purge_is_carried_out_and_receipted(pair: Pair) -> None:
     assert pair.store.history.read(subject, "behavioral") == ()
     assert pair.sync.denied(subject, answer.ver + 1000) == set(CATEGORIES)
     (mine,) = [r for r in pair.plane.pops.receipts(entry["seq"])["pops"] if r["pop"] == "tokyo-1"]
-    assert mine["receipt"]["deleted"] == {"history": 1, "sessions": 0}
+    assert mine["receipt"]["deleted"] == {"history": 1, "outbox": 0, "queue": 0, "sessions": 0}
 
 
 def test_a_withdrawal_of_nobody_is_refused_and_not_repeated(pair: Pair) -> None:

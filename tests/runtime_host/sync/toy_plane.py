@@ -31,6 +31,7 @@ from consent_core.formats.token import CATEGORIES, encode_base64url
 from consent_core.trust.keys import KeyStore
 from runtime_host.pop.stores import PopStore
 from runtime_host.pop.sync import Sync, SyncConfig
+from tests.runtime_host.erasing import with_eraser
 
 VISITOR_SUB = "A" * 22
 VISITOR = subject_of(VISITOR_SUB)
@@ -213,7 +214,7 @@ class World:
 def make_sync(home: Path, store: PopStore, plane: ToyPlane, network: Network, clock: ManualClock) -> Sync:
     client = httpx.AsyncClient(transport=network, base_url="http://control-plane")
     config = SyncConfig(pop="tokyo-1", home=home, push=False)
-    return Sync(config, store, plane.keys.trust_file(), client, clock, opener=open_toy_bundle)
+    return with_eraser(Sync(config, store, plane.keys.trust_file(), client, clock, opener=open_toy_bundle))
 
 
 def make_world(directory: Path) -> World:

@@ -36,7 +36,7 @@ from consent_core.http.answers import (
 from consent_core.http.asgi import read_json
 from runtime_host.pop.serving.cookies import CookieNames, new_secret, session_hash
 from runtime_host.pop.serving.delivery import Delivery
-from runtime_host.pop.serving.lru import LruCache
+from runtime_host.pop.serving.last_answers import LastAnswers
 from runtime_host.pop.serving.pipeline import Pipeline, Visit
 from runtime_host.pop.serving.routes.bundled import BundledDecisions, decide_bundled
 from runtime_host.pop.serving.routes.request_bodies import read_grant, read_refusal
@@ -48,7 +48,6 @@ from runtime_host.pop.sync.fetch import ControlPlane, Reply
 
 CONSENTS = "/v1/consents"
 REFRESH = "/v1/consents/-/refresh"  # the session alone says whose
-MAX_STATES = 10_000  # visitors whose last answer is remembered for GET
 FORWARD_WITHIN_S = 1.0  # how long a partial "no" waits for the token of what is left
 SESSION_LIFE_S = 180 * 86_400  # if the control plane does not say how long a record is kept
 
@@ -83,7 +82,7 @@ class PopIdentity:
 
 
 class ConsentRoutes:
-    """The handlers of `/v1/consent`. `_states` holds each session's last answer, for as long as memory allows."""
+    """The handlers of `/v1/consent`. `answers`: each session's last one, for as long as memory allows."""
 
     def __init__(
         self,
@@ -95,6 +94,7 @@ class ConsentRoutes:
         outgoing: Outgoing,
         control_plane: ControlPlane,
         streams: Streams,
+        answers: LastAnswers,
     ) -> None:
         self._here = locality
         self._clock = clock
@@ -104,7 +104,7 @@ class ConsentRoutes:
         self._outgoing = outgoing
         self._control_plane = control_plane
         self._streams = streams
-        self._states: LruCache[str, ConsentAnswer] = LruCache(MAX_STATES)
+        self._states = answers
 
     async def read(self, call: Call) -> Answer:
         """What holds now. With a session and no usable token the control plane is asked, if it can be."""
