@@ -63,7 +63,7 @@ def receipts(edge):
 
 
 def test_a_purge_empties_every_part_before_it_is_receipted(edge, run, audit):
-    """Rows, sessions, tokens, answers, keys of the trail; what cannot be cut is there with the date on which it goes."""
+    """Rows, sessions, tokens, answers, keys of the trail; what cannot be cut has the date on which it goes."""
     purge(edge, run)
     (receipt,) = receipts(edge)
 
