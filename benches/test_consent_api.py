@@ -19,9 +19,11 @@ import uvloop
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from consent_core.clock import ManualClock, SystemClock
-from consent_core.formats.consent import ConsentRequest, RefreshRequest, WithdrawalRequest, write_request
+from consent_core.formats.consent import ConsentRequest, RefreshRequest, write_request
 from consent_core.formats.revocation import GENESIS, Entry, Point, sign_answer
+from consent_core.formats.session import Credentials, credentials_of, stored, write_secret
 from consent_core.formats.token import CATEGORIES
+from consent_core.formats.withdrawals import WithdrawalRow, write_row
 from consent_core.trust.keys import KeyStore
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid_source import open_source
@@ -84,10 +86,10 @@ class Connection:
 
 
 class Visitor:
-    """Five calls of one visitor, in their order: grant, refresh, refresh, narrower grant, withdrawal."""
+    """Five calls of one visitor, in their order: grant, refresh, refresh, another grant, withdrawal."""
 
     def __init__(self) -> None:
-        self.sessions = [secrets.token_hex(32) for _ in range(2)]
+        self.made = [credentials_of(write_secret(secrets.token_bytes(32)).encode()) for _ in range(2)]
         self._done = asyncio.Lock()
         self._step = 0
 
@@ -98,24 +100,20 @@ class Visitor:
             self._step += 1
 
     def _calls(self) -> list[tuple[str, str, bytes]]:
-        first, second = self.sessions
-        refresh = write_request(RefreshRequest(first, "US-CA", False, POP))
-        narrower = ConsentRequest(first, second, ("contextual",), "US-CA", False, "adult", POP)
+        first, second = self.made
+        refresh = write_request(RefreshRequest(first.grant, "US-CA", False, POP))
+        no = WithdrawalRow(secrets.token_urlsafe(16), second.withdraw, None, None, None, None, POP, 0)
         return [
-            (
-                "POST",
-                "/v1/consents",
-                write_request(ConsentRequest(None, first, CATEGORIES, "US-CA", False, "adult", POP)),
-            ),
+            ("POST", "/v1/consents", self._yes(None, first, CATEGORIES)),
             ("POST", "/v1/consents/-/refresh", refresh),
             ("POST", "/v1/consents/-/refresh", refresh),
-            ("POST", "/v1/consents", write_request(narrower)),
-            (
-                "DELETE",
-                "/v1/consents/-",
-                write_request(WithdrawalRequest(second, secrets.token_urlsafe(16), POP)),
-            ),
+            ("POST", "/v1/consents", self._yes(first.grant, second, ("contextual",))),
+            ("DELETE", "/v1/consents/-", write_row(no)),
         ]
+
+    def _yes(self, session: str | None, following: Credentials, grant: tuple[str, ...]) -> bytes:
+        hashes, key = (stored(following.grant), stored(following.withdraw)), secrets.token_urlsafe(16)
+        return write_request(ConsentRequest(session, *hashes, key, grant, "US-CA", False, "adult", POP))
 
 
 async def load(data: Path, port: int) -> list[float]:

@@ -20,9 +20,13 @@ from control_plane.api.keys import key_routes
 from control_plane.api.ledger import ledger_routes
 from control_plane.api.policies import policy_routes
 from control_plane.api.revocations import revocation_routes
+from control_plane.consent.answering import Answering
 from control_plane.consent.consents import Consents
+from control_plane.consent.granting import Granting
 from control_plane.consent.receipts import Receipts
 from control_plane.consent.tokens import TokenIssuer
+from control_plane.consent.versions import Versions
+from control_plane.consent.withdrawing import Withdrawing
 from control_plane.ledger.entries import NoProofs
 from control_plane.ledger.ledger import Ledger
 from control_plane.log.log import RevocationLog
@@ -81,7 +85,11 @@ def create_app(settings: Settings) -> ControlPlane:
     publish_first(policies, database, keys, (settings.policies, settings.legal), clock.now())
     pops = Pops(database, clock)
     tokens = TokenIssuer(keys, issuer, clock, settings.token_lifetime_s, log.require_serving)
-    consents = Consents(database, log, policies, tokens, Receipts(keys, issuer), clock, settings.consent_retention_s)
+    versions = Versions(Receipts(keys, issuer), clock)
+    withdrawing = Withdrawing(policies, versions, clock)
+    granting = Granting(policies, versions, withdrawing, clock, settings.consent_retention_s)
+    answering = Answering(tokens, clock, settings.consent_retention_s)
+    consents = Consents(log, policies, granting, withdrawing, answering)
     revoking = Revoking(log, consents, keys)
     failures: Counter[tuple[str, str]] = Counter()
     mesh = _application(failures, log)

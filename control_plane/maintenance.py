@@ -1,13 +1,15 @@
-"""What runs out is deleted: consent records past their retention, log entries that nobody can need."""
+"""What runs out is deleted: consent records past their retention or never claimed, log entries that nobody can need."""
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete
+from sqlalchemy import delete, exists
 
 from consent_core.clock import Clock
 from control_plane.log.log import RevocationLog
 from control_plane.store.database import Database
-from control_plane.store.schema import visitors
+from control_plane.store.schema import sessions, visitors
+
+UNCLAIMED_S = 86_400  # a record whose session nobody has presented by then belongs to nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,10 @@ class Swept:
 
 
 def sweep(database: Database, log: RevocationLog, clock: Clock) -> Swept:
-    """Delete what ran out. A visitor goes with all records, sessions and idempotency keys."""
+    """Delete what ran out. A visitor goes with all records, sessions and counted clicks."""
+    now = clock.now()
+    mine = exists().where(sessions.c.sub == visitors.c.sub)
+    claimed = mine.where(sessions.c.presented_at.is_not(None) | (sessions.c.at > now - UNCLAIMED_S))
     with database.write() as connection:
-        gone = connection.execute(delete(visitors).where(visitors.c.retain_until <= clock.now())).rowcount
+        gone = connection.execute(delete(visitors).where((visitors.c.retain_until <= now) | ~claimed)).rowcount
     return Swept(gone, log.prune())

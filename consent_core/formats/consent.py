@@ -1,11 +1,11 @@
 """The consent API between POP and control plane: request and answer bodies, as values and as JSON.
 
-    body = write_request(ConsentRequest(session=None, next_session=digest, choices=("contextual",), ...))
+    body = write_request(ConsentRequest(session=None, next_session=…, grant=("contextual",), number=7, …))
     answer = read_answer(response.content)
 
-Wire format: `docs/formats/consent-record.md`. A session is always the SHA-256 of the cookie's secret, 64 hex digits:
-the control plane never sees the secret. Bodies read from a caller raise `Rejected("bad-request")`; answers read by a
-POP raise `Untrusted("consent-answer")`.
+Wire format: `docs/formats/consent-record.md`; withdrawals are `withdrawals.py`. A caller *presents* a credential
+(`session.py`) and names the next one by its hash: the control plane never sees a secret that a browser still uses.
+Bodies read from a caller raise `Rejected("bad-request")`; answers read by a POP raise `Untrusted("consent-answer")`.
 """
 
 import dataclasses
@@ -19,8 +19,11 @@ from consent_core.errors import Rejected, Untrusted
 from consent_core.formats.canonical import read_json_object
 from consent_core.formats.fields import JURISDICTION as JURISDICTION
 from consent_core.formats.fields import MAX_TEXT, Fields
+from consent_core.formats.session import CREDENTIAL
 
 MAX_BODY_BYTES = 65_536
+MAX_CLICK = 2**40  # a click's number is below it
+BELIEVED = 256  # how far above the record a number may be and still be an honest browser's unanswered clicks
 
 # How a record's newest version came about. A POP may ask for the first two.
 SOURCES = ("grant", "notice", "withdrawal", "gpc")
@@ -29,17 +32,20 @@ ASKABLE = SOURCES[:2]
 # Seconds a POP keeps what it learned under a category; 0 is "this visit only". DESIGN section 4.
 RETENTION_S: Mapping[str, int] = {"contextual": 0, "behavioral": 7 * 86_400, "experimental": 14 * 86_400}
 
-SESSION = re.compile(r"[0-9a-f]{64}")
+SESSION = re.compile(r"[0-9a-f]{64}")  # a credential's hash, as stores hold it
 SUBJECT = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")
 REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 AGE_BAND = re.compile(r"[a-z0-9][a-z0-9-]{0,15}")
 CLAUSE_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
+LEGACY = re.compile(r"[\x21-\xff]{1,4096}")  # a cookie's value that is not of today's form, whatever it is
+LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{2,8})?")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
-_REQUEST = ("session", "next_session", "choices", "jurisdiction", "gpc", "age_band", "pop")
-_REQUEST_OPTIONAL = ("source", "clause_id", "expected_ver")
+_REQUEST = ("session", "next_session", "next_withdraw", "key", "grant", "jurisdiction", "gpc", "age_band", "pop")
+_REQUEST_OPTIONAL = ("number", "refused", "source", "clause_id", "notice_digest", "language", "legacy")
 _REFRESH = ("session", "jurisdiction", "gpc", "pop")
-_WITHDRAWAL = ("session", "idempotency_key", "pop")
+_REFRESH_OPTIONAL = ("refused", "legacy")
 _ANSWER = (
     "sub",
     "ver",
@@ -52,48 +58,49 @@ _ANSWER = (
     "revoked",
     "gpc_honoured",
     "receipt",
+    "numbers",
     "retention",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentRequest:
-    """`POST /v1/consents`: what a person chose, or (`source` notice) was told without choosing.
+    """`POST /v1/consents`: what a person adds, or (`source` notice) was told without choosing.
 
-    session: the current session's hash, or None. next_session: the hash of the new secret the POP made.
-    expected_ver: the version the person was looking at; another one is refused.
+    session: the grant credential of the current session, or None. next_session, next_withdraw: hashes of the next
+    session's credentials. key: the same for every copy of this click. number: of the click, None where there is none.
+    refused: what this browser's `consent-no` holds against tokens. notice_digest, language: the text that was shown.
+    legacy: the current secret itself, if version 0.1.0 wrote it.
     """
 
     session: str | None
     next_session: str
-    choices: tuple[str, ...]
+    next_withdraw: str
+    key: str
+    grant: tuple[str, ...]
     jurisdiction: str
     gpc: bool
     age_band: str
     pop: str
+    number: int | None = None
+    refused: Mapping[str, int] = field(default_factory=dict)
     source: str = "grant"
     clause_id: str | None = None
-    expected_ver: int | None = None
+    notice_digest: str | None = None
+    language: str | None = None
+    legacy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshRequest:
-    """`POST /v1/consents/{sub}/refresh`: a new token for an unchanged record."""
+    """`POST /v1/consents/{sub}/refresh`: a new token for an unchanged record. Members as in `ConsentRequest`."""
 
     session: str
     jurisdiction: str
     gpc: bool
     pop: str
-
-
-@dataclass(frozen=True, slots=True)
-class WithdrawalRequest:
-    """`DELETE /v1/consents/{sub}`: take `categories` back, all of them if None. Sent twice, it counts once."""
-
-    session: str
-    idempotency_key: str
-    pop: str
-    categories: tuple[str, ...] | None = None
+    refused: Mapping[str, int] = field(default_factory=dict)
+    legacy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,8 @@ class ConsentAnswer:
 
     token, expires_at: None where nothing is effective; the POP then clears the token cookie.
     reasons: why each category is effective or not. revoked: the newest version took something back.
-    receipt: JWS, see `receipt.py`. retention: seconds per category, and `consent` for the record and its cookie.
+    receipt: JWS, see `receipt.py`, of this version. numbers: what decided each category last; absent: never decided.
+    retention: seconds per category, and `consent` for the record and its cookie.
     """
 
     sub: str
@@ -117,12 +125,13 @@ class ConsentAnswer:
     gpc_honoured: bool
     receipt: str
     retention: Mapping[str, int] = field(default_factory=dict)
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
 
-def write_request(request: ConsentRequest | RefreshRequest | WithdrawalRequest) -> bytes:
-    """The JSON of a request; optional members that are None are left out."""
-    optional = {*_REQUEST_OPTIONAL, "categories"}
-    return _json({name: item for name, item in _members(request) if item is not None or name not in optional})
+def write_request(request: ConsentRequest | RefreshRequest) -> bytes:
+    """The JSON of a request; optional members that are None or empty are left out."""
+    optional = {*_REQUEST_OPTIONAL, *_REFRESH_OPTIONAL}
+    return _json({name: item for name, item in _members(request) if name not in optional or item not in (None, {})})
 
 
 def write_answer(answer: ConsentAnswer) -> bytes:
@@ -134,38 +143,35 @@ def read_consent_request(data: bytes) -> ConsentRequest:
     """Raises: Rejected("bad-request")."""
     fields = _body(data, _REQUEST, _REQUEST_OPTIONAL)
     return ConsentRequest(
-        session=None if fields.absent("session") else fields.matching("session", SESSION),
+        session=fields.optional_matching("session", CREDENTIAL),
         next_session=fields.matching("next_session", SESSION),
-        choices=fields.categories("choices"),
+        next_withdraw=fields.matching("next_withdraw", SESSION),
+        key=fields.matching("key", IDEMPOTENCY_KEY),
+        grant=fields.categories("grant"),
         jurisdiction=fields.matching("jurisdiction", JURISDICTION),
         gpc=fields.flag("gpc"),
         age_band=fields.matching("age_band", AGE_BAND),
         pop=fields.matching("pop", REGION),
+        number=fields.optional_number("number"),
+        refused=_refused(fields),
         source="grant" if fields.absent("source") else fields.one_of("source", ASKABLE),
-        clause_id=None if fields.absent("clause_id") else fields.matching("clause_id", CLAUSE_ID),
-        expected_ver=None if fields.absent("expected_ver") else fields.number("expected_ver"),
+        clause_id=fields.optional_matching("clause_id", CLAUSE_ID),
+        notice_digest=fields.optional_matching("notice_digest", DIGEST),
+        language=fields.optional_matching("language", LANGUAGE),
+        legacy=fields.optional_matching("legacy", LEGACY),
     )
 
 
 def read_refresh_request(data: bytes) -> RefreshRequest:
     """Raises: Rejected("bad-request")."""
-    fields = _body(data, _REFRESH)
+    fields = _body(data, _REFRESH, _REFRESH_OPTIONAL)
     return RefreshRequest(
-        session=fields.matching("session", SESSION),
+        session=fields.matching("session", CREDENTIAL),
         jurisdiction=fields.matching("jurisdiction", JURISDICTION),
         gpc=fields.flag("gpc"),
         pop=fields.matching("pop", REGION),
-    )
-
-
-def read_withdrawal_request(data: bytes) -> WithdrawalRequest:
-    """Raises: Rejected("bad-request")."""
-    fields = _body(data, _WITHDRAWAL, ("categories",))
-    return WithdrawalRequest(
-        session=fields.matching("session", SESSION),
-        idempotency_key=fields.matching("idempotency_key", IDEMPOTENCY_KEY),
-        pop=fields.matching("pop", REGION),
-        categories=None if fields.absent("categories") else _some(fields.categories("categories")),
+        refused=_refused(fields),
+        legacy=fields.optional_matching("legacy", LEGACY),
     )
 
 
@@ -179,7 +185,7 @@ def read_answer(data: bytes) -> ConsentAnswer:
         sub=fields.matching("sub", SUBJECT),
         ver=fields.number("ver"),
         token=None if fields.absent("token") else fields.text("token"),
-        expires_at=None if fields.absent("expires_at") else fields.number("expires_at"),
+        expires_at=fields.optional_number("expires_at"),
         choices=fields.categories("choices"),
         categories=fields.categories("categories"),
         reasons=fields.texts_by_category("reasons"),
@@ -188,30 +194,13 @@ def read_answer(data: bytes) -> ConsentAnswer:
         gpc_honoured=fields.flag("gpc_honoured"),
         receipt=fields.text("receipt", 2 * MAX_TEXT),
         retention=retention,
+        numbers=fields.numbers_by_category("numbers"),
     )
-
-
-def _members(value: ConsentRequest | RefreshRequest | WithdrawalRequest | ConsentAnswer) -> Iterator[tuple[str, Any]]:
-    return ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
     """JSON that nobody signs: compact, in one order."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True).encode("ascii")
-
-
-def _body(data: bytes, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> Fields:
-    try:
-        value = read_json_object(data, MAX_BODY_BYTES)
-    except Untrusted as error:
-        raise Rejected("bad-request", error.message) from error
-    return Fields(value, bad_request, required, optional)
-
-
-def _some(categories: tuple[str, ...]) -> tuple[str, ...]:
-    if not categories:
-        raise bad_request("categories: nothing to withdraw; leave it out to withdraw all")
-    return categories
 
 
 def bad_request(message: str) -> Rejected:
@@ -220,4 +209,21 @@ def bad_request(message: str) -> Rejected:
 
 
 def _unreadable(message: str) -> Untrusted:
+    """The refusal of an answer that is not of the agreed form."""
     return Untrusted("consent-answer", message)
+
+
+def _members(value: ConsentRequest | RefreshRequest | ConsentAnswer) -> Iterator[tuple[str, Any]]:
+    return ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+
+
+def _refused(fields: Fields) -> dict[str, int]:
+    return {} if fields.absent("refused") else fields.numbers_by_category("refused")
+
+
+def _body(data: bytes, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> Fields:
+    try:
+        value = read_json_object(data, MAX_BODY_BYTES)
+    except Untrusted as error:
+        raise Rejected("bad-request", error.message) from error
+    return Fields(value, bad_request, required, optional)

@@ -104,6 +104,21 @@ class Fields:
             raise self._refuse(f"{name}: expected a text per category")
         return value
 
+    def numbers_by_category(self, name: str) -> dict[str, int]:
+        """A whole number of 0 to 2^53 - 1 per category."""
+        value = self.mapping(name)
+        if not all(key in CATEGORIES and type(item) is int and 0 <= item <= MAX_NUMBER for key, item in value.items()):
+            raise self._refuse(f"{name}: expected a whole number per category")
+        return value
+
+    def optional_number(self, name: str) -> int | None:
+        """A whole number, None if it is missing or null."""
+        return None if self.absent(name) else self.number(name)
+
+    def optional_matching(self, name: str, pattern: re.Pattern[str]) -> str | None:
+        """A string of the agreed form, None if it is missing or null."""
+        return None if self.absent(name) else self.matching(name, pattern)
+
     def absent(self, name: str) -> bool:
         """Whether an optional member is missing or null."""
         return self._value.get(name) is None

@@ -14,6 +14,7 @@ secret is of before there were two: 43 characters without the prefix. Spec: `doc
 
 import hashlib
 import hmac
+import re
 from typing import NamedTuple
 
 from consent_core.errors import Rejected
@@ -23,6 +24,7 @@ PREFIX = "2."
 SECRET_BYTES = 32
 GRANT = b"consent-edge/session/grant/v1"
 WITHDRAW = b"consent-edge/session/withdraw/v1"
+CREDENTIAL = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class Credentials(NamedTuple):

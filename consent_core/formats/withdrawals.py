@@ -18,6 +18,7 @@ from consent_core.errors import ConsentEdgeError, Rejected, Untrusted
 from consent_core.formats.canonical import read_json_object
 from consent_core.formats.consent import IDEMPOTENCY_KEY, REGION
 from consent_core.formats.fields import Fields
+from consent_core.formats.session import CREDENTIAL
 
 MAX_ROWS = 256
 MAX_ROW_BYTES = 1_024
@@ -25,7 +26,6 @@ MAX_BODY_BYTES = MAX_ROWS * MAX_ROW_BYTES
 MAX_ANSWER_BYTES = MAX_BODY_BYTES
 CONTENT_TYPE = "application/x-ndjson"
 
-CREDENTIAL = re.compile(r"[A-Za-z0-9_-]{43}")
 HASH = re.compile(r"[0-9a-f]{64}")
 CODE = re.compile(r"[a-z0-9-]{1,64}")
 
@@ -81,6 +81,19 @@ def read_rows(data: bytes) -> tuple[WithdrawalRow | RowError, ...]:
     if not data or len(lines) > MAX_ROWS:
         raise Rejected("bad-request", f"expected 1 to {MAX_ROWS} rows")
     return tuple(_row(line) for line in lines)
+
+
+def write_row(row: WithdrawalRow) -> bytes:
+    """One row alone: the body of `DELETE /v1/consents/{sub}`."""
+    return _line(_row_value(row))
+
+
+def read_row(data: bytes) -> WithdrawalRow:
+    """One row alone. Raises: Rejected("bad-request")."""
+    row = _row(data)
+    if isinstance(row, RowError):
+        raise _refuse(row.message)
+    return row
 
 
 def write_answers(answers: Iterable[WithdrawalAnswer]) -> bytes:

@@ -37,6 +37,13 @@ def require_pop(request: Request, pop: str) -> None:
         raise Rejected("pop-mismatch", "the body names another POP than the certificate", status=403)
 
 
+def require_edge(request: Request) -> None:
+    """Only an edge may ask, whatever the policy in force says. Raises: Rejected("forbidden-route", 403)."""
+    peer = request.scope.get("state", {}).get("peer")
+    if peer is not None and peer.role != "edge":
+        raise Rejected("forbidden-route", "only an edge may ask for a visitor's consent", status=403)
+
+
 def json_answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Bytes of JSON that nobody may keep."""
     return Response(body, status, {"cache-control": "no-store", **(headers or {})}, media_type="application/json")

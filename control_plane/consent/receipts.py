@@ -23,6 +23,7 @@ _PROCESSING: Mapping[str, tuple[tuple[str, ...], str]] = {
 _LAWFUL_BASIS = {"consent": "consent", "notice": "notice with opt-out"}
 _EVENT_TYPE = {"grant": "explicit", "notice": "notice", "withdrawal": "withdrawal", "gpc": "opt-out preference signal"}
 LANGUAGE = "en"  # of the clauses under legal/
+_NOTICE = ("clause_id", "clause_sha256")
 WITHDRAWAL_METHOD = "DELETE /v1/consent, or the switch on the site's consent panel"
 
 
@@ -33,15 +34,15 @@ class Receipts:
     keys: KeyStore
     controller: str
 
-    def issue(self, visitor: Visitor, record: Record, notice: Mapping[str, str]) -> str:
-        """The signed receipt of one version. `notice`: id and digest of the clause the person was shown."""
+    def issue(self, visitor: Visitor, record: Record) -> str:
+        """The signed receipt of one version. `visitor`: as before it."""
         receipt = Receipt(
             receipt_id=encode_base64url(secrets.token_bytes(16)),
             record_id=visitor.record_id,
             ver=record.ver,
             pii_principal_id=visitor.subject,
-            privacy_notice=notice,
-            language=LANGUAGE,
+            privacy_notice={name: record.notice[name] for name in _NOTICE if name in record.notice},
+            language=record.notice.get("language", LANGUAGE),
             jurisdiction=record.jurisdiction,
             region=record.region,
             age_band=record.age_band,
@@ -63,7 +64,7 @@ def _purpose(category: str, record: Record) -> Purpose:
         state=_state(category, record),
         effective=category in record.categories,
         reason=record.reasons.get(category, "not-chosen"),
-        lawful_basis=_LAWFUL_BASIS[record.basis],
+        lawful_basis=_LAWFUL_BASIS["notice" if _by_notice(category, record) else "consent"],
         pii_information=information,
         processing_method=method,
         storage_locations=("the POP that served the visit",),
@@ -73,10 +74,15 @@ def _purpose(category: str, record: Record) -> Purpose:
     )
 
 
+def _by_notice(category: str, record: Record) -> bool:
+    state = record.words[category].state
+    return state == "notified" or (state == "not-given" and record.basis == "notice")
+
+
 def _state(category: str, record: Record) -> str:
-    if category in record.choices:
-        return "given" if record.basis == "consent" else "notified"
-    return "withdrawn" if record.source == "withdrawal" else "not-given"
+    """A category is withdrawn only if it was held: by a no, or by a signal."""
+    state = record.words[category].state
+    return "withdrawn" if state == "signalled" else state
 
 
 def _event(visitor: Visitor, record: Record) -> dict[str, str | int]:

@@ -2,20 +2,31 @@
 
 import json
 import secrets
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
-from consent_core.formats.revocation import subject_of
-from consent_core.formats.token import encode_base64url
+from consent_core.formats.subject import subject_of as subject_of
+from consent_core.formats.token import CATEGORIES, encode_base64url
+from control_plane.consent.changes import NOTHING_SAID, Word, Words, choices_of
 from control_plane.store.schema import records, visitors
 
-_LISTS = ("choices", "categories", "reasons")
+_JSON = ("choices", "categories", "reasons", "notice")
 
 # Statements are built once: building one costs more than running it.
 _BY_SUB = select(visitors).where(visitors.c.sub == bindparam("sub")).with_for_update()
 _BY_SUBJECT = select(visitors).where(visitors.c.subject == bindparam("subject")).with_for_update()
+_SEVERAL = (
+    select(visitors.c.sub)
+    .where(visitors.c.sub.in_(bindparam("subs", expanding=True)))
+    .order_by(visitors.c.sub)
+    .with_for_update()
+)
+_SUB_OF = select(visitors.c.sub).where(
+    visitors.c.subject == bindparam("subject"), visitors.c.retain_until > bindparam("now")
+)
 _VERSIONS = select(records).where(records.c.sub == bindparam("sub"))
 _NEWEST = _VERSIONS.order_by(records.c.ver.desc()).limit(1)
 _ALL = _VERSIONS.order_by(records.c.ver)
@@ -43,15 +54,15 @@ class Visitor:
 class Record:
     """One version: what was chosen, what policy made of it then, and how it came about.
 
-    categories: never exceeded by a later token of this version. basis: `consent` or `notice`. gpc: the signal of
-    the browser then, or of an earlier request where it was honoured; only a new choice takes it back.
+    categories: never exceeded by a later token of this version. basis: `notice` until a person says something. gpc:
+    the signal of the browser then, or of an earlier request where it was honoured; only a new choice takes it back.
+    words: the last word on each category. notice: the text that was shown last, empty if none ever was.
     """
 
     sub: str
     ver: int
     source: str
     basis: str
-    choices: tuple[str, ...]
     categories: tuple[str, ...]
     reasons: dict[str, str]
     jurisdiction: str
@@ -63,6 +74,13 @@ class Record:
     revoked: bool
     receipt: str
     at: int
+    words: Words
+    notice: Mapping[str, str]
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The categories whose last word is a yes."""
+        return choices_of(self.words)
 
 
 def new_visitor(retain_until: int) -> Visitor:
@@ -78,6 +96,23 @@ def find_visitor(connection: Connection, *, sub: str | None = None, subject: str
     return None if row is None else Visitor(*row)
 
 
+def visitor(connection: Connection, sub: str) -> Visitor:
+    """A visitor that this transaction has locked already."""
+    return Visitor(*connection.execute(_BY_SUB, {"sub": sub}).one())
+
+
+def lock_visitors(connection: Connection, subs: Collection[str]) -> frozenset[str]:
+    """Lock these visitors until this transaction ends, in one order for everybody; those that there are."""
+    found = connection.execute(_SEVERAL, {"subs": sorted(subs)}) if subs else ()
+    return frozenset(row.sub for row in found)
+
+
+def sub_of(connection: Connection, subject: str, now: int) -> str | None:
+    """The visitor whom the log knows by this subject, unless their record ran out."""
+    found: str | None = connection.scalar(_SUB_OF, {"subject": subject, "now": now})
+    return found
+
+
 def newest(connection: Connection, sub: str) -> Record:
     """The version in force."""
     return _record(connection.execute(_NEWEST, {"sub": sub}).one())
@@ -90,7 +125,7 @@ def history(connection: Connection, sub: str) -> tuple[Record, ...]:
 
 def store(connection: Connection, visitor: Visitor, record: Record) -> None:
     """Add the next version; the visitor is added with the first."""
-    if record.ver != visitor.ver + 1:
+    if record.ver <= visitor.ver:
         raise ValueError(f"version {record.ver} does not follow {visitor.ver}")
     if visitor.ver == 0:
         connection.execute(_ADD_VISITOR, {**asdict(visitor), "ver": record.ver})
@@ -101,15 +136,19 @@ def store(connection: Connection, visitor: Visitor, record: Record) -> None:
 
 
 def _row(record: Record) -> dict[str, Any]:
-    values = {field.name: getattr(record, field.name) for field in fields(record)}
-    return {**values, **{name: json.dumps(values[name]) for name in _LISTS}}
+    values = {field.name: getattr(record, field.name) for field in fields(record)} | {"choices": record.choices}
+    words = {category: [word.state, word.at, word.since] for category, word in record.words.items()}
+    return {**values, **{name: json.dumps(values[name]) for name in _JSON}, "words": json.dumps(words)}
 
 
 def _record(row: Row[Any]) -> Record:
     values = dict(row._mapping)
-    values.update(
-        choices=tuple(json.loads(values["choices"])),
-        categories=tuple(json.loads(values["categories"])),
-        reasons=json.loads(values["reasons"]),
-    )
+    values.update({name: json.loads(values[name]) for name in _JSON})
+    values.update(categories=tuple(values["categories"]), words=_words(values["words"]))
+    del values["choices"]  # what the words say, for people who read the table
     return Record(**values)
+
+
+def _words(text: str) -> Words:
+    found = json.loads(text)
+    return {c: Word(*found[c]) if c in found else NOTHING_SAID[c] for c in CATEGORIES}

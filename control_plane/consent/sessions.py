@@ -1,48 +1,87 @@
-"""Whose cookie secret this is. The control plane knows a secret by its SHA-256 alone.
+"""Whose session this is, and what it may still do.
 
-A session is *current* until the next grant rotates it: its `successor` is then the only one that may grant or
-refresh. Who still holds the old one is told `session-rotated`; it may still withdraw, because a "no" must not fail.
+A store has the hashes of a session's two credentials (`consent_core.formats.session`). A session grants and refreshes
+until a *successor of it has been presented*: then its browser has the new secret, and who still shows the old one is
+told `session-rotated`. It may withdraw for ever, because a "no" must not fail. Presenting a session retires every
+session of its visitor but itself and those that came after it.
+
+A *legacy* row (no hash of a withdraw credential) holds the hash of a secret of version 0.1.0. Its secret, presented
+once, gives it the new hashes; the old one then opens nothing.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
 from consent_core.errors import Rejected
+from consent_core.formats.consent import bad_request
+from consent_core.formats.session import credentials_of, stored
 from control_plane.store.schema import sessions, visitors
 
-ANSWER_LOST_S = 60  # a browser that still shows the old cookie by then never got the new one
+_COLUMNS = (sessions.c.session, sessions.c.sub, sessions.c.withdraw, sessions.c.presented_at, sessions.c.retired)
 
 # Statements are built once: building one costs more than running it.
-_FIND = (
-    select(sessions.c.session, sessions.c.sub, sessions.c.predecessor, sessions.c.successor)
-    .join(visitors, visitors.c.sub == sessions.c.sub)
-    .where(sessions.c.session == bindparam("session"), visitors.c.retain_until > bindparam("now"))
+_ALIVE = (
+    select(*_COLUMNS).join(visitors, visitors.c.sub == sessions.c.sub).where(visitors.c.retain_until > bindparam("now"))
 )
-_FIND_AND_LOCK = _FIND.with_for_update()
-_ROTATE = update(sessions).where(sessions.c.session == bindparam("old")).values(successor=bindparam("new"))
+_BY_GRANT = _ALIVE.where(sessions.c.session == bindparam("name"))
+_BY_WITHDRAW = _ALIVE.where(sessions.c.withdraw == bindparam("name"))
+_OF_VISITOR = select(sessions.c.session, sessions.c.predecessor).where(sessions.c.sub == bindparam("of"))
+_OWNER = select(sessions.c.sub).where(sessions.c.session == bindparam("name"))
 _ADD = insert(sessions)
-_SINCE = select(sessions.c.at).where(sessions.c.session == bindparam("session"))
+_PRESENT = update(sessions).where(sessions.c.session == bindparam("name")).values(presented_at=bindparam("now"))
+_RETIRE = update(sessions).where(sessions.c.session == bindparam("name")).values(retired=True)
+_ADOPT = (
+    update(sessions)
+    .where(sessions.c.session == bindparam("old"))
+    .values(session=bindparam("new"), withdraw=bindparam("w"))
+)
+_FOLLOW = update(sessions).where(sessions.c.predecessor == bindparam("old")).values(predecessor=bindparam("new"))
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One session of a visitor who is still known."""
+    """One session of a visitor who is still known. `legacy`: its row has the old hash."""
 
     session: str
     sub: str
-    predecessor: str | None
-    successor: str | None
+    presented: bool
+    retired: bool
+    legacy: bool
 
 
-def find(connection: Connection, session: str, now: int, *, lock: bool) -> Session | None:
-    """The session, unless it was never issued, was deleted, or its record ran out.
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The hashes of the credentials of a session that begins."""
 
-    With `lock` nobody else can rotate it, or change its visitor, before this transaction ends.
+    session: str
+    withdraw: str
+
+
+def find(connection: Connection, grant: str, legacy: str | None, now: int, *, lock: bool = False) -> Session | None:
+    """The session of a grant credential, unless it was never issued, was deleted, or its record ran out.
+
+    With `lock` nobody else can change it or its visitor before this transaction ends.
+    Raises: Rejected("bad-request") for a legacy secret that is not this credential's.
     """
-    query = _FIND_AND_LOCK if lock else _FIND
-    row = connection.execute(query, {"session": session, "now": now}).one_or_none()
-    return None if row is None else Session(*row)
+    if legacy is not None and credentials_of(legacy.encode("latin-1")).grant != grant:
+        raise bad_request("legacy: not the secret of this session")
+    found = _one(connection, _BY_GRANT, stored(grant), now, lock)
+    if found is not None and not found.legacy:
+        return found
+    old = None if legacy is None else _one(connection, _BY_GRANT, stored(legacy), now, lock)
+    return old if old is not None and old.legacy else None
+
+
+def owner_of(connection: Connection, withdraw: str | None, legacy_hash: str | None, now: int) -> str | None:
+    """The visitor whose session a credential withdraws for. `legacy_hash`: what version 0.1.0 kept of a secret."""
+    found = None if withdraw is None else _one(connection, _BY_WITHDRAW, stored(withdraw), now, lock=False)
+    if found is None and legacy_hash is not None:
+        found = _one(connection, _BY_GRANT, legacy_hash, now, lock=False)
+        found = found if found is not None and found.legacy else None
+    return None if found is None else found.sub
 
 
 def require_current(session: Session | None, sub: str | None = None) -> Session:
@@ -50,38 +89,73 @@ def require_current(session: Session | None, sub: str | None = None) -> Session:
 
     Raises: Rejected("session-unknown", 404), Rejected("session-foreign", 403), Rejected("session-rotated", 409).
     """
-    session = require_owner(session, sub)
-    if session.successor is not None:
-        raise Rejected("session-rotated", "a later grant has replaced this session", status=409)
-    return session
-
-
-def require_owner(session: Session | None, sub: str | None = None) -> Session:
-    """The session if it is known and, where `sub` is named, this visitor's.
-
-    Raises: Rejected("session-unknown", 404), Rejected("session-foreign", 403).
-    """
     if session is None:
         raise Rejected("session-unknown", "never issued, or deleted", status=404)
-    if sub is not None and session.sub != sub:
-        raise Rejected("session-foreign", "the session belongs to somebody else", status=403)
+    require_own(session.sub, sub)
+    if session.retired:
+        raise Rejected("session-rotated", "a later session of this visitor is in use", status=409)
     return session
 
 
-def is_stranded(connection: Connection, session: Session, now: int) -> bool:
-    """Whether whoever holds this session was rotated away so long ago that the answer with the next one was lost.
-
-    They may begin a new identity. The record stays with the successor, which is all that keeps a planted or stolen
-    old cookie harmless.
-    """
-    if session.successor is None:
-        return False
-    since: int | None = connection.scalar(_SINCE, {"session": session.successor})
-    return since is not None and now - since >= ANSWER_LOST_S
+def require_own(owner: str, sub: str | None) -> None:
+    """Raises: Rejected("session-foreign", 403) where another visitor is named."""
+    if sub is not None and owner != sub:
+        raise Rejected("session-foreign", "the session belongs to somebody else", status=403)
 
 
-def rotate(connection: Connection, old: str | None, new: str, sub: str, now: int) -> None:
-    """Make `new` the visitor's current session in place of `old`."""
-    if old is not None:
-        connection.execute(_ROTATE, {"old": old, "new": new})
-    connection.execute(_ADD, {"session": new, "sub": sub, "predecessor": old, "at": now})
+def is_settled(session: Session) -> bool:
+    """Whether presenting it again changes nothing: what it retires is retired, and later ones come after it."""
+    return session.presented and not session.legacy
+
+
+def present(connection: Connection, session: Session, legacy: str | None, now: int) -> Session:
+    """Note that this session's secret has arrived: what is neither it nor after it may only withdraw from now on."""
+    if session.legacy and legacy is not None:
+        session = _adopt(connection, session, legacy)
+    if not session.presented:
+        connection.execute(_PRESENT, {"name": session.session, "now": now})
+        _retire(connection, session)
+    return replace(session, presented=True)
+
+
+def add(connection: Connection, following: Next, sub: str, predecessor: str | None, now: int) -> None:
+    """A session that nobody has presented yet. Raises: Rejected("session-reused", 409) if there is one of its name."""
+    if connection.scalar(_OWNER, {"name": following.session}) is not None:
+        raise Rejected("session-reused", "next_session is taken", status=409)
+    values = {"session": following.session, "withdraw": following.withdraw, "sub": sub}
+    connection.execute(_ADD, {**values, "predecessor": predecessor, "at": now, "retired": False})
+
+
+def add_again(connection: Connection, following: Next, sub: str, predecessor: str | None, now: int) -> None:
+    """As `add`, for a request that came again: its very copy brings the very session. Raises: as `add`."""
+    if connection.scalar(_OWNER, {"name": following.session}) != sub:
+        add(connection, following, sub, predecessor, now)
+
+
+def _one(connection: Connection, query: Select[Any], name: str, now: int, lock: bool) -> Session | None:
+    row = connection.execute(query.with_for_update() if lock else query, {"name": name, "now": now}).one_or_none()
+    if row is None:
+        return None
+    return Session(row.session, row.sub, row.presented_at is not None, row.retired, row.withdraw is None)
+
+
+def _adopt(connection: Connection, session: Session, legacy: str) -> Session:
+    made = credentials_of(legacy.encode("latin-1"))
+    new = stored(made.grant)
+    connection.execute(_ADOPT, {"old": session.session, "new": new, "w": stored(made.withdraw)})
+    connection.execute(_FOLLOW, {"old": session.session, "new": new})
+    return replace(session, session=new, legacy=False)
+
+
+def _retire(connection: Connection, session: Session) -> None:
+    parents = {row.session: row.predecessor for row in connection.execute(_OF_VISITOR, {"of": session.sub})}
+    gone = [{"name": name} for name in parents if session.session not in _line(parents, name)]
+    if gone:
+        connection.execute(_RETIRE, gone)
+
+
+def _line(parents: dict[str, str | None], name: str | None) -> Iterable[str]:
+    """A session and everything before it."""
+    while name is not None:
+        yield name
+        name = parents.get(name)

@@ -14,25 +14,28 @@ from consent_core.clock import Clock
 from consent_core.crash import crash_point
 from consent_core.errors import Rejected, Unavailable
 from consent_core.formats.canonical import sha256_digest
+from consent_core.formats.token import CATEGORIES
 from consent_core.policy.authorizer import bundle_authorizer, lazy_authorizer
 from consent_core.policy.bundle import Bundle, open_bundle
-from consent_core.policy.table import UNKNOWN, PolicyTable
+from consent_core.policy.clauses import Clause
+from consent_core.policy.table import PolicyTable
 from consent_core.trust.mesh import Authorize
 from consent_core.trust.trust_file import NO_LOG, TrustFile
 from control_plane.log.log import RevocationLog
 from control_plane.store.schema import bundles, log_head
+
+LANGUAGE = "en"  # of a clause that names no other
 
 _IN_FORCE = select(log_head.c.policy_hash)
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """Where and how a person is asked. basis: `consent`, or `notice` where they have said nothing yet."""
+    """Where and how a person is asked."""
 
     jurisdiction: str
     gpc: bool
     age_band: str
-    basis: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +64,34 @@ class Policy:
         """Its evaluated rules."""
         return self.bundle.table
 
-    def decide(self, here: Circumstances, choices: Iterable[str]) -> Decided:
-        """What the law of the place makes of these choices; on notice alone, never more than it allows unasked."""
-        if here.basis == "notice":
-            answer = self.table.after_notice(here.jurisdiction, here.gpc, here.age_band)
-        else:
-            answer = self.table.at_issue(here.jurisdiction, here.gpc, here.age_band, choices)
-        categories = tuple(category for category in answer.categories if category in set(choices))
-        return Decided(categories, dict(answer.reasons), answer.gpc_honoured)
+    def decide(self, here: Circumstances, choices: Iterable[str], noticed: Iterable[str] = ()) -> Decided:
+        """What the law of the place makes of these choices, and of what rests on notice alone: never more than it
+        allows unasked.
+        """
+        consented, told = frozenset(choices), frozenset(noticed)
+        answer = self.table.at_issue(here.jurisdiction, here.gpc, here.age_band, consented)
+        categories, reasons = frozenset(answer.categories), dict(answer.reasons)
+        if told:
+            notice = self.table.after_notice(here.jurisdiction, here.gpc, here.age_band)
+            categories |= told & frozenset(notice.categories)
+            reasons.update({category: notice.reasons[category] for category in told})
+        return Decided(tuple(c for c in CATEGORIES if c in categories), reasons, answer.gpc_honoured)
 
-    def notice(self, jurisdiction: str, clause_id: str | None = None) -> dict[str, str]:
-        """Id and digest of a clause; without an id, of the notice of that place.
+    def shown(self, clause_id: str | None, digest: str | None, language: str | None) -> dict[str, str]:
+        """Id and digest of the clause that a person was shown; empty if nothing was.
 
         Raises: Rejected("clause-unknown").
         """
-        laws = self.table.laws
-        shown = clause_id or laws[jurisdiction if jurisdiction in laws else UNKNOWN].notice
-        if shown not in self.bundle.clauses:
-            raise Rejected("clause-unknown", "the policy in force has no clause of that id")
-        return {"clause_id": shown, "clause_sha256": self.bundle.clauses[shown].sha256}
+        if clause_id is None and digest is None:
+            return {}
+        found = next((c for c in self.bundle.clauses.values() if _is(c, clause_id, digest)), None)
+        if found is None:
+            raise Rejected("clause-unknown", "the policy in force has no such clause")
+        return {"clause_id": found.id, "clause_sha256": found.sha256, "language": language or LANGUAGE}
+
+
+def _is(clause: Clause, clause_id: str | None, digest: str | None) -> bool:
+    return clause_id in (None, clause.id) and digest in (None, clause.sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +136,11 @@ class Policies:
             with self._log.reading() as connection:
                 known = self.current(connection)
         known.authorize(call)
+
+    def in_force(self) -> Policy:
+        """The policy in force. Raises: Unavailable("policy-missing")."""
+        with self._log.reading() as connection:
+            return self.current(connection)
 
     def bundle(self) -> Stored:
         """The bundle in force. Raises: Unavailable("policy-missing")."""

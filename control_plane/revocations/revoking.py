@@ -48,13 +48,14 @@ class Revoking:
 
     def _session(self, writing: Writing, request: RevocationRequest) -> Entry:
         visitor = self._visitor(writing, request.subject)
-        if visitor is not None:
-            self.consents.take_back(writing, visitor, request.categories, REGION)
+        said = last_entry(writing.connection, "session", request.subject)
+        if visitor is not None and not _says(said, visitor, request):
+            self.consents.withdrawing.by_operator(writing, visitor, request.categories, REGION)
             crash_point("revoke.record-stored")
-        entry = last_entry(writing.connection, "session", request.subject)
-        if entry is None:
-            raise Rejected("visitor-unknown", "no such visitor, or nothing to revoke", status=404)
-        return entry
+            said = last_entry(writing.connection, "session", request.subject)
+        if said is None:
+            raise Rejected("visitor-unknown", "no such visitor", status=404)
+        return said
 
     def _purge(self, writing: Writing, request: RevocationRequest) -> Entry:
         visitor = self._visitor(writing, request.subject)
@@ -97,3 +98,8 @@ _REVOKE: Mapping[str, Callable[[Revoking, Writing, RevocationRequest], Entry]] =
     "key": Revoking._named_thing,
     "model": Revoking._named_thing,
 }
+
+
+def _says(said: Entry | None, visitor: Visitor, request: RevocationRequest) -> bool:
+    """Whether the newest entry says all of this, and nothing has changed since."""
+    return said is not None and said.ver == visitor.ver and set(request.categories) <= set(said.categories)

@@ -93,7 +93,10 @@ class Database:
         if not self.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SCHEMA_LOCK})
         migrate(connection)
-        if connection.scalar(select(log_head.c.id)) is None:
+        version = connection.scalar(select(log_head.c.version))
+        if version not in (None, VERSION):
+            raise Unavailable("store-unavailable", f"the store has version {version}, this program {VERSION}")
+        if version is None:
             origin = encode_base64url(secrets.token_bytes(16))
             row = {
                 "id": 1,
@@ -105,6 +108,12 @@ class Database:
                 "standing": "serving",
             }
             connection.execute(insert(log_head).values(row))
+
+
+def lock_name(connection: Connection, name: str) -> None:
+    """Let nobody else hold this name before this transaction ends. SQLite's one writer holds every name."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _: Any) -> None:

@@ -14,9 +14,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
-VERSION = 1
+VERSION = 2  # as `log_head` says it to programs from before there were steps: they refuse any but 1
 metadata = MetaData()
 
 # BIGINT everywhere but for SQLite's own row number, which must be called INTEGER.
@@ -110,7 +111,9 @@ visitors = Table(
     Column("retain_until", Number, nullable=False, index=True),
 )
 
-# One row per version, never changed. `basis` says what the choices rest on: consent, or notice alone.
+# One row per version, never changed. `basis`: consent, or notice while a person has said nothing. `words`: for each
+# category its state, the number that decided it last and the version that granted it; `{}` in rows of version 0.1.0
+# that are not in force. `notice`: the text that was shown last.
 records = Table(
     "records",
     metadata,
@@ -130,29 +133,36 @@ records = Table(
     Column("revoked", Boolean, nullable=False),
     Column("receipt", Text, nullable=False),
     Column("at", Number, nullable=False),
+    Column("words", Text, nullable=False, server_default="{}"),
+    Column("notice", Text, nullable=False, server_default="{}"),
     PrimaryKeyConstraint("sub", "ver"),
 )
 
-# SHA-256 of a cookie secret. `successor` is set when the next grant rotates the session away.
+# `session`, `withdraw`: SHA-256 of a session's two credentials. A row without `withdraw` is of version 0.1.0: its
+# `session` is SHA-256 of the secret's text. `presented_at`: when a browser first showed that it has the secret.
 sessions = Table(
     "sessions",
     metadata,
     Column("session", String(64), primary_key=True),
     Column("sub", String(22), ForeignKey("visitors.sub", ondelete="CASCADE"), nullable=False, index=True),
-    Column("predecessor", String(64)),
-    Column("successor", String(64)),
+    Column("predecessor", String(64), index=True),
     Column("at", Number, nullable=False),
+    Column("withdraw", String(64)),
+    Column("presented_at", Number),
+    Column("retired", Boolean, nullable=False, server_default=false()),
+    Index("sessions_by_withdraw", "withdraw", unique=True),
 )
 
-# Idempotency keys of withdrawals, so that forwarding twice counts once.
-withdrawals = Table(
-    "withdrawals",
+# Which clicks were counted, so that a copy counts once. `categories`: those that a "no" of this key has taken.
+changes = Table(
+    "changes",
     metadata,
-    Column("idempotency_key", String(64), primary_key=True),
-    Column("sub", String(22), ForeignKey("visitors.sub", ondelete="CASCADE"), nullable=False, index=True),
-    Column("request", String(71), nullable=False),
-    Column("ver", Number, nullable=False),
+    Column("sub", String(22), ForeignKey("visitors.sub", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("key", String(64), nullable=False, index=True),
+    Column("categories", Text, nullable=False),
     Column("at", Number, nullable=False),
+    PrimaryKeyConstraint("sub", "kind", "key"),
 )
 
 bundles = Table(

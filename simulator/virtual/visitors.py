@@ -5,15 +5,16 @@ replayed at other POPs, because that is what must not work.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
 from consent_core.errors import ConsentEdgeError
 from consent_core.formats.consent import ConsentAnswer, ConsentRequest, RefreshRequest, write_request
-from consent_core.formats.revocation import subject_of
+from consent_core.formats.session import Credentials, credentials_of, stored, write_secret
+from consent_core.formats.subject import subject_of
 from consent_core.formats.token import CATEGORIES, Claims, parse, read_claims
+from consent_core.formats.withdrawals import WithdrawalRow, write_row
 from runtime_host.pop.stores import Interaction, Withdrawal
 from simulator.virtual.oracle import Said, Taken, Truth
 from simulator.virtual.plane import Plane
@@ -41,7 +42,7 @@ class Held:
 
 @dataclass(slots=True)
 class Visitor:
-    """One person with one browser. `token`: its cookie; `busy`: a wish of theirs is under way."""
+    """One person with one browser. `session`, `token`: its cookies; `busy`: a wish of theirs is under way."""
 
     home: int
     gpc: bool
@@ -49,6 +50,11 @@ class Visitor:
     token: Held | None = None
     busy: bool = False
     gone: bool = False
+
+    @property
+    def credentials(self) -> Credentials:
+        """What the session lets its browser do."""
+        return credentials_of(self.session.encode("ascii"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +134,7 @@ class Crowd:
             return
         visitor.busy = True
         try:
-            request = RefreshRequest(visitor.session, pop.jurisdiction, visitor.gpc, pop.name)
-            answer = await pop.say("POST", "/v1/consents/-/refresh", write_request(request))
-            if answer is not None:
-                visitor.token = _token(answer)
+            await self._renew(visitor, pop)
         except ConsentEdgeError:
             return
         finally:
@@ -148,10 +151,25 @@ class Crowd:
         few = there if there and self.random.random() < 0.5 else free
         return self.random.choice(few) if few else None
 
+    async def _renew(self, visitor: Visitor, pop: SimulatedPop) -> None:
+        request = RefreshRequest(visitor.credentials.grant, pop.jurisdiction, visitor.gpc, pop.name)
+        answer = await pop.say("POST", "/v1/consents/-/refresh", write_request(request))
+        if answer is not None:
+            visitor.token = _token(answer)
+
     async def _grant(self, visitor: Visitor, pop: SimulatedPop, choices: tuple[str, ...]) -> None:
-        secret = hashlib.sha256(self.random.randbytes(32)).hexdigest()
+        secret = write_secret(self.random.randbytes(32))
+        following = credentials_of(secret.encode("ascii"))
         request = ConsentRequest(
-            visitor.session or None, secret, choices, pop.jurisdiction, visitor.gpc, "adult", pop.name
+            visitor.credentials.grant if visitor.session else None,
+            stored(following.grant),
+            stored(following.withdraw),
+            self._key(),
+            choices,
+            pop.jurisdiction,
+            visitor.gpc,
+            "adult",
+            pop.name,
         )
         answer = await pop.say("POST", "/v1/consents", write_request(request))
         if answer is None:
@@ -159,6 +177,9 @@ class Crowd:
         if visitor.token is not None:
             self.stolen.append((visitor, visitor.token))
         visitor.session, visitor.token = secret, _token(answer)
+
+    def _key(self) -> str:
+        return self.random.randbytes(16).hex()
 
     def _remember(self, visitor: Visitor) -> None:
         token = visitor.token
@@ -173,15 +194,20 @@ class Crowd:
         assert token is not None
         categories = None if self.random.random() < 0.6 else ("behavioral",)
         below = token.claims.ver + 1
-        key = hashlib.sha256(self.random.randbytes(16)).hexdigest()[:32]
         taken = Taken(below, categories or CATEGORIES, self.now())
-        pop.sync.withdraw(Withdrawal(key, visitor.session, token.subject, below, categories))
+        pop.sync.withdraw(Withdrawal(self._key(), visitor.credentials.withdraw, token.subject, below, categories))
         self.truth.say(token.subject, Said(pop.number, taken))
         visitor.token = None
         self.stolen.append((visitor, token))
 
     async def _narrow(self, visitor: Visitor, pop: SimulatedPop) -> None:
-        await self._grant(visitor, pop, ("contextual",))
+        """Take back all but one, at the control plane itself: no POP knows before the log says it."""
+        row = WithdrawalRow(self._key(), visitor.credentials.withdraw, None, None, None, CATEGORIES[1:], pop.name, 0)
+        answer = await pop.say("DELETE", "/v1/consents/-", write_row(row))
+        if answer is not None and visitor.token is not None:
+            self.stolen.append((visitor, visitor.token))
+            visitor.token = None
+            await self._renew(visitor, pop)
 
     async def _widen(self, visitor: Visitor, pop: SimulatedPop) -> None:
         await self._grant(visitor, pop, CATEGORIES)

@@ -14,9 +14,11 @@ import pytest
 
 from consent_core.clock import ManualClock
 from consent_core.errors import ConsentEdgeError
-from consent_core.formats.consent import ConsentAnswer, ConsentRequest, RefreshRequest, WithdrawalRequest
+from consent_core.formats.consent import ConsentAnswer, ConsentRequest, RefreshRequest
 from consent_core.formats.revocation import Answer, Entry, open_answer
+from consent_core.formats.session import credentials_of, stored, write_secret
 from consent_core.formats.token import Claims, Expectation, validate
+from consent_core.formats.withdrawals import WithdrawalRow
 from consent_core.trust.keys import KeyStore
 from consent_core.trust.signatures import verify_signature
 from control_plane.app import ControlPlane, create_app
@@ -121,35 +123,58 @@ def public(plane: ControlPlane) -> Caller:
 
 
 class Browser:
-    """One visitor's browser behind a POP: it holds the session, and says what a person says."""
+    """One visitor's browser behind a POP: it holds the secret, numbers no clicks, and says what a person says."""
 
     def __init__(self, plane: ControlPlane, jurisdiction: str = "EU", gpc: bool = False, age_band: str = "adult"):
         self.plane = plane
         self.jurisdiction, self.gpc, self.age_band = jurisdiction, gpc, age_band
-        self.session: str | None = None
+        self.secret: str | None = None
         self.sub = "-"
 
-    def request(self, *choices: str, **more: object) -> ConsentRequest:
-        fixed = {"jurisdiction": self.jurisdiction, "gpc": self.gpc, "age_band": self.age_band, "pop": POP}
-        return ConsentRequest(self.session, secrets.token_hex(32), choices, **{**fixed, **more})  # type: ignore[arg-type]
+    @property
+    def session(self) -> str | None:
+        """The credential that grants."""
+        return None if self.secret is None else credentials_of(self.secret.encode()).grant
 
-    def grant(self, *choices: str, **more: object) -> ConsentAnswer:
-        request = self.request(*choices, **more)
-        answer = self.plane.consents.grant(request)
-        self.session, self.sub = request.next_session, answer.sub
+    def request(self, *grant: str, secret: str | None = None, **more: object) -> ConsentRequest:
+        """A yes; the next session is of `secret`."""
+        following = credentials_of((secret or new_secret()).encode())
+        fixed = {"jurisdiction": self.jurisdiction, "gpc": self.gpc, "age_band": self.age_band, "pop": POP}
+        request = ConsentRequest(
+            session=self.session,
+            next_session=stored(following.grant),
+            next_withdraw=stored(following.withdraw),
+            key=secrets.token_urlsafe(16),
+            grant=grant,
+            **fixed,  # type: ignore[arg-type]
+        )
+        return replace(request, **more)  # type: ignore[arg-type]
+
+    def grant(self, *grant: str, **more: object) -> ConsentAnswer:
+        secret = new_secret()
+        answer = self.plane.consents.grant(self.request(*grant, secret=secret, **more))
+        self.secret, self.sub = secret, answer.sub
         return answer
 
-    def notice(self) -> ConsentAnswer:
-        return self.grant(source="notice")
+    def notice(self, **more: object) -> ConsentAnswer:
+        return self.grant(source="notice", **more)
 
-    def refresh(self, sub: str | None = None) -> ConsentAnswer:
+    def refresh(self, sub: str | None = None, **more: object) -> ConsentAnswer:
         assert self.session is not None
-        return self.plane.consents.refresh(sub, RefreshRequest(self.session, self.jurisdiction, self.gpc, POP))
+        request = RefreshRequest(self.session, self.jurisdiction, self.gpc, POP)
+        return self.plane.consents.refresh(sub, replace(request, **more))  # type: ignore[arg-type]
 
-    def withdraw(self, *categories: str, key: str | None = None, sub: str | None = None) -> ConsentAnswer:
-        assert self.session is not None
-        key = key or secrets.token_urlsafe(16)
-        return self.plane.consents.withdraw(sub, WithdrawalRequest(self.session, key, POP, categories or None))
+    def row(self, *categories: str, key: str | None = None, number: int | None = None) -> WithdrawalRow:
+        assert self.secret is not None
+        key, made = key or secrets.token_urlsafe(16), credentials_of(self.secret.encode())
+        return WithdrawalRow(key, made.withdraw, None, None, number, categories or None, POP, 0)
+
+    def withdraw(self, *categories: str, sub: str | None = None, **more: Any) -> ConsentAnswer:
+        return self.plane.consents.withdraw(sub, self.row(*categories, **more))
+
+
+def new_secret() -> str:
+    return write_secret(secrets.token_bytes(32))
 
 
 @pytest.fixture

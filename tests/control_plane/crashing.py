@@ -2,20 +2,23 @@
 
 import json
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 
 from consent_core.clock import ManualClock
 from consent_core.crash import arm
-from consent_core.formats.consent import ConsentRequest, WithdrawalRequest
+from consent_core.formats.consent import ConsentRequest
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.revocation_request import RevocationRequest
+from consent_core.formats.session import Credentials, credentials_of, stored, write_secret
 from consent_core.formats.token import CATEGORIES
+from consent_core.formats.withdrawals import WithdrawalRow
 from control_plane.app import ControlPlane, create_app
 from control_plane.log.log import ROWS_GONE_S
 from control_plane.settings import Settings
 
 POP = "tokyo-1"
-OLD, NEW = "0a" * 32, "0b" * 32
+OLD, NEW = (credentials_of(write_secret(byte * 32).encode()) for byte in (b"\x0a", b"\x0b"))
 BUNDLE = "next-bundle.tar.gz"
 STATE = "state.json"
 
@@ -24,17 +27,24 @@ def visitor(plane: ControlPlane) -> str:
     """The visitor every action is about, made before the first one."""
     file = plane.settings.data / STATE
     if not file.exists():
-        answer = plane.consents.grant(ConsentRequest(None, OLD, CATEGORIES, "EU", False, "adult", POP))
+        answer = plane.consents.grant(_yes(None, OLD, "first-yes-0123456", CATEGORIES))
         file.write_text(json.dumps({"sub": answer.sub, "kid": plane.keys.current("token").kid}))
     return str(json.loads(file.read_text())["sub"])
 
 
+def _yes(session: str | None, following: Credentials, key: str, grant: tuple[str, ...]) -> ConsentRequest:
+    hashes = stored(following.grant), stored(following.withdraw)
+    return ConsentRequest(session, *hashes, key, grant, "EU", False, "adult", POP)
+
+
 def grant(plane: ControlPlane) -> None:
-    plane.consents.grant(ConsentRequest(OLD, NEW, ("contextual",), "EU", False, "adult", POP))
+    """Under the age of choice by now: what was effective is lost."""
+    yes = _yes(OLD.grant, NEW, "second-yes-012345", ("behavioral",))
+    plane.consents.grant(replace(yes, age_band="under-13"))
 
 
 def withdraw(plane: ControlPlane) -> None:
-    plane.consents.withdraw(None, WithdrawalRequest(OLD, "k" * 22, POP))
+    plane.consents.withdraw_many([WithdrawalRow("k" * 22, OLD.withdraw, None, None, None, None, POP, 0)])
 
 
 def revoke(plane: ControlPlane) -> None:

@@ -7,16 +7,17 @@ import pytest
 
 from consent_core.errors import Rejected
 from consent_core.formats.canonical import sha256_digest
-from consent_core.formats.consent import RefreshRequest, WithdrawalRequest, read_answer, write_request
+from consent_core.formats.consent import RefreshRequest, read_answer, write_request
 from consent_core.formats.jwks import read_jwks
 from consent_core.formats.revocation import open_answer, open_snapshot, subject_of
 from consent_core.formats.status import PopStatus, PurgeReceipt, write_status
 from consent_core.formats.token import CATEGORIES, Expectation, validate
+from consent_core.formats.withdrawals import read_answers, write_row, write_rows
 from consent_core.policy.bundle import open_bundle
 from consent_core.trust.signatures import verify_signature
 from consent_core.trust.spiffe import SpiffeId
 from control_plane.log.log import ROWS_GONE_S
-from tests.control_plane.conftest import POP, Browser, Caller
+from tests.control_plane.conftest import POP, Browser, Caller, new_secret
 
 
 def error(response):
@@ -28,10 +29,10 @@ def error(response):
 
 
 def granted(mesh, browser, *choices):
-    visitor = browser()
-    request = visitor.request(*choices)
+    visitor, secret = browser(), new_secret()
+    request = visitor.request(*choices, secret=secret)
     answer = read_answer(mesh("POST", "/v1/consents", content=write_request(request)).content)
-    visitor.session, visitor.sub = request.next_session, answer.sub
+    visitor.secret, visitor.sub = secret, answer.sub
     return visitor, answer
 
 
@@ -40,7 +41,7 @@ def test_a_visitor_through_the_api(mesh, browser):
     visitor, answer = granted(mesh, browser, "contextual", "behavioral")
     path, header = f"/v1/consents/{visitor.sub}", {"Consent-Session": visitor.session}
     refresh = write_request(RefreshRequest(visitor.session, "EU", False, POP))
-    withdrawal = write_request(WithdrawalRequest(visitor.session, "k" * 22, POP, ("behavioral",)))
+    withdrawal = write_row(visitor.row("behavioral"))
 
     assert answer.token is not None
     assert read_answer(mesh("GET", path, headers=header).content).token is None
@@ -58,8 +59,8 @@ def test_a_visitor_through_the_api(mesh, browser):
         ("POST", "/v1/consents", {"content": b"[" * 60_000}, (400, "bad-request")),
         ("POST", "/v1/consents", {"content": b" " * 65_537}, (413, "body-too-large")),
         ("GET", "/v1/consents/-", {}, (400, "bad-request")),
-        ("GET", "/v1/consents/not-a-sub", {"headers": {"Consent-Session": "ab" * 32}}, (400, "bad-request")),
-        ("GET", "/v1/consents/-", {"headers": {"Consent-Session": "ab" * 32}}, (404, "session-unknown")),
+        ("GET", "/v1/consents/not-a-sub", {"headers": {"Consent-Session": "A" * 43}}, (400, "bad-request")),
+        ("GET", "/v1/consents/-", {"headers": {"Consent-Session": "A" * 43}}, (404, "session-unknown")),
         ("GET", "/v1/revocations?after=-1", {}, (400, "bad-request")),
         ("GET", "/v1/revocations?after=9007199254740992", {}, (400, "bad-request")),
         ("GET", "/v1/revocations?wait=21", {}, (400, "bad-request")),
@@ -104,7 +105,7 @@ def test_a_pop_speaks_for_itself_alone(plane, browser):
     visitor = browser()
     visitor.grant("contextual")
     refresh = write_request(RefreshRequest(visitor.session, "EU", False, POP))
-    withdrawal = write_request(WithdrawalRequest(visitor.session, "k" * 22, POP))
+    withdrawal, rows = write_row(visitor.row()), write_rows([visitor.row(), visitor.row("contextual")])
     calls = [
         ("POST", "/v1/consents", write_request(browser().request("contextual"))),
         ("POST", "/v1/consents/-/refresh", refresh),
@@ -113,7 +114,26 @@ def test_a_pop_speaks_for_itself_alone(plane, browser):
     ]
 
     assert [error(other(method, path, content=body)) for method, path, body in calls] == [(403, "pop-mismatch")] * 4
+    refused = read_answers(other("POST", "/v1/withdrawals", content=rows).content, [row["key"] for row in lines(rows)])
+    assert [answer.code for answer in refused] == ["pop-mismatch"] * 2
     assert all(own(method, path, content=body).is_success for method, path, body in calls)
+
+
+@pytest.mark.parametrize("role", ["operator", "device", "control-plane"])
+def test_only_an_edge_asks_for_a_visitors_consent(plane, browser, role):
+    """The credential alone is not enough: who reads a record must be an edge, whatever the policy in force says."""
+    visitor = browser()
+    visitor.grant("contextual")
+    header = {"Consent-Session": visitor.session}
+
+    other = Caller(plane.mesh_app, SpiffeId.of("ui-tools", role, POP))
+    assert error(other("GET", "/v1/consents/-", headers=header)) == (403, "forbidden-route")
+    edge = Caller(plane.mesh_app, SpiffeId.of("ui-tools", "edge", POP))
+    assert read_answer(edge("GET", "/v1/consents/-", headers=header).content).sub == visitor.sub
+
+
+def lines(body):
+    return [json.loads(line) for line in body.splitlines()]
 
 
 def test_polls_are_signed_and_bound_to_their_nonce(plane, mesh):

@@ -13,13 +13,14 @@ from consent_core.audit.writer import AuditWriter
 from consent_core.formats.consent import RefreshRequest, read_answer, write_request
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.revocation_request import RevocationRequest
+from consent_core.formats.session import credentials_of
 from consent_core.formats.status import PopStatus, write_status
 from consent_core.trust.providers.selection import open_provider
 from consent_core.trust.spiffe import SpiffeId
 from control_plane.app import ControlPlane
 from control_plane.audit import Shredding, open_audit, recorded
 from control_plane.settings import Settings
-from tests.control_plane.conftest import POP, Browser, Caller
+from tests.control_plane.conftest import POP, Browser, Caller, new_secret
 
 PEER = SpiffeId.of("ui-tools", "edge", POP)
 HEAD = "7:" + "a" * 64
@@ -37,17 +38,17 @@ def records(audit: AuditWriter, settings: Settings) -> list[AuditRecord]:
 
 
 def grant(plane: ControlPlane, mesh: Caller) -> tuple[Any, Any]:
-    browser = Browser(plane)
-    request = browser.request("contextual")
+    browser, secret = Browser(plane), new_secret()
+    request = browser.request("contextual", secret=secret)
     answer = read_answer(mesh("POST", "/v1/consents", content=write_request(request)).content)
-    return request, answer
+    return credentials_of(secret.encode()).grant, answer
 
 
 def test_every_request_is_recorded_by_its_pattern(plane: ControlPlane, settings: Settings, audit: AuditWriter) -> None:
     """Paths hold visitors' ids; the record has the pattern, and the id under that visitor's key."""
     mesh = Caller(recorded(plane.mesh_app, audit, "mesh"), PEER)
-    request, answer = grant(plane, mesh)
-    refresh = write_request(RefreshRequest(request.next_session, "EU", False, POP))
+    session, answer = grant(plane, mesh)
+    refresh = write_request(RefreshRequest(session, "EU", False, POP))
     mesh("POST", f"/v1/consents/{answer.sub}/refresh", content=refresh)
     mesh("GET", f"/v1/consents/{answer.sub}")
     mesh("GET", "/v1/nothing")

@@ -1,12 +1,10 @@
 """What people say and what becomes of it: versions, sessions, tokens, withdrawals, signals, notice, minors."""
 
-import threading
 from dataclasses import replace
 
 from sqlalchemy import update
 
-from consent_core.errors import ConsentEdgeError
-from consent_core.formats.consent import WithdrawalRequest, read_answer, write_answer
+from consent_core.formats.consent import read_answer, write_answer
 from consent_core.formats.receipt import open_receipt
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import CATEGORIES
@@ -51,6 +49,38 @@ def test_a_receipt_says_what_was_shown_and_decided(plane, browser):
 def test_an_unknown_clause_is_refused(browser, refused):
     """A receipt never names words that are not part of the policy in force."""
     refused("clause-unknown", 400, browser().grant, "contextual", clause_id="made-up")
+    refused("clause-unknown", 400, browser().grant, "contextual", notice_digest="sha256:" + "0" * 64)
+
+
+def test_a_receipt_names_no_notice_that_nobody_was_shown(plane, browser):
+    """Only what the request says was shown, by its digest; a later change keeps the text that was shown last."""
+    clause = plane.policies.in_force().bundle.clauses["notice-eu"]
+    silent, told = browser(), browser()
+    receipts = [
+        silent.grant("contextual").receipt,
+        told.grant("contextual", notice_digest=clause.sha256, language="en").receipt,
+        told.withdraw("contextual").receipt,
+    ]
+    opened = [open_receipt(text, plane.keys.trust_file(), frozenset()) for text in receipts]
+    shown = {"clause_id": "notice-eu", "clause_sha256": clause.sha256}
+
+    assert [receipt.privacy_notice for receipt in opened] == [{}, shown, shown]
+
+
+def test_a_receipt_calls_withdrawn_only_what_was_held(plane, browser):
+    """Contextual and behavioral given, behavioral taken back: experimental was never given, so it is not withdrawn."""
+    visitor = browser()
+    visitor.grant("contextual", "behavioral")
+    states = [_states(plane, visitor.withdraw("behavioral")), _states(plane, visitor.withdraw())]
+
+    assert states == [("given", "withdrawn", "not-given"), ("withdrawn", "withdrawn", "not-given")]
+    assert _states(plane, visitor.grant("behavioral")) == ("withdrawn", "given", "not-given")
+
+
+def _states(plane, answer):
+    receipt = open_receipt(answer.receipt, plane.keys.trust_file(), frozenset())
+    assert receipt.ver == answer.ver
+    return tuple(purpose.state for purpose in receipt.purposes)
 
 
 def test_the_signal_switches_behavioral_off_in_california_and_is_shown(plane, browser):
@@ -75,28 +105,74 @@ def test_a_signal_that_comes_later_is_kept_until_the_person_chooses_again(plane,
     assert with_signal.categories == without.categories == ("contextual", "experimental")
     assert (with_signal.ver, without.ver, with_signal.source) == (2, 2, "gpc")
     assert [(entry.categories, entry.ver) for entry in entries()] == [(("behavioral",), 2)]
-    assert visitor.grant(*CATEGORIES).categories == CATEGORIES
+    assert without.gpc_honoured
+    assert without.reasons["behavioral"] == "us-ca-behavioral-gpc"
+    assert visitor.grant("behavioral").categories == CATEGORIES
 
 
-def test_each_change_raises_the_version_by_one(browser):
-    """Grant, narrow, withdraw: 1, 2, 3; a refresh is no change."""
+def test_a_signal_that_changes_nothing_is_shown_all_the_same(browser):
+    """California, `Sec-GPC: 1`, only contextual chosen: behavioral is off, and the signal is the reason."""
+    visitor = browser("US-CA", gpc=True)
+    for answer in (visitor.grant("contextual"), visitor.refresh()):
+        assert answer.gpc_honoured
+        assert answer.reasons["behavioral"] == "us-ca-behavioral-gpc"
+        assert (answer.ver, answer.categories) == (1, ("contextual",))
+
+
+def test_a_signal_that_comes_with_another_yes_is_kept_too(plane, browser, entries):
+    """The yes adds its category; what the signal ends is ended first, as a change of its own."""
+    visitor = browser("US-CA")
+    visitor.grant("contextual", "behavioral")
+    visitor.gpc = True
+    answer = visitor.grant("experimental")
+
+    assert (answer.ver, answer.choices) == (3, ("contextual", "experimental"))
+    assert answer.categories == answer.choices
+    assert [(entry.categories, entry.ver) for entry in entries()] == [(("behavioral",), 2)]
+    assert _states(plane, answer) == ("given", "withdrawn", "given")
+
+
+def test_a_late_yes_does_not_undo_a_signal(browser):
+    """A signal counts as said on arrival: a yes that was clicked before it and comes after it changes nothing."""
+    visitor = browser("US-CA")
+    visitor.grant(*CATEGORIES, number=1)
+    visitor.gpc = True
+    visitor.refresh()
+    visitor.gpc = False
+
+    assert visitor.grant("behavioral", number=2).categories == ("contextual", "experimental")
+    assert visitor.grant("behavioral", number=3).categories == CATEGORIES
+
+
+def test_each_change_raises_the_version(browser):
+    """Yes, no, yes: 1, 2, 3 without numbers; a refresh is no change, nor is a yes that a later word has decided."""
     visitor = browser()
-    versions = [visitor.grant(*CATEGORIES).ver, visitor.grant("contextual").ver, visitor.refresh().ver]
-    versions.append(visitor.withdraw().ver)
+    versions = [visitor.grant(*CATEGORIES).ver, visitor.withdraw("behavioral").ver, visitor.refresh().ver]
+    versions += [visitor.grant("behavioral").ver, visitor.grant("behavioral", number=2).ver]
 
-    assert versions == [1, 2, 2, 3]
+    assert versions == [1, 2, 2, 3, 3]
 
 
-def test_narrowing_stops_every_older_token(browser, entries):
-    """What a grant no longer contains is an entry at the new version, in the same transaction."""
+def test_a_yes_adds_and_takes_nothing(browser, entries):
+    """A change is a delta: what it does not name stays as it was."""
     visitor = browser()
+    visitor.grant("contextual", "behavioral")
+    answer = visitor.grant("experimental")
+
+    assert (answer.choices, answer.categories, answer.revoked) == (CATEGORIES, CATEGORIES, False)
+    assert entries() == ()
+
+
+def test_a_yes_that_is_no_longer_effective_stops_older_tokens(browser, entries):
+    """Chosen again by somebody who says that they are younger: what was effective is lost."""
+    visitor = browser("US-CA")
     visitor.grant(*CATEGORIES)
-    answer = visitor.grant("contextual", "experimental")
+    visitor.age_band = "under-13"
+    answer = visitor.grant("behavioral")
     (entry,) = entries()
 
-    assert (entry.subject, entry.categories, entry.ver) == (subject_of(visitor.sub), ("behavioral",), 2)
-    assert answer.revoked
-    assert not visitor.grant(*CATEGORIES).revoked
+    assert (answer.categories, answer.revoked) == (("contextual",), True)
+    assert (entry.categories, entry.ver) == (("behavioral", "experimental"), 2)
 
 
 def test_widening_needs_no_entry(browser, entries):
@@ -110,7 +186,7 @@ def test_widening_needs_no_entry(browser, entries):
 
 def test_a_person_without_anything_effective_carries_no_token(browser):
     """Nothing to prove, so nothing to be recognised by."""
-    assert browser().grant().token is None
+    assert browser("EU").notice().token is None
     assert browser("EU", age_band="under-13").grant(*CATEGORIES).token is None
     visitor = browser()
     visitor.grant(*CATEGORIES)
@@ -174,159 +250,6 @@ def test_a_no_after_notice_holds(browser, refused):
     refused("consent-recorded", 409, visitor.notice)
 
 
-# Sessions.
-
-
-def test_the_session_is_rotated_at_each_grant(browser, refused):
-    """Fixation: whoever planted or saw the old cookie can neither grant nor refresh with it."""
-    visitor = browser()
-    visitor.grant("contextual")
-    planted = visitor.session
-    visitor.grant(*CATEGORIES)
-    thief = browser()
-    thief.session = planted
-
-    refused("session-rotated", 409, thief.grant, *CATEGORIES)
-    refused("session-rotated", 409, thief.refresh)
-    refused("session-rotated", 409, thief.plane.consents.look, None, planted)
-    assert visitor.refresh().categories == CATEGORIES
-
-
-def test_whose_answer_was_lost_is_not_locked_out(browser, refused):
-    """The browser never got the rotated cookie: a minute later it may choose again, and gets nobody's record."""
-    visitor = browser()
-    visitor.grant("contextual")
-    lost, sub = visitor.session, visitor.grant(*CATEGORIES).sub
-    stranded = browser()
-    stranded.session = lost
-    stranded.plane.settings.clock.advance(60)
-
-    refused("session-rotated", 409, stranded.refresh)
-    refused("session-rotated", 409, stranded.notice)
-    answer = stranded.grant("behavioral")
-    assert (answer.ver, answer.choices) == (1, ("behavioral",))
-    assert answer.sub != sub
-    assert visitor.refresh().categories == CATEGORIES
-
-
-def test_a_rotated_session_may_still_say_no_but_gets_nothing_for_it(browser):
-    """Two tabs: the old one's withdrawal counts, and its answer carries no token."""
-    visitor = browser()
-    visitor.grant(*CATEGORIES)
-    old = visitor.session
-    visitor.grant(*CATEGORIES)
-    request = WithdrawalRequest(old, "k" * 22, POP, ("behavioral",))
-    answer = visitor.plane.consents.withdraw(None, request)
-
-    assert (answer.ver, answer.token) == (3, None)
-    assert visitor.refresh().categories == ("contextual", "experimental")
-
-
-def test_a_session_that_was_never_issued_begins_a_new_identity(browser):
-    """Cookie tossing with an invented secret wins nobody's record."""
-    visitor = browser()
-    visitor.session = "ab" * 32
-    first = visitor.grant("contextual")
-
-    assert first.ver == 1
-    assert first.sub != browser().grant("contextual").sub
-
-
-def test_a_deleted_session_begins_a_new_identity_and_cannot_be_refreshed(plane, browser, refused):
-    """After the retention of the record nothing leads back to it."""
-    visitor = browser()
-    before = visitor.grant(*CATEGORIES)
-    plane.settings.clock.advance(plane.settings.consent_retention_s)
-
-    refused("session-unknown", 404, visitor.refresh)
-    refused("session-unknown", 404, visitor.withdraw)
-    assert plane.sweep().visitors == 1
-    after = visitor.grant("contextual")
-    assert (after.ver, after.sub == before.sub) == (1, False)
-
-
-def test_records_are_kept_until_the_last_second_of_their_retention(plane, browser):
-    """One second before, everything is there; a new choice begins it anew, a refresh does not."""
-    visitor = browser()
-    visitor.grant(*CATEGORIES)
-    plane.settings.clock.advance(plane.settings.consent_retention_s - 1)
-
-    assert plane.sweep().visitors == 0
-    assert visitor.refresh().categories == CATEGORIES
-    visitor.grant(*CATEGORIES)
-    plane.settings.clock.advance(1)
-    assert plane.sweep().visitors == 0
-
-
-def test_somebody_elses_sub_is_refused(browser, refused):
-    """The secret decides whose consent it is, never the `sub` in the path."""
-    visitor, other = browser(), browser()
-    visitor.grant(*CATEGORIES)
-    other.grant(*CATEGORIES)
-
-    refused("session-foreign", 403, visitor.refresh, sub=other.sub)
-    refused("session-foreign", 403, visitor.withdraw, sub=other.sub)
-    refused("session-foreign", 403, visitor.plane.consents.look, other.sub, visitor.session)
-    assert other.refresh(sub=other.sub).ver == 1
-
-
-def test_a_grant_whose_answer_was_lost_may_be_repeated(plane, browser, entries):
-    """The same session, next session and choices: the same version, once."""
-    visitor = browser()
-    visitor.grant(*CATEGORIES)
-    request = visitor.request("contextual")
-    answers = [plane.consents.grant(request) for _ in range(2)]
-
-    assert [answer.ver for answer in answers] == [2, 2]
-    assert answers[0].receipt == answers[1].receipt
-    assert len(entries()) == 1
-
-
-def test_a_next_session_is_used_once(plane, browser, refused):
-    """Another choice under a session that exists is nobody's repetition."""
-    visitor, other = browser(), browser()
-    visitor.grant("contextual")
-    request = replace(visitor.request(*CATEGORIES), next_session=visitor.session)
-
-    refused("session-reused", 409, plane.consents.grant, request)
-    refused("session-reused", 409, plane.consents.grant, replace(other.request(), next_session=visitor.session))
-
-
-def test_of_two_tabs_with_one_expected_version_one_wins(either_plane):
-    """Both hold version 1 and the same cookie; the second learns that the session was rotated."""
-    plane = either_plane
-    visitor = Browser(plane)
-    visitor.grant("contextual")
-    requests = [visitor.request(*choices, expected_ver=1) for choices in (CATEGORIES, (), ("behavioral",))]
-    outcomes: list[object] = []
-    start = threading.Barrier(len(requests))
-
-    def tab(request):
-        start.wait()
-        try:
-            outcomes.append(plane.consents.grant(request).ver)
-        except ConsentEdgeError as error:
-            outcomes.append(error.code)
-
-    threads = [threading.Thread(target=tab, args=(request,)) for request in requests]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert sorted(outcomes, key=str) == [2, "session-rotated", "session-rotated"]
-
-
-def test_a_choice_about_an_older_version_is_refused(browser, refused):
-    """The person was looking at another state, such as before a withdrawal elsewhere."""
-    visitor = browser()
-    visitor.grant(*CATEGORIES)
-    visitor.withdraw("behavioral")
-
-    refused("version-conflict", 409, visitor.grant, *CATEGORIES, expected_ver=1)
-    assert visitor.grant(*CATEGORIES, expected_ver=2).ver == 3
-
-
 # Withdrawals.
 
 
@@ -358,33 +281,39 @@ def test_a_withdrawal_forwarded_twice_counts_once(browser, entries):
     """The idempotency key makes an outbox safe to repeat, whatever happened in between."""
     visitor = browser()
     visitor.grant(*CATEGORIES)
-    request = WithdrawalRequest(visitor.session, "k" * 22, POP, ("behavioral",))
-    withdraw = visitor.plane.consents.withdraw
-    versions = [withdraw(None, request).ver, withdraw(None, request).ver]
+    row, withdraw = visitor.row("behavioral", key="k" * 22), visitor.plane.consents.withdraw
+    versions = [withdraw(None, row).ver, withdraw(None, row).ver]
     visitor.grant(*CATEGORIES)
 
     assert versions == [2, 2]
-    assert withdraw(None, request).ver == 3
+    assert withdraw(None, row).ver == 3
     assert len(entries()) == 1
     assert visitor.refresh().categories == CATEGORIES
 
 
-def test_one_key_is_one_withdrawal(browser, refused):
-    """Another body under a used key is a mistake, not a repetition."""
+def test_a_copy_that_names_further_categories_counts_for_those(browser):
+    """`consent-no` names fewer of them once a yes has overtaken some: the first POP's row still says all."""
     visitor = browser()
     visitor.grant(*CATEGORIES)
-    visitor.withdraw("behavioral", key="k" * 22)
+    answers = [
+        visitor.withdraw("contextual", key="k" * 22, number=2),
+        visitor.withdraw("contextual", "behavioral", key="k" * 22, number=2),
+        visitor.withdraw("contextual", "behavioral", key="k" * 22, number=2),
+    ]
 
-    refused("idempotency-conflict", 409, visitor.withdraw, "contextual", key="k" * 22)
+    assert [answer.choices for answer in answers] == [("behavioral", "experimental"), *[("experimental",)] * 2]
 
 
-def test_withdrawing_what_nobody_gave_changes_nothing(browser, entries):
-    """No new version, no entry."""
+def test_a_no_to_what_nobody_gave_is_kept(browser, entries):
+    """It is above whatever yes was clicked before it: the version rises, and no token there can be is above it."""
     visitor = browser()
     visitor.grant("contextual")
+    answer = visitor.withdraw("behavioral", number=3)
+    late = visitor.grant("behavioral", number=2)
 
-    assert visitor.withdraw("behavioral").ver == 1
-    assert entries() == ()
+    assert (answer.ver, answer.choices, answer.revoked) == (3, ("contextual",), False)
+    assert (late.ver, late.choices) == (3, ("contextual",))
+    assert [(entry.categories, entry.ver, entry.said) for entry in entries()] == [(("behavioral",), 3, 3)]
 
 
 def test_a_token_from_before_a_withdrawal_is_below_its_entry(plane, browser, entries):

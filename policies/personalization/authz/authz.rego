@@ -55,6 +55,7 @@ routes := {
 		"v1/releases/**": {"roles": ["operator"], "condition": "none"},
 		"v1/render": {"roles": ["edge"], "condition": "scope-and-region"},
 		"v1/revocations": {"roles": ["operator"], "condition": "none"},
+		"v1/withdrawals": {"roles": ["edge"], "condition": "own-region"},
 	},
 	"DELETE": {"v1/consents/*": {"roles": ["edge"], "condition": "own-region"}},
 }

@@ -4,16 +4,14 @@ Names carry the strongest prefix whose rules the cookie can meet: `__Host-` want
 not travel with every image, has `__Secure-`. Exactly one name of each is active in a deployment.
 """
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 
-from consent_core.formats.token import encode_base64url
+from consent_core.formats.session import SECRET_BYTES, write_secret
 
 TOKEN = "consent-token"  # noqa: S105 - the name of a cookie
 SESSION = "consent-session"
 SESSION_PATH = "/v1/consent"
-SECRET_CHARACTERS = 43  # 256 bits in base64url
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +45,4 @@ class CookieNames:
 
 def new_secret() -> str:
     """A fresh session secret: 256 random bits. Only the browser keeps it."""
-    return encode_base64url(secrets.token_bytes(32))
-
-
-def session_hash(secret: bytes) -> str:
-    """What the POP stores and sends in place of a session secret: SHA-256, hex."""
-    return hashlib.sha256(secret).hexdigest()
+    return write_secret(secrets.token_bytes(SECRET_BYTES))

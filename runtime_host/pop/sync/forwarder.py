@@ -7,7 +7,9 @@ key again. What the control plane will never take (an unknown session, say) is n
 import json
 
 from consent_core.crash import crash_point
-from consent_core.formats.consent import WithdrawalRequest, read_answer, write_request
+from consent_core.formats.consent import read_answer
+from consent_core.formats.session import CREDENTIAL
+from consent_core.formats.withdrawals import WithdrawalRow, write_row
 from runtime_host.pop.stores import PopStore, Withdrawal
 from runtime_host.pop.sync.fetch import ControlPlane, Reply
 
@@ -33,7 +35,9 @@ class Forwarder:
 
     async def _send(self, withdrawal: Withdrawal) -> None:
         w = withdrawal
-        body = write_request(WithdrawalRequest(w.session, w.key, self._pop, w.categories))
+        today = CREDENTIAL.fullmatch(w.session) is not None  # else of version 0.1.0
+        withdraw, legacy = (w.session if today else None), (None if today else w.session)
+        body = write_row(WithdrawalRow(w.key, withdraw, legacy, w.subject, None, w.categories, self._pop, 0))
         crash_point("outbox-sending")
         reply = await self._control_plane.send("DELETE", PATH, body)
         crash_point("outbox-answered")

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from consent_core.formats.session import credentials_of
+from consent_core.formats.withdrawals import WithdrawalRow
 from tests.runtime_host.pop.edge import SESSION_COOKIE, ask
 from tests.runtime_host.pop.shop import make_pop
 
@@ -61,10 +63,8 @@ def test_the_stream_tells_of_a_revocation_from_elsewhere(shop, run):
 
 
 def _withdrawal(visitor):
-    from consent_core.formats.consent import WithdrawalRequest
-    from runtime_host.pop.serving.cookies import session_hash
-
-    return WithdrawalRequest(session_hash(visitor.jar[SESSION_COOKIE][0].encode()), "k" * 22, "tokyo-1")
+    made = credentials_of(visitor.jar[SESSION_COOKIE][0].encode())
+    return WithdrawalRow("k" * 22, made.withdraw, None, None, None, None, "tokyo-1", 0)
 
 
 class Listening:

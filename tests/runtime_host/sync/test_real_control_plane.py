@@ -13,6 +13,7 @@ from consent_core.clock import ManualClock
 from consent_core.errors import Untrusted
 from consent_core.formats.consent import ConsentAnswer, ConsentRequest, read_answer, write_request
 from consent_core.formats.revocation import subject_of
+from consent_core.formats.session import Credentials, credentials_of, stored, write_secret
 from consent_core.formats.token import CATEGORIES
 from control_plane.app import ControlPlane, create_app
 from control_plane.settings import Settings
@@ -36,8 +37,9 @@ class Pair:
     def call(self, method: str, path: str, body: bytes = b"") -> httpx.Response:
         return asyncio.run(self.client.request(method, path, content=body))
 
-    def grant(self, session: str | None = None, secret: str = "1" * 64) -> ConsentAnswer:
-        request = ConsentRequest(session, secret, CATEGORIES, "EU", False, "adult", "tokyo-1")
+    def grant(self, made: Credentials) -> ConsentAnswer:
+        hashes = stored(made.grant), stored(made.withdraw)
+        request = ConsentRequest(None, *hashes, made.grant, CATEGORIES, "EU", False, "adult", "tokyo-1")
         response = self.call("POST", "/v1/consents", write_request(request))
         assert response.status_code == 200, response.text
         return read_answer(response.content)
@@ -52,6 +54,10 @@ class Pair:
             await self.sync.report()
 
         asyncio.run(everything())
+
+
+def session(number: int) -> Credentials:
+    return credentials_of(write_secret(bytes([number]) * 32).encode())
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +108,10 @@ def test_an_unchanged_policy_is_answered_with_304(pair: Pair) -> None:
 
 def test_a_withdrawal_said_here_ends_every_older_token_everywhere(pair: Pair) -> None:
     """Denied here at once; after forwarding the log says it, counted once however often it is sent."""
-    secret = "2" * 64
-    answer = pair.grant(secret=secret)
+    made = session(2)
+    answer = pair.grant(made)
     subject = subject_of(answer.sub)
-    no = Withdrawal("key-of-the-withdrawal", secret, subject, answer.ver + 1, ("behavioral",))
+    no = Withdrawal("key-of-the-withdrawal", made.withdraw, subject, answer.ver + 1, ("behavioral",))
     pair.sync.withdraw(no)
     assert pair.sync.denied(subject, answer.ver) == {"behavioral"}
     before = pair.plane.log.head()
@@ -121,7 +127,7 @@ def test_a_withdrawal_said_here_ends_every_older_token_everywhere(pair: Pair) ->
 
 def test_a_purge_is_carried_out_and_receipted(pair: Pair) -> None:
     """The control plane knows afterwards what this POP erased."""
-    answer = pair.grant(secret="3" * 64)
+    answer = pair.grant(session(3))
     subject = subject_of(answer.sub)
     pair.store.history.record(Interaction(subject, answer.ver, "behavioral", "click", "tent"))
     entry = json.loads(

@@ -13,7 +13,7 @@ import httpx
 
 from consent_core.clock import ManualClock
 from consent_core.errors import Untrusted
-from consent_core.formats.consent import ConsentAnswer, read_withdrawal_request, write_answer
+from consent_core.formats.consent import ConsentAnswer, write_answer
 from consent_core.formats.jwks import write_jwks
 from consent_core.formats.kept import Kept, read_kept
 from consent_core.formats.revocation import (
@@ -28,6 +28,7 @@ from consent_core.formats.revocation import (
     subject_of,
 )
 from consent_core.formats.token import CATEGORIES, encode_base64url
+from consent_core.formats.withdrawals import read_row
 from consent_core.trust.keys import KeyStore
 from runtime_host.pop.stores import PopStore
 from runtime_host.pop.sync import Sync, SyncConfig
@@ -150,13 +151,13 @@ class ToyPlane:
         return httpx.Response(200 if self.bundle else 404, content=self.bundle, headers={"etag": etag})
 
     def _withdraw(self, request: httpx.Request) -> httpx.Response:
-        body = read_withdrawal_request(request.content)
-        self.attempts.append(body.idempotency_key)
+        body = read_row(request.content)
+        self.attempts.append(body.key)
         if self.refuse_withdrawals:
             error = {"error": {"code": "session-unknown", "message": ""}}
             return httpx.Response(self.refuse_withdrawals, json=error)
-        if body.idempotency_key not in self.withdrawals:
-            self.withdrawals[body.idempotency_key] = body.session
+        if body.key not in self.withdrawals:
+            self.withdrawals[body.key] = body.withdraw or str(body.session_legacy)
             self.revoke(ver=4, categories=body.categories or CATEGORIES)
         answer = ConsentAnswer(
             VISITOR_SUB, 4, None, None, (), (), {}, "withdrawal", True, False, "receipt", {"consent": 1}

@@ -23,8 +23,10 @@ from consent_core.decision.grant import jurisdiction_of
 from consent_core.decision.request import Headers, honours_gpc, is_speculative
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
 from consent_core.formats.consent import ConsentAnswer, ConsentRequest, RefreshRequest, read_answer, write_request
-from consent_core.formats.revocation import subject_of
+from consent_core.formats.session import Credentials, credentials_of, stored
+from consent_core.formats.subject import subject_of
 from consent_core.formats.token import CATEGORIES
+from consent_core.formats.withdrawals import WithdrawalRow, write_row
 from consent_core.http.answers import (
     Answer,
     Header,
@@ -34,7 +36,7 @@ from consent_core.http.answers import (
     json_answer,
 )
 from consent_core.http.asgi import read_json
-from runtime_host.pop.serving.cookies import CookieNames, new_secret, session_hash
+from runtime_host.pop.serving.cookies import CookieNames, new_secret
 from runtime_host.pop.serving.delivery import Delivery
 from runtime_host.pop.serving.last_answers import LastAnswers
 from runtime_host.pop.serving.pipeline import Pipeline, Visit
@@ -127,22 +129,25 @@ class ConsentRoutes:
     async def grant(self, call: Call) -> Answer:
         """Record a choice. Raises: Rejected (of the body, or the control plane's), Unavailable."""
         wish = read_grant(await read_json(call.receive, self._here.max_body), self._here.age_band)
-        session, secret = self._session(call.headers), new_secret()
-        gpc = honours_gpc(call.headers)
+        current, secret = self._credentials(call.headers), new_secret()
+        following = credentials_of(secret.encode())
+        await self._take_back(current, wish.choices)
         request = ConsentRequest(
-            session=session,
-            next_session=session_hash(secret.encode()),
-            choices=wish.choices,
+            session=None if current is None else current.grant,
+            next_session=stored(following.grant),
+            next_withdraw=stored(following.withdraw),
+            key=secrets.token_urlsafe(24),
+            grant=wish.choices,
             jurisdiction=self._jurisdiction(call.headers),
-            gpc=gpc,
+            gpc=honours_gpc(call.headers),
             age_band=wish.age_band,
             pop=self._here.pop,
             source=wish.source,
             clause_id=wish.clause_id,
-            expected_ver=wish.expected_ver,
+            legacy=None if current is None else current.legacy,
         )
         answer = _opened(await self._control_plane.send("POST", CONSENTS, write_request(request)))
-        cookies = self._adopt(call.note, answer, request.next_session, session)
+        cookies = self._adopt(call.note, answer, following.withdraw, None if current is None else current.withdraw)
         cookies.append(self._session_cookie(secret, answer))
         state = self._public(answer, call)
         await self._accompany(state, call, wish.bundled, answer.token)
@@ -203,10 +208,27 @@ class ConsentRoutes:
         await (self._pipeline.identify if always else self._pipeline.grant)(visit)
         return visit
 
-    def _session(self, headers: Headers) -> str | None:
-        """The hash of the session cookie's secret. Raises: Rejected("cookie-conflict") if there are two."""
+    async def _take_back(self, current: Credentials | None, choices: tuple[str, ...]) -> None:
+        """The control plane knows additions and withdrawals; a page still says everything that is to hold."""
+        dropped = tuple(name for name in CATEGORIES if name not in choices)
+        known = None if current is None else self._states.get(current.withdraw)
+        held = dropped if known is None else tuple(name for name in dropped if name in known.choices)
+        if current is None or not held:
+            return
+        row = WithdrawalRow(secrets.token_urlsafe(24), current.withdraw, None, None, None, held, self._here.pop, 0)
+        reply = await self._control_plane.send("DELETE", f"{CONSENTS}/-", write_row(row))
+        if reply.status != 404:
+            _opened(reply)
+
+    def _credentials(self, headers: Headers) -> Credentials | None:
+        """What the session cookie lets its browser do. Raises: Rejected("cookie-conflict") if there are two."""
         secret = find_cookie(headers.get(b"cookie", b""), self._here.cookies.session)
-        return session_hash(secret) if secret else None
+        return credentials_of(secret) if secret else None
+
+    def _session(self, headers: Headers) -> str | None:
+        """The name of the session here: its credential that only withdraws, which the outbox must forward."""
+        found = self._credentials(headers)
+        return None if found is None else found.withdraw
 
     def _require_session(self, headers: Headers) -> str:
         session = self._session(headers)
@@ -230,7 +252,11 @@ class ConsentRoutes:
         return visit.known is None and state.token is not None
 
     async def _refresh(self, call: Call, visit: Visit, session: str) -> Told:
-        request = RefreshRequest(session, self._jurisdiction(call.headers), honours_gpc(call.headers), self._here.pop)
+        current = self._credentials(call.headers)
+        if current is None:
+            raise Rejected("session-missing", "only the session cookie may refresh a visitor's consent", status=401)
+        place, gpc = self._jurisdiction(call.headers), honours_gpc(call.headers)
+        request = RefreshRequest(current.grant, place, gpc, self._here.pop, legacy=current.legacy)
         answer = _opened(await self._control_plane.send("POST", REFRESH, write_request(request)))
         if visit.known is not None and visit.known.claims.sub == answer.sub and visit.known.claims.ver > answer.ver:
             return self._state(call, visit, session), []
