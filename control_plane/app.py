@@ -16,6 +16,7 @@ from consent_core.trust.keys import KeyStore
 from control_plane.api import documents, errors
 from control_plane.api.consents import consent_routes
 from control_plane.api.edge_state import EdgeStates, edge_state_routes
+from control_plane.api.kept import kept_routes
 from control_plane.api.keys import key_routes
 from control_plane.api.ledger import ledger_routes
 from control_plane.api.policies import policy_routes
@@ -23,6 +24,7 @@ from control_plane.api.revocations import revocation_routes
 from control_plane.consent.answering import Answering
 from control_plane.consent.consents import Consents
 from control_plane.consent.granting import Granting
+from control_plane.consent.proofs import Proofs
 from control_plane.consent.receipts import Receipts
 from control_plane.consent.tokens import TokenIssuer
 from control_plane.consent.versions import Versions
@@ -35,6 +37,8 @@ from control_plane.maintenance import Swept, sweep
 from control_plane.policies.current import Policies
 from control_plane.policies.pops import Pops
 from control_plane.policies.publishing import publish_first
+from control_plane.restore.applying import Restoring
+from control_plane.restore.collecting import Collecting
 from control_plane.revocations.revoking import Revoking
 from control_plane.settings import Settings
 from control_plane.store.database import Database
@@ -53,6 +57,8 @@ class ControlPlane:
     pops: Pops
     consents: Consents
     revoking: Revoking
+    restoring: Restoring
+    collecting: Collecting
     public_app: FastAPI
     mesh_app: FastAPI
     failures: Counter[tuple[str, str]]
@@ -89,13 +95,16 @@ def create_app(settings: Settings) -> ControlPlane:
     withdrawing = Withdrawing(policies, versions, clock)
     granting = Granting(policies, versions, withdrawing, clock, settings.consent_retention_s)
     answering = Answering(tokens, clock, settings.consent_retention_s)
-    consents = Consents(log, policies, granting, withdrawing, answering)
+    consents = Consents(log, policies, granting, withdrawing, answering, Proofs(keys))
     revoking = Revoking(log, consents, keys)
+    restoring = Restoring(log, policies, versions, keys, revoking.distrust, clock)
+    collecting = Collecting(database, clock, restoring.carry_out, restoring.latecomer)
     failures: Counter[tuple[str, str]] = Counter()
     mesh = _application(failures, log)
     mesh.include_router(consent_routes(consents, settings.max_body_bytes))
     mesh.include_router(revocation_routes(log, revoking, pops, settings.max_wait_s, settings.max_body_bytes))
     mesh.include_router(policy_routes(policies, pops, settings.max_body_bytes, settings.max_bundle_bytes))
+    mesh.include_router(kept_routes(collecting))
     mesh.include_router(key_routes(keys, log, clock))
     public = _application(failures, log)
     edge_states = EdgeStates(log, policies, keys, clock)
@@ -104,7 +113,20 @@ def create_app(settings: Settings) -> ControlPlane:
         application.include_router(ledger_routes(ledger))
     documents.install(public, mesh)
     return ControlPlane(
-        settings, keys, database, ledger, log, policies, pops, consents, revoking, public, mesh, failures
+        settings,
+        keys,
+        database,
+        ledger,
+        log,
+        policies,
+        pops,
+        consents,
+        revoking,
+        restoring,
+        collecting,
+        public,
+        mesh,
+        failures,
     )
 
 

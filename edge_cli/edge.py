@@ -16,20 +16,37 @@ from edge_cli.commands import (
     measure,
     operate,
     receipt,
+    restore,
     serve,
     simulate,
     witness,
 )
 from edge_cli.console import FAILED, show_error
+from edge_cli.two_words import TwoWords
 
 app = typer.Typer(
+    cls=TwoWords,
     help="Personalised images and copy at the edge, with consent you can prove.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
 )
-for room in (serve, build, deploy, develop, measure, operate, receipt, evidence, audit, doctor, simulate, witness):
+for room in (
+    serve,
+    build,
+    deploy,
+    develop,
+    measure,
+    operate,
+    receipt,
+    restore,
+    evidence,
+    audit,
+    doctor,
+    simulate,
+    witness,
+):
     room.register(app)
 
 

@@ -22,11 +22,12 @@ from consent_core.formats.fields import MAX_TEXT, Fields
 from consent_core.formats.session import CREDENTIAL
 
 MAX_BODY_BYTES = 65_536
+MAX_PROOF = 16_384  # characters
 MAX_CLICK = 2**40  # a click's number is below it
 BELIEVED = 256  # how far above the record a number may be and still be an honest browser's unanswered clicks
 
 # How a record's newest version came about. A POP may ask for the first two.
-SOURCES = ("grant", "notice", "withdrawal", "gpc")
+SOURCES = ("grant", "notice", "withdrawal", "gpc", "restore")
 ASKABLE = SOURCES[:2]
 
 # Seconds a POP keeps what it learned under a category; 0 is "this visit only". DESIGN section 4.
@@ -110,7 +111,8 @@ class ConsentAnswer:
     token, expires_at: None where nothing is effective; the POP then clears the token cookie.
     reasons: why each category is effective or not. revoked: the newest version took something back.
     receipt: JWS, see `receipt.py`, of this version. numbers: what decided each category last; absent: never decided.
-    retention: seconds per category, and `consent` for the record and its cookie.
+    retention: seconds per category, and `consent` for the record and its cookie. proof: of a grant, for the POP to keep
+    (`grant_proof.py`).
     """
 
     sub: str
@@ -126,6 +128,7 @@ class ConsentAnswer:
     receipt: str
     retention: Mapping[str, int] = field(default_factory=dict)
     numbers: Mapping[str, int] = field(default_factory=dict)
+    proof: str | None = None
 
 
 def write_request(request: ConsentRequest | RefreshRequest) -> bytes:
@@ -136,7 +139,7 @@ def write_request(request: ConsentRequest | RefreshRequest) -> bytes:
 
 def write_answer(answer: ConsentAnswer) -> bytes:
     """The JSON of an answer; `read_answer` gives the same value back."""
-    return _json(dict(_members(answer)))
+    return _json({name: item for name, item in _members(answer) if name != "proof" or item is not None})
 
 
 def read_consent_request(data: bytes) -> ConsentRequest:
@@ -177,7 +180,7 @@ def read_refresh_request(data: bytes) -> RefreshRequest:
 
 def read_answer(data: bytes) -> ConsentAnswer:
     """Raises: Untrusted("consent-answer" | "json-malformed")."""
-    fields = Fields(read_json_object(data, MAX_BODY_BYTES), _unreadable, required=_ANSWER)
+    fields = Fields(read_json_object(data, MAX_BODY_BYTES), _unreadable, _ANSWER, ("proof",))
     retention = fields.mapping("retention")
     if not all(type(seconds) is int and seconds >= 0 for seconds in retention.values()):
         raise _unreadable("retention: expected seconds per category")
@@ -195,6 +198,7 @@ def read_answer(data: bytes) -> ConsentAnswer:
         receipt=fields.text("receipt", 2 * MAX_TEXT),
         retention=retention,
         numbers=fields.numbers_by_category("numbers"),
+        proof=None if fields.absent("proof") else fields.text("proof", MAX_PROOF),
     )
 
 

@@ -10,7 +10,7 @@ it anywhere. Which of two changes is later is decided by their numbers (`changes
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -21,6 +21,7 @@ from consent_core.formats.withdrawals import WithdrawalAnswer, WithdrawalRow
 from control_plane.consent import records, sessions
 from control_plane.consent.answering import Answering
 from control_plane.consent.granting import Granting, stated
+from control_plane.consent.proofs import Proofs
 from control_plane.consent.records import Record
 from control_plane.consent.sessions import Session
 from control_plane.consent.withdrawing import Line, Withdrawing
@@ -37,6 +38,7 @@ class Consents:
     granting: Granting
     withdrawing: Withdrawing
     answering: Answering
+    proofs: Proofs
 
     def grant(self, request: ConsentRequest) -> ConsentAnswer:
         """Record what a person added, or was told.
@@ -47,7 +49,8 @@ class Consents:
             with self.log.writing() as writing:
                 record = self.granting.grant(writing, request)
                 policy = self.policies.current(writing.connection)
-                return self.answering.answer(policy, record, stated(request), request.pop, request.refused)
+                answer = self.answering.answer(policy, record, stated(request), request.pop, request.refused)
+                return replace(answer, proof=self._proof(writing.connection, request, record))
         except IntegrityError as error:
             raise Rejected("session-reused", "next_session is taken", status=409) from error
 
@@ -86,6 +89,11 @@ class Consents:
         """Take back what each row says, in one transaction; what became of each."""
         with self.log.writing() as writing:
             return self.withdrawing.many(writing, lines)
+
+    def _proof(self, connection: Connection, request: ConsentRequest, record: Record) -> str:
+        """What the POP keeps, so that a store restored from a backup can record this yes again."""
+        visitor = records.visitor(connection, record.sub)
+        return self.proofs.issue(request, visitor, record, self.answering.clock.now())
 
     def _present(self, sub: str | None, grant: str, legacy: str | None, here: Circumstances | None) -> Record:
         """The record after its session was presented, and after this request's signal if there is one."""

@@ -21,7 +21,13 @@ _PROCESSING: Mapping[str, tuple[tuple[str, ...], str]] = {
     ),
 }
 _LAWFUL_BASIS = {"consent": "consent", "notice": "notice with opt-out"}
-_EVENT_TYPE = {"grant": "explicit", "notice": "notice", "withdrawal": "withdrawal", "gpc": "opt-out preference signal"}
+_EVENT_TYPE = {
+    "grant": "explicit",
+    "notice": "notice",
+    "withdrawal": "withdrawal",
+    "gpc": "opt-out preference signal",
+    "restore": "restored after a loss",
+}
 LANGUAGE = "en"  # of the clauses under legal/
 _NOTICE = ("clause_id", "clause_sha256")
 WITHDRAWAL_METHOD = "DELETE /v1/consent, or the switch on the site's consent panel"

@@ -128,8 +128,24 @@ class RevocationLog:
 
         Raises: Unavailable("log-rewound" | "log-collecting"): nothing may be recorded that a restore would lose.
         """
+        with self._writing(standing.SERVING) as writing:
+            yield writing
+
+    @contextmanager
+    def restoring(self) -> Iterator[Writing]:
+        """The one transaction that ends a restore: what it writes, and the log's new standing, or nothing."""
+        with self._writing(standing.COLLECTING) as writing:
+            yield writing
+            standing.set_standing(writing.connection, standing.SERVING)
+            crash_point("restore.before-commit")
+        self.stands_otherwise()
+
+    @contextmanager
+    def _writing(self, wanted: str) -> Iterator[Writing]:
         with self._database.write() as connection:
-            standing.require_serving(standing.standing_of(connection))
+            if (stands := standing.standing_of(connection)) != wanted:
+                standing.require_serving(stands)
+                raise RuntimeError("no restore is under way")
             writing = Writing(connection, self._clock, self._leaves)
             yield writing
             crash_point("log.before-commit")

@@ -21,7 +21,7 @@ from consent_core.policy.clauses import Clause
 from consent_core.policy.table import PolicyTable
 from consent_core.trust.mesh import Authorize
 from consent_core.trust.trust_file import NO_LOG, TrustFile
-from control_plane.log.log import RevocationLog
+from control_plane.log.log import RevocationLog, Writing
 from control_plane.store.schema import bundles, log_head
 
 LANGUAGE = "en"  # of a clause that names no other
@@ -166,6 +166,17 @@ class Policies:
             crash_point("publish.after-entry")
         self._current = ready
         return stored
+
+    def take_over(self, writing: Writing, body: bytes) -> None:
+        """Put a bundle in force that was in force before this store was lost; an older one than ours changes nothing.
+
+        Raises: Untrusted (bundle-…).
+        """
+        now = self._clock.now()
+        bundle = open_bundle(body, self._trust(), now, self._log.revoked_keys(), min_revision=0)
+        if bundle.revision > self.current(writing.connection).bundle.revision:
+            self._store(writing.connection, Stored(bundle.hash, bundle.revision, body, sha256_digest(body), now))
+            writing.append("policy", bundle.hash)
 
     def _is_in_force(self, connection: Connection, bundle: Bundle) -> bool:
         head = connection.scalars(select(log_head.c.policy_hash).with_for_update()).one()

@@ -12,7 +12,7 @@ from typing import Protocol
 from consent_core.errors import ConsentEdgeError, Untrusted
 from consent_core.formats.canonical import read_json_object
 from consent_core.formats.grant_proof import GrantProof, open_proof
-from consent_core.formats.kept import ANSWER, BUNDLE, GRANT, WITHDRAWAL, Kept
+from consent_core.formats.kept import ANSWER, BUNDLE, END, GRANT, WITHDRAWAL, Kept
 from consent_core.formats.revocation import MAX_SNAPSHOT_BYTES, Entry, Trust, entry_hash, open_answer, open_snapshot
 from consent_core.formats.withdrawals import RowError, WithdrawalRow, read_rows
 
@@ -36,6 +36,8 @@ def read_material(lines: Iterable[Kept], trust: TrustFile) -> Material:
     """Verify what was delivered. Something that is bad costs nothing but itself."""
     material = Material()
     for kept in lines:
+        if kept.kind == END:
+            continue
         try:
             _READ[kept.kind](material, kept.body, trust)
         except ConsentEdgeError as error:

@@ -7,6 +7,7 @@ model     a release
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import delete
@@ -45,6 +46,11 @@ class Revoking:
             self._replace_key(request.subject)
         with self.log.writing() as writing:
             return _REVOKE[request.kind](self, writing, request)
+
+    def distrust(self, kid: str) -> None:
+        """A key that the log took away before this store was lost signs nothing from here on."""
+        with suppress(Rejected):  # a key that nobody here has signs nothing anyway
+            self._replace_key(kid)
 
     def _session(self, writing: Writing, request: RevocationRequest) -> Entry:
         visitor = self._visitor(writing, request.subject)

@@ -33,7 +33,7 @@ def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple
         for name, inner in inside.items():
             yield from leaves(inner, (*path, name))
     else:
-        yield path, command
+        yield tuple(" ".join(path).split()), command  # some commands have a name of two words
 
 
 COMMANDS = dict(leaves(typer.main.get_command(app)))

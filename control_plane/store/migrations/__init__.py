@@ -43,6 +43,20 @@ def migrate(connection: Connection) -> None:
     crash_point("store.migrated")
 
 
+def migrate_to(connection: Connection, step: str) -> None:
+    """Make the tables of one step in an empty store: a backup of an earlier build is loaded into its own.
+
+    Raises: Unavailable("store-version").
+    """
+    if step not in revisions():
+        raise Unavailable(
+            "store-version", f"the backup is at step {step}, this program knows steps to {revisions()[-1]}"
+        )
+    from control_plane.store.migrations import alembic_runs
+
+    alembic_runs.upgrade(connection, step)
+
+
 def _revision(connection: Connection) -> str | None:
     """The step this store is at; None if it has no number."""
     if not inspect(connection).has_table("alembic_version"):

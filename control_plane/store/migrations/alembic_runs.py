@@ -12,9 +12,9 @@ def stamp(connection: Connection, revision: str) -> None:
     command.stamp(_config(connection), revision)
 
 
-def upgrade(connection: Connection) -> None:
-    """Take every step after the store's own."""
-    command.upgrade(_config(connection), "head")
+def upgrade(connection: Connection, to: str = "head") -> None:
+    """Take every step after the store's own, as far as `to`."""
+    command.upgrade(_config(connection), to)
 
 
 def _config(connection: Connection) -> Config:

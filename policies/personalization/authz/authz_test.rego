@@ -66,6 +66,13 @@ test_a_slash_inside_a_segment_is_denied if {
 	not allowed(call("GET", ["v1", "consents", "*"], "spiffe://ui-tools/edge/a"))
 }
 
+test_an_edge_delivers_only_what_it_kept_itself if {
+	allowed(call("POST", ["v1", "pops", "tokyo-1", "kept"], "spiffe://ui-tools/edge/tokyo-1"))
+	not allowed(call("POST", ["v1", "pops", "paris-1", "kept"], "spiffe://ui-tools/edge/tokyo-1"))
+	not allowed(call("POST", ["v1", "pops", "tokyo-1", "kept"], "spiffe://ui-tools/operator/tokyo-1"))
+	not allowed(call("POST", ["v1", "pops", "tokyo-1", "kept"], "spiffe://ui-tools/device/tokyo-1"))
+}
+
 test_an_edge_reports_its_own_status_only if {
 	allowed(call("POST", ["v1", "pops", "tokyo-1", "status"], "spiffe://ui-tools/edge/tokyo-1"))
 	not allowed(call("POST", ["v1", "pops", "paris-1", "status"], "spiffe://ui-tools/edge/tokyo-1"))

@@ -32,6 +32,8 @@ ROUTES = {
     ("GET", "v1/pops/tokyo-1/status"): {"operator"},
     ("POST", "v1/pops/tokyo-1/status"): {"edge"},
     ("POST", "v1/pops/paris-1/status"): set(),
+    ("POST", "v1/pops/tokyo-1/kept"): {"edge"},
+    ("POST", "v1/pops/paris-1/kept"): set(),
     ("GET", "v1/releases"): {"edge", "device", "operator"},
     ("GET", "v1/releases/model-v20270101.1/release.json"): {"edge", "device", "operator"},
     ("POST", "v1/releases/model-v20270101.1"): {"operator"},
