@@ -15,7 +15,7 @@ up: setup ## build everything and run the demo: one control plane, two POPs
 	@$(BIN)/edge up
 
 test: setup-tests ## every test, in a real browser and on real servers where they exist
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15
 
 check: setup ## format, lint, types, layers
 	@$(BIN)/ruff format --check .

@@ -31,6 +31,8 @@ _READ = {
     b"idempotency-key": b", ",
     b"origin": b", ",
     b"purpose": b", ",
+    b"save-data": b", ",
+    b"sec-ch-dpr": b", ",
     b"sec-fetch-site": b", ",
     b"sec-gpc": b", ",
     b"sec-purpose": b", ",

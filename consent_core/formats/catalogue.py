@@ -11,8 +11,8 @@ Pure: whether the files exist and are images is checked by whoever loads them (`
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from consent_core.errors import Rejected
@@ -94,6 +94,14 @@ class Catalogue:
     def default(self, slot: str) -> Asset:
         """What everybody sees without consent."""
         return self.assets[self.slot(slot).default]
+
+    def without(self, assets: Container[str]) -> "Catalogue":
+        """The same without some assets, none of which is a slot's default."""
+        slots = {
+            name: replace(slot, candidates=tuple(asset for asset in slot.candidates if asset not in assets))
+            for name, slot in self.slots.items()
+        }
+        return Catalogue(slots, {name: asset for name, asset in self.assets.items() if name not in assets})
 
 
 def parse_catalogue(data: bytes, name: str = "catalogue.toml") -> Catalogue:

@@ -28,6 +28,8 @@ MIN_SECRET_BYTES = 32
 # Output widths in device pixels. Anything asked for is rounded up to one of these, so that an asset has few variants.
 WIDTHS = (320, 480, 640, 824, 960, 1200, 1600, 2000, 2400)
 DPRS = (1.0, 1.5, 2.0, 3.0)
+MAX_DPR = 10  # more than any screen has
+_DPR_TEXT = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,6})?")
 MAX_REQUESTED_WIDTH = 4096  # CSS pixels; beyond is a mistake or an attack
 MAX_HEIGHT = 4800
 MAX_COPY_CHARACTERS = 120
@@ -145,11 +147,13 @@ def read_width(text: str) -> int:
 
 
 def read_dpr(text: str) -> float:
-    """The query parameter `dpr`. Raises: Rejected("bad-size")."""
-    for step in DPRS:
-        if text in (f"{step:g}", f"{step:.1f}"):
-            return step
-    raise Rejected("bad-size", f"dpr: expected one of {', '.join(f'{step:g}' for step in DPRS)}")
+    """The query parameter `dpr`, rounded up to a step, such as a phone's 2.625 to 3; a denser screen gets the last one.
+
+    Raises: Rejected("bad-size").
+    """
+    if not _DPR_TEXT.fullmatch(text) or not 0 < float(text) <= MAX_DPR:
+        raise Rejected("bad-size", f"dpr: expected a number above 0, at most {MAX_DPR}")
+    return next((step for step in DPRS if step >= float(text)), DPRS[-1])
 
 
 def sign_path(recipe: Recipe, key: RenditionKey) -> str:

@@ -34,6 +34,7 @@ PAGE: tuple[Header, ...] = (
     ),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"referrer-policy", b"strict-origin-when-cross-origin"),
+    (b"accept-ch", b"Sec-CH-DPR, DPR"),  # the density comes along with the first picture of the next page
 )
 PRIVATE: Header = (b"cache-control", b"private, no-store")
 PRIVATE_REVALIDATE: Header = (b"cache-control", b"private, no-cache")

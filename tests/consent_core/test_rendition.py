@@ -241,6 +241,7 @@ def test_a_width_is_plain_digits(text: str) -> None:
         read_width(text)
 
 
-def test_a_dpr_may_be_written_in_two_ways() -> None:
-    """`2` and `2.0` are the same step."""
-    assert [read_dpr(text) for text in ("1", "1.0", "1.5", "2", "2.0", "3")] == [1.0, 1.0, 1.5, 2.0, 2.0, 3.0]
+def test_a_dpr_is_a_step_or_the_next_one() -> None:
+    """`2` and `2.0` are the same step; a phone's 2.625 is the next one up, a screen of 4 the last."""
+    texts = ("1", "1.0", "1.5", "2", "2.0", "3", "2.625", "0.75", "4")
+    assert [read_dpr(text) for text in texts] == [1.0, 1.0, 1.5, 2.0, 2.0, 3.0, 3.0, 1.0, 3.0]

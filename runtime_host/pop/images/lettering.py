@@ -4,7 +4,7 @@ from html import escape
 from pathlib import Path
 
 from consent_core.formats.rendition import Overlay
-from runtime_host.pop.images.libvips import Image
+from runtime_host.pop.images.libvips import Image, VipsError
 
 FONT_FILE = Path(__file__).parent / "fonts" / "Manrope-Bold.ttf"
 FONT = "Manrope Bold"
@@ -32,18 +32,26 @@ def text_mask(text: str, width: int, height: int) -> Image:
     """Coverage (one band, 0 to 255) of the text, never larger than an image of this size leaves room for."""
     side = min(width, height)
     room = max(1, int(width * _LINE_WIDTH * (side / width) ** 0.5)), max(1, int(height * _LINE_HEIGHT))
-    mask = Image.text(
-        escape(text, quote=False),  # pango reads markup; copy is plain text
-        font=f"{FONT} {max(8, round(side * _SIZE))}",
-        fontfile=str(FONT_FILE),
-        width=room[0],
-        dpi=_DPI,
-        wrap="word-char",
-        spacing=0,
-    )
+    mask = _drawn(text, side, room[0])
     if mask.width > room[0] or mask.height > room[1]:
         mask = mask.resize(min(room[0] / mask.width, room[1] / mask.height))
     return mask
+
+
+def _drawn(text: str, side: int, width: int) -> Image:
+    """Coverage of the text in lines of at most `width`; nothing where no letter of it has a shape."""
+    try:
+        return Image.text(
+            escape(text, quote=False),  # pango reads markup; copy is plain text
+            font=f"{FONT} {max(8, round(side * _SIZE))}",
+            fontfile=str(FONT_FILE),
+            width=width,
+            dpi=_DPI,
+            wrap="word-char",
+            spacing=0,
+        )
+    except VipsError:  # libvips has no text without ink, such as a lone tag character
+        return Image.black(1, 1)
 
 
 def _place(image: Image, mask: Image, position: str) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """A catalogue together with its checked pictures, and the recipes that can be made of the two."""
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from consent_core.errors import Rejected
@@ -9,13 +10,16 @@ from consent_core.formats.catalogue import Catalogue, parse_catalogue
 from consent_core.formats.recipes import Recipes
 from runtime_host.pop.images.sources import Source, check_source
 
+LOG = logging.getLogger("consent_edge.pop")
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedCatalogue(Recipes):
-    """Slots, assets and the sources behind them, all checked."""
+    """Slots, assets and the sources behind them, all checked. `refused`: assets left out, and why."""
 
     catalogue: Catalogue
     sources: Mapping[str, Source]
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def pictures(self) -> Mapping[str, Source]:
@@ -24,15 +28,28 @@ class LoadedCatalogue(Recipes):
 
 
 def load_catalogue(path: Path, art_dir: Path) -> LoadedCatalogue:
-    """Read a catalogue and check every picture it names.
+    """Read a catalogue and check every picture it names. A picture that cannot be shown is left out, and named.
 
-    Raises: Rejected("catalogue-invalid") or Rejected("asset-refused"), naming file and reason.
+    Raises: Rejected("catalogue-invalid"); Rejected("asset-refused"), naming file and reason, where a slot would have
+    no default left.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise Rejected("catalogue-invalid", f"{path}: {error.strerror}") from error
     catalogue = parse_catalogue(data, str(path))
-    return LoadedCatalogue(
-        catalogue, {asset.id: check_source(art_dir / asset.file) for asset in catalogue.assets.values()}
-    )
+    sources: dict[str, Source] = {}
+    refused: dict[str, str] = {}
+    for asset in catalogue.assets.values():
+        try:
+            sources[asset.id] = check_source(art_dir / asset.file, art_dir)
+        except Rejected as error:
+            if any(slot.default == asset.id for slot in catalogue.slots.values()):
+                raise
+            refused[asset.id] = error.message
+    for asset_id, why in refused.items():
+        LOG.warning("asset %s is left out: %s", asset_id, why)
+    for source in sources.values():
+        if source.warning is not None:
+            LOG.warning("%s is odd: %s", source.path.name, source.warning)
+    return LoadedCatalogue(catalogue.without(refused), sources, refused)

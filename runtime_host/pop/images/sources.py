@@ -7,29 +7,40 @@ Trust: the art directory is *not* trusted after start; whoever can write to it c
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from consent_core.errors import Rejected, Unavailable
+from runtime_host.pop.images.files import MAX_SOURCE_BYTES as MAX_SOURCE_BYTES
+from runtime_host.pop.images.files import read_regular
 from runtime_host.pop.images.libvips import Image, VipsError
+from runtime_host.pop.images.profiles import is_srgb
 
-MAX_SOURCE_BYTES = 32_000_000
 MAX_SOURCE_PIXELS = 50_000_000
-MAX_PROGRESSIVE_PIXELS = 12_000_000  # a progressive JPEG cannot be shrunk while loading: each pixel is held in memory
+MAX_SIDE = 16_384  # pixels; a longer side overflows what is made of it, and shows nothing
+MAX_WHOLE_PIXELS = 12_000_000  # of what cannot be shrunk while loading: each pixel is held in memory, some 15 bytes
+_EOI = b"\xff\xd9"  # the end of a JPEG, which some cameras forget
+# Bytes between segments and scan parameters that cameras write wrongly: nothing of the picture is missing.
+_HARMLESS = re.compile(r"extraneous bytes before marker|Invalid SOS parameters")
+_PNG, _IDAT, _ACTL = b"\x89PNG\r\n\x1a\n", b"IDAT", b"acTL"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """A checked picture. `digest`: SHA-256 in hexadecimal. `width`, `height`: pixels once it is upright.
 
-    `converts`: its colours are described by a profile other than sRGB, or are not RGB.
+    `folder`: what the file may not lead out of. `converts`: its numbers mean other colours than sRGB's.
+    `warning`: what is odd about a picture that every browser shows all the same.
     """
 
     path: Path
+    folder: Path
     digest: str
     width: int
     height: int
     converts: bool = False
+    warning: str | None = None
 
     @property
     def name(self) -> str:
@@ -39,7 +50,7 @@ class Source:
     def read(self) -> bytes:
         """The checked bytes. Raises: Unavailable("asset-unavailable") if they are gone or have changed."""
         try:
-            data = self.path.read_bytes()
+            data = read_regular(self.path, self.folder)
         except OSError as error:
             raise Unavailable("asset-unavailable", f"{self.path.name}: {error.strerror}") from error
         if hashlib.sha256(data).hexdigest() != self.digest:
@@ -47,26 +58,30 @@ class Source:
         return data
 
 
-def check_source(path: Path) -> Source:
-    """Open a picture and decode all of it. Raises: Rejected("asset-refused") naming the file and the reason."""
-    data = _read(path)
+def check_source(path: Path, folder: Path | None = None) -> Source:
+    """Open a picture and decode all of it. `folder`: what it may not lead out of; its own where none is given.
+
+    Raises: Rejected("asset-refused") naming the file and the reason.
+    """
+    folder = path.parent if folder is None else folder
+    data = _read(path, folder)
+    if _is_animated_png(data):
+        raise _refused(path, "expected one picture, got an animated PNG")
     try:
         image = Image.new_from_buffer(data, "", access="sequential")
     except VipsError as error:
         raise _refused(path, f"not a JPEG, PNG, WebP or AVIF picture ({_first_line(error)})") from error
     _check_header(path, image)
-    _check_pixels(path, data, image.get("vips-loader"))
+    warning = _check_pixels(path, data, image.get("vips-loader"))
     turned = image.get_typeof("orientation") != 0 and image.get("orientation") >= 5
     width, height = (image.height, image.width) if turned else (image.width, image.height)
-    return Source(path, hashlib.sha256(data).hexdigest(), width, height, _converts(image))
+    digest = hashlib.sha256(data).hexdigest()
+    return Source(path, folder, digest, width, height, not is_srgb(image), warning)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, folder: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > MAX_SOURCE_BYTES:
-            raise _refused(path, f"expected at most {MAX_SOURCE_BYTES} bytes, got {size}")
-        return path.read_bytes()
+        return read_regular(path, folder)
     except OSError as error:
         raise _refused(path, error.strerror or "cannot be read") from error
 
@@ -76,35 +91,50 @@ def _check_header(path: Path, image: Image) -> None:
     loader = image.get("vips-loader")
     if loader == "heifload_buffer" and image.get("heif-compression") != "av1":
         raise _refused(path, "HEIF other than AVIF is not served")
-    progressive = image.get_typeof("interlaced") != 0
-    limit = MAX_PROGRESSIVE_PIXELS if progressive else MAX_SOURCE_PIXELS
+    if max(image.width, image.height) > MAX_SIDE:
+        raise _refused(path, f"{image.width} x {image.height} pixels: a side is longer than {MAX_SIDE}")
+    interlaced, avif = image.get_typeof("interlaced") != 0, loader == "heifload_buffer"
+    limit = MAX_WHOLE_PIXELS if interlaced or avif else MAX_SOURCE_PIXELS
     if image.width * image.height > limit:
-        kind = "interlaced " if progressive else ""
+        kind = "interlaced " if interlaced else "AVIF of " if avif else ""
         raise _refused(path, f"{kind}{image.width} x {image.height} pixels are more than {limit}")
     if image.get_n_pages() > 1:
         raise _refused(path, f"expected one picture, got {image.get_n_pages()} frames")
 
 
-def _check_pixels(path: Path, data: bytes, loader: str) -> None:
-    """Decode to the end, a JPEG at an eighth of its size.
+def _check_pixels(path: Path, data: bytes, loader: str) -> str | None:
+    """Decode to the end, a JPEG at an eighth of its size; what is odd about it, if every browser shows it whole.
 
     Not by `thumbnail_buffer`: libvips 8.18 takes its `fail_on` and accepts a truncated JPEG or PNG all the same.
     """
-    shrink = {"shrink": 8} if loader == "jpegload_buffer" else {}
+    jpeg = loader == "jpegload_buffer"
+    complaint = _complaint(data, shrink=8) if jpeg else _complaint(data)
+    if complaint is None or (jpeg and _HARMLESS.search(complaint)):
+        return complaint
+    if jpeg and _complaint(data + _EOI) is None and _ends_in_picture(data + _EOI):
+        return "the end-of-image marker is missing"
+    raise _refused(path, f"corrupt or truncated ({complaint})")
+
+
+def _complaint(data: bytes, **options: int) -> str | None:
+    """What libvips first says of the pixels, if anything."""
     try:
-        Image.new_from_buffer(data, "", access="sequential", fail_on="warning", **shrink).avg()
+        Image.new_from_buffer(data, "", access="sequential", fail_on="warning", **options).avg()
     except VipsError as error:
-        raise _refused(path, f"corrupt or truncated ({_first_line(error)})") from error
+        return _first_line(error)
+    return None
 
 
-def _converts(image: Image) -> bool:
-    """Converting costs more than all the rest of a render, so colours that are sRGB already are left alone."""
-    if image.interpretation not in ("srgb", "b-w"):
-        return True
-    if image.get_typeof("icc-profile-data") == 0:
-        return False
-    profile: bytes = image.get("icc-profile-data")
-    return not any("sRGB".encode(encoding) in profile for encoding in ("ascii", "utf-16-be"))
+def _ends_in_picture(data: bytes) -> bool:
+    """Whether the last block is more than one flat colour, which is what a decoder fills missing blocks with."""
+    image = Image.new_from_buffer(data, "", access="sequential")
+    width, height = (image.width - 1) % 8 + 1, (image.height - 1) % 8 + 1
+    return bool(image.crop(image.width - width, image.height - height, width, height).deviate() > 0)
+
+
+def _is_animated_png(data: bytes) -> bool:
+    """The control chunk of an animation comes before the first picture data (APNG 1.0, section 3)."""
+    return data.startswith(_PNG) and -1 < data.find(_ACTL) < data.find(_IDAT)
 
 
 def _first_line(error: VipsError) -> str:

@@ -63,7 +63,7 @@ class Shown:
     def __init__(self, decision: Decision | None, category: str) -> None:
         self.decision = decision
         self.category = category
-        self.recipes: dict[tuple[int, str], Recipe] = {}  # by width step and format: a few dozen at most
+        self.recipes: dict[tuple[int, str, str], Recipe] = {}  # by width step and format: a few dozen at most
         self.body: bytes | None = None
 
 

@@ -38,14 +38,15 @@ from runtime_host.pop.serving.decisions import Shown
 from runtime_host.pop.serving.lru import LruCache
 from runtime_host.pop.serving.pipeline import DEFAULT, TIMINGS, Pipeline, Place, Visit
 
-VARY: Header = (b"vary", b"Accept, Cookie, Authorization, Sec-GPC, DPR")
+VARY: Header = (b"vary", b"Accept, Cookie, Authorization, Sec-GPC, Sec-CH-DPR, DPR, Save-Data")
 VARY_RENDITION: Header = (b"vary", b"Accept")
 MAX_REMEMBERED = 4_096  # recipes, slot bodies, signed paths and header lists, each
 
 _IMAGE_HEADERS = (PRIVATE_REVALIDATE, VARY, *INERT)
 _RENDITION_HEADERS = (IMMUTABLE, VARY_RENDITION, *INERT)
 
-Size = tuple[int, str]  # device pixels, format
+Size = tuple[int, str, str]  # device pixels, format, quality
+MAX_HINT_BYTES = 16  # of a client hint; a longer one is no number, and is never remembered
 _SERVER_TIMING = b", ".join(name.encode() + b";dur=%.3f" for name in TIMINGS)
 
 
@@ -76,7 +77,7 @@ class Delivery:
         """
         place = self._place(slot)
         kind = negotiate(headers.get(b"accept", b"").decode("latin-1"))
-        size = (_pixels(query, headers.get(b"dpr"), place.slot.width), kind)
+        size = (_pixels(query, _density(headers), place.slot.width), kind, _quality(headers))
         visit = Visit(headers, place, page_context(query), note)
         await self._pipeline.decide(visit)
         rendition = self._at_hand(visit, slot, size) or await self._rendition(visit, slot, size)
@@ -156,12 +157,18 @@ class Delivery:
             recipe = shown.recipes[size] = self._recipe(slot, shown.decision, *size)
         return self._renderer.cached(recipe) or await self._renderer.render(recipe)
 
-    def _recipe(self, slot: str, decision: Decision | None, width: int, kind: str) -> Recipe:
+    def _recipe(self, slot: str, decision: Decision | None, width: int, kind: str, quality: str) -> Recipe:
         if decision is None:
             asset = self._catalogue.default(slot)
-            return self._catalogue.recipe(slot, asset.id, width, format=kind, copy=asset.copies[0])
+            return self._catalogue.recipe(slot, asset.id, width, format=kind, quality=quality, copy=asset.copies[0])
         return self._catalogue.recipe(
-            slot, decision.asset, width, format=kind, adjustment=decision.adjustment, copy=decision.copy
+            slot,
+            decision.asset,
+            width,
+            format=kind,
+            quality=quality,
+            adjustment=decision.adjustment,
+            copy=decision.copy,
         )
 
     def _slot_body(self, slot: str, shown: Shown) -> bytes:
@@ -179,20 +186,28 @@ def _describe_body(rendition: Rendition) -> tuple[Header, ...]:
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
-def _pixels(query: bytes, dpr_header: bytes | None, slot_width: int) -> int:
+def _pixels(query: bytes, hinted: float, slot_width: int) -> int:
     """Device pixels of the width asked for, one of the few steps there are. Raises: Rejected("bad-size")."""
     fields = read_query(query)
     width, dpr = fields.get("w"), fields.get("dpr")
-    density = read_dpr(dpr) if dpr is not None else 1.0 if dpr_header is None else _hinted_dpr(dpr_header)
+    density = read_dpr(dpr) if dpr is not None else hinted
     return output_width(slot_width if width is None else read_width(width), density)
 
 
-def _hinted_dpr(header: bytes) -> float:
-    """A client hint is an offer, not an order: what is not a known step counts as 1."""
+def _density(headers: Headers) -> float:
+    """The screen's density as a step. A client hint is an offer, not an order: what is no number counts as 1."""
+    header = headers.get(b"sec-ch-dpr") or headers.get(b"dpr")
+    if header is None or len(header) > MAX_HINT_BYTES:
+        return 1.0
     try:
         return read_dpr(header.decode("latin-1").strip())
     except Rejected:
         return 1.0
+
+
+def _quality(headers: Headers) -> str:
+    """Fewer bytes for a visitor whose browser says that they count (`Save-Data`, W3C Save Data API)."""
+    return "low" if headers.get(b"save-data", b"").strip().lower() == b"on" else "standard"
 
 
 def _own_headers(visit: Visit) -> list[Header]:

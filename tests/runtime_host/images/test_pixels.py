@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from consent_core.errors import Rejected, Unavailable
@@ -156,6 +156,7 @@ def test_copy_is_text_and_never_markup(source: Source, text: str) -> None:
     text=st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=120),
     size=st.sampled_from([(320, 20), (320, 320), (824, 480), (320, 1)]),
 )
+@example(text="\U000e0000", size=(320, 20))
 def test_any_copy_fits_any_picture(text: str, size: tuple[int, int]) -> None:
     """Long words, other scripts, only spaces, pictures one pixel high: the mask never exceeds the picture."""
     mask = text_mask(text, *size)

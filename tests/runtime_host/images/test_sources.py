@@ -1,15 +1,19 @@
 """What may become a source picture: everything else is refused when the catalogue is loaded, with the file named."""
 
+import os
 import struct
 import zlib
 from pathlib import Path
 
 import pytest
+import pyvips
 
 from consent_core.errors import Rejected, Unavailable
+from consent_core.formats.catalogue import parse_catalogue
 from runtime_host.pop.images import load_catalogue
 from runtime_host.pop.images.libvips import Image, VipsError
 from runtime_host.pop.images.sources import check_source
+from tests.conftest import ROOT
 from tests.runtime_host.images.pictures import field, write_jpeg
 
 
@@ -175,3 +179,135 @@ def test_a_catalogue_with_a_bad_picture_does_not_load(tmp_path: Path) -> None:
     assert refused.value.code == "asset-refused"
     with pytest.raises(Rejected, match=r"nothing\.toml"):
         load_catalogue(tmp_path / "nothing.toml", tmp_path)
+
+
+def jpeg_parts() -> tuple[bytes, int, int]:
+    """A JPEG, where its scan header begins, and how long that is."""
+    data = noise().jpegsave_buffer()
+    at = data.index(b"\xff\xda")
+    return data, at, 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+
+
+def odd_pictures() -> dict[str, bytes]:
+    data, at, length = jpeg_parts()
+    scan = bytearray(data[at : at + length])
+    scan[-3:] = bytes(3)
+    return {
+        "no end marker": data[:-2],
+        "bytes between segments": data[:at] + bytes(3) + data[at:],
+        "odd scan parameters": data[:at] + bytes(scan) + data[at + length :],
+    }
+
+
+@pytest.mark.parametrize("name", ["no end marker", "bytes between segments", "odd scan parameters"])
+def test_a_picture_that_every_browser_shows_is_taken_with_a_warning(tmp_path: Path, name: str) -> None:
+    """One phone's photo does not stop a POP."""
+    source = check_source(write(tmp_path / "a.jpg", odd_pictures()[name]))
+
+    assert source.warning
+
+
+@pytest.mark.parametrize("make", ["fifo", "device", "directory", "link out", "link to a device"])
+def test_only_a_regular_file_of_the_folder_is_opened(tmp_path: Path, make: str) -> None:
+    """A FIFO would hold a thread for ever, /dev/zero never ends, a link may lead to anything of this machine."""
+    folder, outside = tmp_path / "art", tmp_path / "outside.jpg"
+    folder.mkdir()
+    write_jpeg(outside, field())
+    path = folder / "a.jpg"
+    match make:
+        case "fifo":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "directory":
+            path.mkdir()
+        case "link out":
+            path.symlink_to(outside)
+        case "link to a device":
+            (folder / "b.jpg").symlink_to("/dev/zero")
+            path.symlink_to(folder / "b.jpg")
+
+    refusal(path)
+
+
+def test_a_picture_that_becomes_a_fifo_fails_its_render_and_holds_nobody(tmp_path: Path) -> None:
+    """Checked at the start, replaced afterwards: the read ends at once."""
+    path = write_jpeg(tmp_path / "a.jpg", field())
+    source = check_source(path)
+    path.unlink()
+    os.mkfifo(path)
+
+    with pytest.raises(Unavailable) as failed:
+        source.read()
+    assert failed.value.code == "asset-unavailable"
+
+
+def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
+    """Kubernetes mounts configuration as links into a folder of its own, below the same place."""
+    write_jpeg(tmp_path / "real.jpg", field())
+    (tmp_path / "a.jpg").symlink_to(tmp_path / "real.jpg")
+
+    assert check_source(tmp_path / "a.jpg", tmp_path).width > 0
+
+
+@pytest.mark.parametrize(("width", "height"), [(50_000_000, 1), (1, 50_000_000), (16_385, 1)])
+def test_a_side_that_overflows_is_refused(tmp_path: Path, width: int, height: int) -> None:
+    """Few pixels, and none that could be shown."""
+    assert "side" in refusal(write(tmp_path / "long.png", png_header(width, height)))
+
+
+def test_an_animated_png_is_refused_like_other_animations(tmp_path: Path) -> None:
+    """libvips shows the first frame and does not say that there are more."""
+    data = noise().pngsave_buffer()
+    at = data.index(b"IDAT") - 4
+    control = struct.pack(">II", 2, 0)
+    chunk = struct.pack(">I", 8) + b"acTL" + control + struct.pack(">I", zlib.crc32(b"acTL" + control))
+
+    assert "animated" in refusal(write(tmp_path / "a.png", data[:at] + chunk + data[at:]))
+
+
+def gamma_profile(path: Path, gamma: float) -> bytes:
+    """A profile whose name says sRGB and whose curve is a plain power: what GIMP's linear one is, by construction."""
+    image = Image.black(8, 8, bands=3).copy(interpretation="srgb").icc_export(output_profile="srgb", depth=8)
+    profile = bytearray(image.get("icc-profile-data"))
+    for tag in (b"rTRC", b"gTRC", b"bTRC"):
+        place = profile.index(tag)
+        offset, size = struct.unpack(">II", profile[place + 4 : place + 12])
+        profile[offset : offset + size] = (b"curv" + bytes(4) + struct.pack(">IH", 1, int(gamma * 256))).ljust(
+            size, b"\0"
+        )
+    return bytes(profile)
+
+
+@pytest.mark.parametrize(("gamma", "converts"), [(1.0, True), (1.8, True), (None, False)])
+def test_a_profile_is_judged_by_its_curves_not_by_its_name(tmp_path: Path, gamma: float | None, converts: bool) -> None:
+    """A linear profile that calls itself sRGB shows other colours than sRGB; sRGB's own shows the same."""
+    image = noise().bandjoin([noise(), noise()]).copy(interpretation="srgb")
+    if gamma is None:
+        data = image.icc_export(output_profile="srgb", depth=8).jpegsave_buffer()
+    else:
+        tagged = image.copy()
+        tagged.set_type(pyvips.GValue.blob_type, "icc-profile-data", gamma_profile(tmp_path, gamma))
+        data = tagged.jpegsave_buffer(keep="icc")
+
+    assert check_source(write(tmp_path / "a.jpg", data)).converts is converts
+
+
+def test_a_broken_picture_is_left_out_and_named(tmp_path: Path) -> None:
+    """The POP starts with the others; only a slot without a default stops it."""
+    catalogue = ROOT / "demo" / "catalogue.toml"
+    parsed = parse_catalogue(catalogue.read_bytes())
+    defaults = {slot.default for slot in parsed.slots.values()}
+    for asset in parsed.assets.values():
+        write_jpeg((tmp_path / asset.file).with_suffix(".tmp.jpg"), field()).rename(tmp_path / asset.file)
+    broken = next(asset for asset in parsed.assets.values() if asset.id not in defaults)
+    write(tmp_path / broken.file, b"no picture")
+
+    loaded = load_catalogue(catalogue, tmp_path)
+
+    assert list(loaded.refused) == [broken.id]
+    assert all(broken.id not in slot.candidates for slot in loaded.catalogue.slots.values())
+    write(tmp_path / parsed.assets[next(iter(defaults))].file, b"no picture")
+    with pytest.raises(Rejected) as refused:
+        load_catalogue(catalogue, tmp_path)
+    assert refused.value.code == "asset-refused"

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from runtime_host.pop.serving.delivery import _pixels
 from tests.runtime_host.pop.edge import BROWSER, TOKEN_COOKIE, ask
 
 HERO = "/v1/images/home-hero?w=120&section=camping"
@@ -101,7 +102,9 @@ def test_a_cookie_whose_name_only_ends_alike_is_another_cookie(edge, run):
         ("/v1/images/home-hero?w=NaN", 400, "bad-size"),
         ("/v1/images/home-hero?w=1e3", 400, "bad-size"),
         ("/v1/images/home-hero?dpr=-2", 400, "bad-size"),
-        ("/v1/images/home-hero?dpr=7", 400, "bad-size"),
+        ("/v1/images/home-hero?dpr=11", 400, "bad-size"),
+        ("/v1/images/home-hero?dpr=0.0", 400, "bad-size"),
+        ("/v1/images/home-hero?dpr=1e1", 400, "bad-size"),
         ("/v1/images/home-hero?dpr=inf", 400, "bad-size"),
     ],
 )
@@ -205,3 +208,29 @@ def test_a_body_is_not_read_past_its_cap(edge, run):
     reply = run(edge.send("POST", "/v1/events", json.dumps({"kind": "click", "item": "a" * 1_000_000}).encode()))
 
     assert (reply.status, reply.json()["error"]["code"]) == (413, "body-too-large")
+
+
+@pytest.mark.parametrize("hint", ["2.625", "3", "2.000001"])
+def test_a_density_between_steps_gets_the_next_one(edge, run, hint):
+    """A Pixel phone says 2.625: as a parameter, as the client hint, and as the older header."""
+    wanted = run(edge.get("/v1/images/home-hero?w=320&dpr=3", None)).body
+
+    assert run(edge.get(f"/v1/images/home-hero?w=320&dpr={hint}", None)).body == wanted
+    for header in ("sec-ch-dpr", "dpr"):
+        assert run(edge.get("/v1/images/home-hero?w=320", None, **{header: hint})).body == wanted
+
+
+def test_a_hint_of_megabytes_is_not_remembered(edge, run):
+    """Five hundred of them cost nothing: only a short hint can be a number, and only a step becomes a key."""
+    for number in range(500):
+        assert run(edge.get(HERO, None, dpr=f"{number}" + "9" * 100_000)).status == 200
+
+    assert _pixels.cache_info().currsize < 50
+
+
+def test_a_browser_that_saves_data_gets_fewer_bytes(edge, run):
+    """`Save-Data: on` is quality `low`; any other value changes nothing."""
+    full, saved, odd = (run(edge.get(HERO, None, **hint)) for hint in ({}, {"save-data": "on"}, {"save-data": "1"}))
+
+    assert full.body == odd.body != saved.body
+    assert (full.status, saved.status) == (200, 200)

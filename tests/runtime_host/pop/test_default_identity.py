@@ -77,7 +77,11 @@ def test_a_conditional_request_gets_304_with_the_same_varying_headers(edge, run)
     again = run(edge.get(HERO, None, if_none_match=f'"x", W/{full.header("etag")}'))
 
     assert (again.status, again.body) == (304, b"")
-    assert again.header("vary") == full.header("vary") == "Accept, Cookie, Authorization, Sec-GPC, DPR"
+    assert (
+        again.header("vary")
+        == full.header("vary")
+        == "Accept, Cookie, Authorization, Sec-GPC, Sec-CH-DPR, DPR, Save-Data"
+    )
     assert again.header("etag") == full.header("etag")
 
 
@@ -86,7 +90,7 @@ def test_vary_and_inert_headers_are_on_the_fallback_format_too(edge, run):
     for accept in ("*/*", "image/avif,*/*", "image/webp"):
         reply = run(edge.get(HERO, None, accept=accept))
 
-        assert reply.header("vary") == "Accept, Cookie, Authorization, Sec-GPC, DPR"
+        assert reply.header("vary") == "Accept, Cookie, Authorization, Sec-GPC, Sec-CH-DPR, DPR, Save-Data"
         assert reply.header("cross-origin-resource-policy") == "same-origin"
         assert reply.header("x-content-type-options") == "nosniff"
         assert reply.header("cache-control") == "private, no-cache"
