@@ -1,7 +1,7 @@
 """Legal clauses: the exact words a person is shown, named by id and digest.
 
-`legal/clauses/<id>.md`: a `# Title` line, an empty line, the text. The digest is over the whole file, so that a
-receipt or an approval says which words it stands for.
+`legal/clauses/<id>.md`: a `# Title` line, an empty line, the text; `<id>.<language>.md` is a translation. The digest is
+over the whole file, so that a receipt or an approval says which words it is about.
 """
 
 import re
@@ -12,7 +12,9 @@ from consent_core.formats.canonical import sha256_digest
 
 MAX_CLAUSE_BYTES = 16_384
 
-_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+LANGUAGE = "en"  # of a clause whose id names no other
+
+_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z]{2,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,11 @@ class Clause:
     def text(self) -> str:
         """What stands below the heading."""
         return self.markdown.partition("\n")[2].strip()
+
+    @property
+    def language(self) -> str:
+        """What it is written in."""
+        return self.id.partition(".")[2] or LANGUAGE
 
     @property
     def sha256(self) -> str:

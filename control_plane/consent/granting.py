@@ -91,7 +91,7 @@ class Granting:
             receipt="",
             at=0,
             words=words,
-            notice=policy.shown(request.clause_id, request.notice_digest, request.language),
+            notice=policy.shown(request.clause_id, request.notice_digest),
         )
         return self.versions.store(writing, visitor, record, NOTHING_SAID, Denial())
 
@@ -125,7 +125,7 @@ class Granting:
             kept = within(kept, decided.categories)
         categories = within((*kept, *within(decided.categories, given.counted)))
         signalled = bool(in_state(given.words, "signalled"))
-        shown = policy.shown(request.clause_id, request.notice_digest, request.language)
+        shown = policy.shown(request.clause_id, request.notice_digest)
         record = replace(
             before,
             ver=given.ver,

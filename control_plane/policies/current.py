@@ -24,8 +24,6 @@ from consent_core.trust.trust_file import NO_LOG, TrustFile
 from control_plane.log.log import RevocationLog, Writing
 from control_plane.store.schema import bundles, log_head
 
-LANGUAGE = "en"  # of a clause that names no other
-
 _IN_FORCE = select(log_head.c.policy_hash)
 
 
@@ -77,8 +75,8 @@ class Policy:
             reasons.update({category: notice.reasons[category] for category in told})
         return Decided(tuple(c for c in CATEGORIES if c in categories), reasons, answer.gpc_honoured)
 
-    def shown(self, clause_id: str | None, digest: str | None, language: str | None) -> dict[str, str]:
-        """Id and digest of the clause that a person was shown; empty if nothing was.
+    def shown(self, clause_id: str | None, digest: str | None) -> dict[str, str]:
+        """Id, digest and language of the clause that a person was shown; empty if nothing was.
 
         Raises: Rejected("clause-unknown").
         """
@@ -87,7 +85,7 @@ class Policy:
         found = next((c for c in self.bundle.clauses.values() if _is(c, clause_id, digest)), None)
         if found is None:
             raise Rejected("clause-unknown", "the policy in force has no such clause")
-        return {"clause_id": found.id, "clause_sha256": found.sha256, "language": language or LANGUAGE}
+        return {"clause_id": found.id, "clause_sha256": found.sha256, "language": found.language}
 
 
 def _is(clause: Clause, clause_id: str | None, digest: str | None) -> bool:

@@ -39,7 +39,7 @@ def test_the_route_table_is_complete(sources):
         r'^\t{1,2}"?[^\n]*"condition":', sources.modules["personalization/authz/authz.rego"], re.MULTILINE
     )
 
-    assert len(ROUTE.findall(PAGE)) == len(routes) == 25
+    assert len(ROUTE.findall(PAGE)) == len(routes) > 0
 
 
 def test_the_law_table_is_true(table):
