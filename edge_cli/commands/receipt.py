@@ -56,7 +56,7 @@ def _drawn(receipt: Receipt) -> Group:
         ("person", receipt.pii_principal_id),
         ("record", f"{receipt.record_id}, version {receipt.ver}"),
         ("law", f"{receipt.jurisdiction}, at {receipt.region}"),
-        ("notice", f"{receipt.privacy_notice['clause_id']} {receipt.privacy_notice['clause_sha256']}"),
+        ("notice", " ".join(receipt.privacy_notice.values()) or "none was shown"),
         ("policy", receipt.policy_hash),
         *(("said", f"{e['event_type']}: {e['event_state']}, {when(int(e['event_time']))} UTC") for e in receipt.events),
     ):
