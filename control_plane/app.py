@@ -8,10 +8,13 @@ It finds or makes keys, trust file, store and first policy in the data directory
 """
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import FastAPI
 
+from consent_core.errors import Unavailable
 from consent_core.trust.keys import KeyStore
 from control_plane.api import documents, errors
 from control_plane.api.consents import consent_routes
@@ -36,7 +39,7 @@ from control_plane.log.standing import SERVING
 from control_plane.maintenance import Swept, sweep
 from control_plane.policies.current import Policies
 from control_plane.policies.pops import Pops
-from control_plane.policies.publishing import publish_first
+from control_plane.policies.publishing import publish_first, renew
 from control_plane.restore.applying import Restoring
 from control_plane.restore.collecting import Collecting
 from control_plane.revocations.revoking import Revoking
@@ -96,7 +99,10 @@ def create_app(settings: Settings) -> ControlPlane:
     granting = Granting(policies, versions, withdrawing, clock, settings.consent_retention_s)
     answering = Answering(tokens, clock, settings.consent_retention_s)
     consents = Consents(log, policies, granting, withdrawing, answering, Proofs(keys))
-    revoking = Revoking(log, consents, keys)
+    renewing = partial(renew, policies, keys, clock)
+    with suppress(Unavailable):  # a restored one that does not serve yet
+        renewing()  # after a rotation that a crash cut short
+    revoking = Revoking(log, consents, keys, renewing)
     restoring = Restoring(log, policies, versions, keys, revoking.distrust, clock)
     collecting = Collecting(database, clock, restoring.carry_out, restoring.latecomer)
     failures: Counter[tuple[str, str]] = Counter()
@@ -105,7 +111,7 @@ def create_app(settings: Settings) -> ControlPlane:
     mesh.include_router(revocation_routes(log, revoking, pops, settings.max_wait_s, settings.max_body_bytes))
     mesh.include_router(policy_routes(policies, pops, settings.max_body_bytes, settings.max_bundle_bytes))
     mesh.include_router(kept_routes(collecting))
-    mesh.include_router(key_routes(keys, log, clock))
+    mesh.include_router(key_routes(keys, log, clock, renewing))
     public = _application(failures, log)
     edge_states = EdgeStates(log, policies, keys, clock)
     for application in (mesh, public):

@@ -6,6 +6,7 @@ from sqlalchemy import delete, exists
 
 from consent_core.clock import Clock
 from control_plane.log.log import RevocationLog
+from control_plane.queue import sweep as sweep_queue
 from control_plane.store.database import Database
 from control_plane.store.schema import sessions, visitors
 
@@ -27,4 +28,5 @@ def sweep(database: Database, log: RevocationLog, clock: Clock) -> Swept:
     claimed = mine.where(sessions.c.presented_at.is_not(None) | (sessions.c.at > now - UNCLAIMED_S))
     with database.write() as connection:
         gone = connection.execute(delete(visitors).where((visitors.c.retain_until <= now) | ~claimed)).rowcount
+        sweep_queue(connection, now)
     return Swept(gone, log.prune())

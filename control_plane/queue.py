@@ -1,6 +1,7 @@
 """Durable work for other rooms. A row is put in the transaction that causes it, and done once.
 
 Topics: `retrain` (a visitor's behavioural history was revoked: releases that may have learnt from it are affected).
+No release learns from visitors yet, so nothing consumes `retrain`: a row goes with its visitor, or after a month.
 """
 
 import json
@@ -8,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from control_plane.store.schema import queue
 
 RETRAIN = "retrain"
+KEPT_S = 30 * 86_400
 
 _FIND = select(queue.c.id).where(queue.c.topic == bindparam("topic"), queue.c.key == bindparam("key"))
 _ADD = insert(queue)
@@ -33,6 +35,18 @@ def put(connection: Connection, topic: str, key: str, body: Mapping[str, Any], a
     """Queue work; the same `key` again changes nothing. Whoever calls holds the lock that makes the key its own."""
     if connection.scalar(_FIND, {"topic": topic, "key": key}) is None:
         connection.execute(_ADD, {"topic": topic, "key": key, "body": json.dumps(body), "at": at})
+
+
+def forget(connection: Connection, subject: str) -> int:
+    """Delete every row about a visitor, done or not; how many there were."""
+    return connection.execute(delete(queue).where(queue.c.body.contains(subject, autoescape=True))).rowcount
+
+
+def sweep(connection: Connection, now: int) -> int:
+    """Delete what was done a month ago, and what nobody reads: see `RETRAIN`."""
+    old = now - KEPT_S
+    unread = (queue.c.topic == RETRAIN) & (queue.c.at <= old)
+    return connection.execute(delete(queue).where((queue.c.done_at <= old) | unread)).rowcount
 
 
 def waiting(connection: Connection, topic: str, limit: int = 100) -> tuple[Job, ...]:

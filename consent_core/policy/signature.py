@@ -89,6 +89,11 @@ def sign_files(files: Mapping[str, bytes], signer: Signer, at: int) -> bytes:
     return canonical_json({"signatures": [sign_compact("JWT", {"files": listed, "iat": at}, signer)]})
 
 
+def signer_of(files: Mapping[str, bytes]) -> str:
+    """The key id that the signature of these files names. Nothing is verified. Raises: Untrusted."""
+    return _check_header(_object(_signature(files).split(".")[0]), "JWT")
+
+
 def verify_files(files: Mapping[str, bytes], trust: Trust, now: int, revoked: frozenset[str]) -> None:
     """Return if a bundle key, valid at `now` and not `revoked`, signed exactly these files.
 

@@ -1,5 +1,6 @@
 """`/.well-known/jwks.json` and key rotation."""
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -17,8 +18,8 @@ Role = Literal["token", "component", "bundle", "log", "release", "ledger", "atte
 MAX_OVERLAP_S = 30 * 86_400
 
 
-def key_routes(keys: KeyStore, log: RevocationLog, clock: Clock) -> APIRouter:
-    """The routes over one key store."""
+def key_routes(keys: KeyStore, log: RevocationLog, clock: Clock, rotated: Callable[[], None]) -> APIRouter:
+    """The routes over one key store. `rotated`: a new key signs from now on."""
     router = APIRouter(tags=["keys"])
 
     @router.get("/.well-known/jwks.json")
@@ -31,6 +32,8 @@ def key_routes(keys: KeyStore, log: RevocationLog, clock: Clock) -> APIRouter:
     @router.post("/v1/keys/{role}/rotate")
     def rotate(role: Role, overlap_s: Annotated[int, Query(ge=0, le=MAX_OVERLAP_S)] = 2 * MAX_LIFETIME_S) -> Response:
         """Sign with a new key from now on; what the old one signed stays good for the overlap."""
-        return json_answer(canonical_json({"role": role, "kid": keys.rotate(role, overlap_s).kid}))
+        kid = keys.rotate(role, overlap_s).kid
+        rotated()
+        return json_answer(canonical_json({"role": role, "kid": kid}))
 
     return router

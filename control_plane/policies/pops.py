@@ -13,6 +13,8 @@ from consent_core.formats.status import PopStatus, PurgeReceipt
 from control_plane.store.database import Database
 from control_plane.store.schema import log, log_head, pops, purge_receipts
 
+ENDS = "ends"  # beside the counts of a kept receipt; no part has that name
+
 
 @dataclass(frozen=True, slots=True)
 class Pops:
@@ -48,7 +50,7 @@ class Pops:
         with self.database.read() as connection:
             known = connection.scalars(select(pops.c.pop).order_by(pops.c.pop)).all()
             mine = select(purge_receipts).where(purge_receipts.c.seq == seq)
-            received = {row.pop: {"at": row.at, "deleted": json.loads(row.deleted)} for row in connection.execute(mine)}
+            received = {row.pop: _receipt(row.at, json.loads(row.deleted)) for row in connection.execute(mine)}
         return {"seq": seq, "pops": [{"pop": pop, "receipt": received.get(pop)} for pop in known]}
 
     def _keep(self, pop: str, status: PopStatus) -> None:
@@ -84,8 +86,15 @@ def _keep_receipt(connection: Connection, pop: str, receipt: PurgeReceipt) -> No
     known = connection.scalar(select(purge_receipts.c.seq).where(mine)) is not None
     if known or connection.scalar(asked) != receipt.subject:
         return
-    values = {"seq": receipt.seq, "pop": pop, "subject": receipt.subject, "at": receipt.at}
-    connection.execute(insert(purge_receipts).values({**values, "deleted": json.dumps(dict(receipt.deleted))}))
+    told = {**receipt.deleted, ENDS: dict(receipt.ends)} if receipt.ends else dict(receipt.deleted)
+    values = {"seq": receipt.seq, "pop": pop, "subject": "", "at": receipt.at}  # the entry names the person; no need to
+    connection.execute(insert(purge_receipts).values({**values, "deleted": json.dumps(told)}))
+
+
+def _receipt(at: int, told: dict[str, Any]) -> dict[str, Any]:
+    """What a POP said: how much of each part was deleted, and when what cannot be cut is gone."""
+    ends = {} if ENDS not in told else {ENDS: told.pop(ENDS)}
+    return {"at": at, "deleted": told, **ends}
 
 
 def _report(row: Row[Any], policy_hash: str | None, head: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from control_plane.consent import records
 from control_plane.consent.consents import Consents
 from control_plane.consent.records import Visitor
 from control_plane.log.log import RevocationLog, Writing, last_entry
-from control_plane.queue import RETRAIN, put
+from control_plane.queue import forget
 from control_plane.store.schema import visitors
 
 _WORKLOAD = ("spiffe://", "serial:")  # a peer or one of its certificates, as the mesh guard names them
@@ -31,11 +31,12 @@ REGION = "control-plane"  # where a change by an operator is recorded to have be
 
 @dataclass(frozen=True, slots=True)
 class Revoking:
-    """Revocations by an operator."""
+    """Revocations by an operator. `replaced`: a new key signs from now on."""
 
     log: RevocationLog
     consents: Consents
     keys: KeyStore
+    replaced: Callable[[], None] = lambda: None
 
     def revoke(self, request: RevocationRequest) -> Entry:
         """Append the entry, or find the one that says the same.
@@ -69,12 +70,14 @@ class Revoking:
         done = last_entry(writing.connection, "purge", request.subject)
         if visitor is None and done is not None:
             return done
+        if visitor is None and last_entry(writing.connection, "session", request.subject) is None:
+            raise Rejected("visitor-unknown", "no such visitor, and no entry of the log about one", status=404)
         if visitor is not None:
             writing.connection.execute(delete(visitors).where(visitors.c.sub == visitor.sub))
             crash_point("purge.records-deleted")
         # Nobody will ever be given this pseudonym again, so no version of a token of it is good.
         entry = writing.append("purge", request.subject, CATEGORIES, EVERY_VERSION)
-        put(writing.connection, RETRAIN, f"{entry.seq}", {"subject": entry.subject, "seq": entry.seq}, entry.at)
+        forget(writing.connection, entry.subject)
         return entry
 
     def _named_thing(self, writing: Writing, request: RevocationRequest) -> Entry:
@@ -94,6 +97,7 @@ class Revoking:
             raise Rejected("key-unknown", "no key of that id in the trust file", status=404)
         if role is not None and self.keys.current(role).kid == kid:
             self.keys.rotate(role, overlap_s=0)
+        self.replaced()
         self.keys.revoke(kid)
         crash_point("revoke.key-replaced")
 

@@ -226,9 +226,10 @@ def _pops_table(status: dict[str, Any]) -> Group:
 
 
 def _receipts_table(told: dict[str, Any]) -> Table:
-    table = Table("POP", "receipt", "deleted", title=f"Entry {told['seq']}")
+    table = Table("POP", "receipt", "deleted", "ends by itself", title=f"Entry {told['seq']}")
     for pop in told["pops"]:
-        receipt = pop["receipt"]
-        deleted = "" if receipt is None else ", ".join(f"{kind} {n}" for kind, n in sorted(receipt["deleted"].items()))
-        table.add_row(pop["pop"], "[red]owed[/]" if receipt is None else when(receipt["at"]), deleted)
+        receipt = {"deleted": {}, "ends": {}, **(pop["receipt"] or {})}
+        deleted = ", ".join(f"{part} {n}" for part, n in sorted(receipt["deleted"].items()))
+        ends = ", ".join(f"{part} {date}" for part, date in sorted(receipt["ends"].items()))
+        table.add_row(pop["pop"], "[red]owed[/]" if pop["receipt"] is None else when(receipt["at"]), deleted, ends)
     return table

@@ -11,8 +11,8 @@ Everything that touches the world outside is an argument: the clock, the client 
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from consent_core.audit.writer import AuditWriter
 from consent_core.clock import Clock, SystemClock
 from consent_core.decision.contract import Candidate
 from consent_core.decision.seams import Personalizer, Validator
+from consent_core.errors import ConsentEdgeError
 from consent_core.formats.rendition import RenditionKey
 from consent_core.http.answers import Answer
 from consent_core.http.asgi import App
@@ -56,6 +57,7 @@ from runtime_host.pop.serving.token_cache import TokenCache
 from runtime_host.pop.stores import Change, PopStore
 from runtime_host.pop.stores.shared_state import SharedState
 from runtime_host.pop.sync import Sync, SyncConfig
+from runtime_host.pop.sync.components import LOOK_EVERY_S, Components, Seal
 from runtime_host.pop.sync.fetch import ControlPlane
 from runtime_host.pop.sync.led import LedSync
 from runtime_host.pop.sync.policy import Open
@@ -89,6 +91,7 @@ class Parts:
     retired: tuple[AuditWriter, ...] = ()
     supervisor: Supervisor | None = None
     lead: Lead | None = None
+    seals: Mapping[str, Seal] = field(default_factory=dict)  # of the functions, by digest; they are judged again
     opener: Open | None = None  # of policy bundles; None: `consent_core.policy.bundle.open_bundle`
 
 
@@ -114,6 +117,8 @@ class Pop:
         self.pipeline = self._pipeline()
         self.answers = LastAnswers(MAX_ANSWERS, self.store.revocations.is_erased)
         self.erasing = self._erasing()
+        self.components = Components(parts.seals, self.sync.trust, self.sync.now, self.store.revocations.revoked_keys)
+        self.pipeline.refusal = self.components.refusal
         self.delivery = Delivery(
             self.pipeline, self.places, parts.catalogue, self.renderer, (_rendition_key(config.data / RENDITION_KEY),)
         )
@@ -137,7 +142,7 @@ class Pop:
 
     async def start(self) -> None:
         """Begin to follow the control plane. Until its first answer everybody gets the default."""
-        running = (self.sync.run(), self.streams.watch(), self.erasing.run())
+        running = (self.sync.run(), self.streams.watch(), self.erasing.run(), self._judge_components())
         self._tasks = [asyncio.create_task(task) for task in running]
         endpoint = self.config.otlp_endpoint
         if endpoint is not None and self._parts.lead is None:  # a worker's numbers are in its lead's
@@ -166,6 +171,23 @@ class Pop:
         return Sync(settings, self.store, parts.trust, parts.client, self.clock, opener=parts.opener,
                     audit_head=self._audit_head, worker_heads=self._worker_heads,
                     shared_state=shared_state)  # fmt: skip
+
+    async def _judge_components(self) -> None:
+        """Look every second whether what runs here still counts, until cancelled."""
+        while True:
+            with self._counted():
+                await self.sync.look_at_trust()
+            with self._counted():
+                self.components.look()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """What cannot be read is counted, and looked at again later."""
+        try:
+            yield
+        except ConsentEdgeError as error:
+            self.sync.count(error)
 
     def _hear(self, message: Message) -> None:
         """What another process of this POP says."""
@@ -290,7 +312,7 @@ class Pop:
 
     def _status(self) -> Mapping[str, Any]:
         """How the POP stands; with several workers, how many of them serve too."""
-        status = asdict(self.sync.status())
+        status = {**asdict(self.sync.status()), "distrusted": dict(self.components.refused)}
         return status if self.supervisor is None else {**status, "workers": self.supervisor.status()}
 
     async def _collect(self) -> None:
@@ -366,6 +388,9 @@ class Pop:
                 self.pipeline.recent.forget(change.subject)
             if change.kind == "purge":
                 self.erasing.purged(change.subject)
+            if change.kind == "key":
+                with self._counted():
+                    self.components.look()
             self.streams.look()
 
         self.sync.subscribe(arrived)

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from sqlalchemy import select
 
 from consent_core.errors import Rejected
 from consent_core.formats.canonical import sha256_digest
@@ -17,6 +18,7 @@ from consent_core.policy.bundle import open_bundle
 from consent_core.trust.signatures import verify_signature
 from consent_core.trust.spiffe import SpiffeId
 from control_plane.log.log import ROWS_GONE_S
+from control_plane.store.schema import purge_receipts, queue
 from tests.control_plane.conftest import POP, Browser, Caller, new_secret
 
 
@@ -275,3 +277,31 @@ def test_browsers_are_told_apart_by_their_session_only(plane, mesh):
     refresh = write_request(RefreshRequest(one.session, "EU", False, POP))
 
     assert error(mesh("POST", f"/v1/consents/{other.sub}/refresh", content=refresh)) == (403, "session-foreign")
+
+
+def test_a_purge_of_somebody_unknown_says_so(plane, mesh, browser):
+    """No entry is made of a typing error; a second purge of the same person finds the first one."""
+    head = plane.log.head()
+    answer = mesh("POST", "/v1/revocations", json={"kind": "purge", "subject": "ab" * 32})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "visitor-unknown")
+    assert plane.log.head() == head
+
+    _, granted_answer = granted(mesh, browser, *CATEGORIES)
+    body = {"kind": "purge", "sub": granted_answer.sub}
+    first, second = (mesh("POST", "/v1/revocations", json=body).json()["seq"] for _ in range(2))
+    assert first == second
+
+
+def test_a_receipt_names_nobody_and_says_what_ends(plane, mesh, browser):
+    """What the control plane keeps of a receipt has no subject; parts that cannot be cut are listed with their date."""
+    _, answer = granted(mesh, browser, *CATEGORIES)
+    seq = mesh("POST", "/v1/revocations", json={"kind": "purge", "sub": answer.sub}).json()["seq"]
+    now, subject, ends = plane.settings.clock.now(), subject_of(answer.sub), {"log_answers": "2027-01-30"}
+    status = PopStatus(None, seq, receipts=(PurgeReceipt(seq, subject, now, {"history": 3}, ends),))
+    assert mesh("POST", "/v1/pops/tokyo-1/status", content=write_status(status)).status_code == 204
+
+    with plane.database.read() as connection:
+        assert connection.scalars(select(purge_receipts.c.subject)).all() == [""]
+        assert connection.scalars(select(queue.c.body)).all() == []
+    (told,) = mesh("GET", f"/v1/revocations/{seq}/receipts").json()["pops"]
+    assert told["receipt"] == {"at": now, "deleted": {"history": 3}, "ends": ends}

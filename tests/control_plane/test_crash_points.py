@@ -94,8 +94,7 @@ DONE = {
     "grant": {"entries": [("policy", 0), ("session", 2)], "jobs": [2], "records": 2, "sessions": 2, "changes": 2},
     "withdraw": {"entries": [("policy", 0), ("session", 2)], "jobs": [2], "records": 2, "changes": 2},
     "revoke": {"entries": [("policy", 0), ("session", 2)], "jobs": [2], "records": 2},
-    "purge": {"entries": [("policy", 0), ("purge", EVER)], "jobs": [2], "visitors": 0, "records": 0, "sessions": 0}
-    | {"changes": 0},
+    "purge": {"entries": [("policy", 0), ("purge", EVER)], "visitors": 0, "records": 0, "sessions": 0} | {"changes": 0},
     "revoke_key": {"entries": [("policy", 0), ("key", 0)]},
     "publish": {"entries": [("policy", 0), ("policy", 0)], "policy": 2, "bundles": 2},
 }

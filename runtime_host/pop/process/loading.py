@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -92,15 +91,22 @@ def load_parts(places: PopPlaces, trust: TrustFile, client: httpx.AsyncClient, r
 
     Raises: Untrusted, Rejected.
     """
-    load = partial(load_component, trust=trust, now=SystemClock().now(), revoked=revoked)
+    loaded: list[LoadedComponent] = []
+
+    def load(directory: Path) -> LoadedComponent:
+        loaded.append(load_component(directory, trust, SystemClock().now(), revoked))
+        return loaded[-1]
+
     validator = ConsentValidator(SandboxPool(load(places.components / "consent_validation")))
+    personalizers = load_personalizers(places, load)
     return Parts(
         trust=trust,
         catalogue=load_catalogue(places.catalogue, places.art),
         validator=validator,
-        personalizers=load_personalizers(places, load),
+        personalizers=personalizers,
         client=client,
         sites=places.sites,
+        seals={component.digest: component.seal for component in loaded},
     )
 
 

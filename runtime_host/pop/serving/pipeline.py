@@ -115,6 +115,7 @@ class Pipeline:
         self.tokens = tokens
         self.decider = decider
         self.recent = recent
+        self.refusal: Callable[[str], ConsentEdgeError | None] = lambda _: None  # of a component, by digest
         self._rules = rules
         self._validator = validator
         self._counters = counters
@@ -164,6 +165,8 @@ class Pipeline:
         if visit.shown is None:
             return True
         trust_state, known = self.trust_state, visit.known
+        if not self._all_trusted(visit.category):
+            return False
         if known is None or known.claims.exp <= self.trust_state.now() or not trust_state.in_sync():
             return False
         generation = trust_state.generation  # before what is checked: another process may raise it meanwhile
@@ -176,6 +179,17 @@ class Pipeline:
             return set(self._grant_of(visit, known).categories) >= set(visit.grant.categories)
         except ConsentEdgeError:  # also a disk that cannot say: then it does not hold
             return False
+
+    def _require_trusted(self, digest: str) -> None:
+        """Raises: Untrusted("component-distrusted") for a component whose signature does not count any more."""
+        refusal = self.refusal(digest)
+        if refusal is not None:
+            raise refusal
+
+    def _all_trusted(self, category: str) -> bool:
+        deciding = self.decider.personalizers.get(category)
+        digests = (self._validator.digest, *(() if deciding is None else (deciding.digest,)))
+        return all(self.refusal(digest) is None for digest in digests)
 
     async def _run(self, visit: Visit, stages: tuple[tuple[int, Stage], ...]) -> None:
         spent = visit.spent
@@ -211,6 +225,7 @@ class Pipeline:
         trust_state = self.trust_state
         visit.generation, visit.now = trust_state.generation, trust_state.now()
         digest = self._validator.digest
+        self._require_trusted(digest)
         visit.known = self.tokens.lookup(visit.text, digest, trust_state, visit.generation, visit.now)
 
     def _validate(self, visit: Visit) -> Awaitable[None] | None:
@@ -239,6 +254,7 @@ class Pipeline:
             self._counters.sandbox_seconds.observe(perf_counter() - started, "consent-validation")
         kid = token.parse(text).kid
         visit.generation = self.trust_state.generation
+        self._require_trusted(digest)
         check_token(kid, sha256(received).hexdigest(), self.trust_state)
         visit.known = self.tokens.remember(received, claims, kid, digest, visit.generation)
 
@@ -266,6 +282,7 @@ class Pipeline:
         if category is None:
             visit.code = visit.code or "not-effective"
             return
+        self._require_trusted(self.decider.personalizers[category].digest)
         sub = known.claims.sub
         history = self.recent.of(known.subject, visit.generation) if category == "behavioral" else None
         experiment = place.slot.experiment

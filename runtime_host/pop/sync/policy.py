@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from consent_core.clock import Clock
 from consent_core.crash import crash_point
-from consent_core.errors import Unavailable
+from consent_core.errors import Unavailable, Untrusted
 from consent_core.trust.files import write_atomically
 from runtime_host.pop.stores.policies import Policies
 from runtime_host.pop.sync.fetch import ControlPlane
@@ -77,6 +77,19 @@ class PolicyFollower:
         """Put the last good bundle in force again. Raises: Untrusted (then none is, until one is fetched)."""
         if self._path.exists():
             self._activate(self._judged(self._path.read_bytes()))
+
+    def judge(self) -> None:
+        """Open what is in force again. Raises: Untrusted, Unavailable; then nothing is, until one is fetched."""
+        if self.active is None:
+            return
+        try:
+            self._judged(self._path.read_bytes())
+        except (Untrusted, OSError) as error:
+            self.active, self._etag = None, None
+            self.generation += 1
+            if isinstance(error, OSError):
+                raise Unavailable("store-io", f"cannot read the policy bundle: {error.strerror}") from error
+            raise
 
     def reload(self) -> None:
         """Put in force what another process of this POP fetched. Raises: Untrusted, Unavailable; then none is here."""

@@ -227,6 +227,7 @@ class Sync:
             self._announce()
         if any(change.kind == "key" for change in changes):
             self._keys_task.wake()
+            self._judge_policy()
         if lacking:
             self._policy_task.wake()
         if changes:
@@ -253,6 +254,15 @@ class Sync:
             self.count(error)
         self._outbox_task.wake()
 
+    def _judge_policy(self) -> None:
+        """A key or the trust changed: the bundle in force is judged again, and is out of force if it fails."""
+        try:
+            self._policy.judge()
+        except ConsentEdgeError as error:
+            self.count(error)
+            self._policy_task.wake()
+        self._announce()
+
     async def fetch_policy(self) -> bool:
         """Ask for a newer policy. Raises: Untrusted, Unavailable."""
         try:
@@ -278,9 +288,14 @@ class Sync:
         """Send a status report. Raises: Unavailable."""
         await self._reporter.report()
 
+    def trust(self) -> TrustFile:
+        """Whom this POP trusts now."""
+        return self._trusted.file
+
     async def look_at_trust(self) -> None:
         """Take over a trust file that was replaced, and ask again for what it may make believable."""
         if await self._trusted.look():
+            self._judge_policy()
             self._poll_task.wake()
             self._policy_task.wake()
 

@@ -15,6 +15,7 @@ from consent_core.formats.consent import ConsentAnswer, ConsentRequest, read_ans
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.session import Credentials, credentials_of, stored, write_secret
 from consent_core.formats.token import CATEGORIES
+from consent_core.policy.bundle import open_bundle
 from control_plane.app import ControlPlane, create_app
 from control_plane.settings import Settings
 from runtime_host.pop.stores import Interaction, PopStore, Withdrawal
@@ -184,3 +185,40 @@ def test_a_revoked_token_key_is_distrusted(pair: Pair) -> None:
     assert pair.sync.key_revoked(kid)
     keys = pair.sync.keys()
     assert kid not in {key.kid for key in keys}
+
+
+def test_a_policy_of_a_revoked_key_is_out_of_force_and_followed_by_one_that_is_not(pair: Pair) -> None:
+    """Revoked while it runs: the POP drops it with the log's entry; the control plane has signed the policy again."""
+    pair.follow()
+    before, kid = pair.sync.policy, pair.plane.keys.current("bundle").kid
+    answer = pair.call("POST", "/v1/revocations", json.dumps({"kind": "key", "kid": kid}).encode())
+    assert answer.status_code == 200
+    asyncio.run(pair.sync.poll())
+    assert pair.sync.policy is None
+    assert pair.sync.untrusted["bundle-signature"] >= 1
+
+    asyncio.run(pair.sync.look_at_trust())
+    pair.follow()
+    after = pair.sync.policy
+    assert before is not None
+    assert after is not None
+    assert (after.revision, after.table.to_value()) == (before.revision + 1, before.table.to_value())
+    assert pair.sync.in_sync()
+
+
+def test_a_policy_of_a_key_that_is_rotated_out_is_signed_again_in_time(pair: Pair) -> None:
+    """A POP that starts after the overlap finds a policy that it may open."""
+    pair.follow()
+    before = pair.plane.policies.bundle()
+    pair.clock.advance(1)
+    assert pair.call("POST", "/v1/keys/bundle/rotate", b"").status_code == 200
+    asyncio.run(pair.sync.look_at_trust())
+    pair.follow()
+    pair.clock.advance(600)
+
+    trust = pair.plane.keys.trust_file()
+    stored = pair.plane.policies.bundle()
+    bundle = open_bundle(stored.body, trust, pair.clock.now(), frozenset(), min_revision=0)
+    assert (bundle.revision, bundle.previous[0]) == (before.revision + 1, before.hash)
+    with pytest.raises(Untrusted):
+        open_bundle(before.body, trust, pair.clock.now(), frozenset(), min_revision=0)
