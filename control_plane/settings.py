@@ -7,7 +7,7 @@ from consent_core.clock import Clock, SystemClock
 from consent_core.formats.token import MAX_LIFETIME_S
 from consent_core.resources import ROOT
 from control_plane.ledger.ledger import LedgerSettings
-from control_plane.ledger.witnessing import WitnessAddress
+from control_plane.ledger.witnessing import read_address
 from control_plane.log.log import ROWS_GONE_S
 
 DAY_S = 86_400
@@ -39,8 +39,9 @@ class Settings:
     key_provider_token: str | None = None  # for OpenBao
     audit_keep_days: int = 400  # a year, and time to answer for its end
     ledger_url: str | None = None  # of the ledger's own database; None: SQLite under `data`
-    witnesses: tuple[WitnessAddress, ...] = ()  # where those of the trust file listen
-    ledger_beat_s: float = 30.0  # between two checkpoints
+    witnesses: tuple[str, ...] = ()  # where those of the trust file listen, each as name=http://host:port
+    ledger_beat_s: float = 30.0  # between two checkpoints of the ledger
+    archive: Path | None = None  # a directory that every published file of the ledger is added to
     grace_s: int = 3  # open requests may end after a stop is asked for
     clock: Clock = field(default_factory=SystemClock)
 
@@ -49,6 +50,8 @@ class Settings:
         for name in ("max_body_bytes", "max_bundle_bytes", *times):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: expected more than 0")
+        for text in self.witnesses:
+            read_address(text)
 
     @property
     def home(self) -> Path:
@@ -58,7 +61,8 @@ class Settings:
     @property
     def ledger(self) -> LedgerSettings:
         """The ledger beside the consent database."""
-        return LedgerSettings(self.home / "ledger", self.ledger_url, self.witnesses, self.ledger_beat_s)
+        witnesses = tuple(read_address(text) for text in self.witnesses)
+        return LedgerSettings(self.home / "ledger", self.ledger_url, witnesses, self.archive, self.ledger_beat_s)
 
     @property
     def store_url(self) -> str:

@@ -25,6 +25,7 @@ import httpx
 import stamina
 
 from consent_core.errors import Unavailable
+from fleet.witnesses import trust_witnesses
 
 LOOPBACK = "127.0.0.1"
 START_WAIT_S = 60.0
@@ -158,16 +159,20 @@ class Fleet:
         components: Path | None = None,
         database: str | None = None,
         plane_options: Sequence[str] = (),
+        witnesses: Sequence[str] = (),
         on_progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.data = data
         self._on_progress = on_progress
-        free = iter(free_ports(2 + 3 * len(pops)))
+        free = iter(free_ports(2 + 3 * len(pops) + len(witnesses)))
         self._public_port = public_port or next(free)
         self._mesh_port = mesh_port or next(free)
         self._ports = {spec.pop: (spec.port or next(free), next(free), next(free)) for spec in pops}
         common = ["--data", str(data), *(["--components", str(components)] if components else [])]
-        self.control_plane = self._member_control_plane(database, plane_options)
+        at = {name: f"http://{LOOPBACK}:{next(free)}" for name in witnesses}
+        self.witnesses = {name: self._member_witness(name, url) for name, url in at.items()}
+        seen_by = [part for name, url in at.items() for part in ("--witness", f"{name}={url}")]
+        self.control_plane = self._member_control_plane(database, [*plane_options, *seen_by])
         self.pops = {spec.pop: self._member_pop(spec, site, common) for spec in pops}
 
     def url(self, pop: str) -> str:
@@ -189,7 +194,8 @@ class Fleet:
         return f"https://{LOOPBACK}:{self._mesh_port}"
 
     def start(self) -> None:
-        """Control plane first (it makes keys and identities), then the POPs, a few at once."""
+        """Witnesses, then the control plane (it makes keys and identities), then the POPs, a few at once."""
+        self._start_witnesses()
         self._on_progress("control plane")
         self.control_plane.start()
         self.control_plane.wait_ready()
@@ -207,13 +213,13 @@ class Fleet:
         for member in self.pops.values():
             if member.process is not None and member.process.poll() is None:
                 member.process.send_signal(signal.SIGTERM)
-        for member in [*self.pops.values(), self.control_plane]:
+        for member in [*self.pops.values(), self.control_plane, *self.witnesses.values()]:
             with suppress(ProcessLookupError):
                 member.stop()
 
     def watch(self) -> None:
         """Wait until interrupted. Raises: Unavailable if a process ends by itself."""
-        members = [self.control_plane, *self.pops.values()]
+        members = [*self.witnesses.values(), self.control_plane, *self.pops.values()]
         while True:
             for member in members:
                 if member.process is not None and member.process.poll() is not None:
@@ -232,6 +238,19 @@ class Fleet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _start_witnesses(self) -> None:
+        if self.witnesses:
+            trust_witnesses(self.data, tuple(self.witnesses))
+        for member in self.witnesses.values():
+            member.start()
+        for name, member in self.witnesses.items():
+            self._on_progress(f"witness {name}")
+            member.wait_ready()
+
+    def _member_witness(self, name: str, url: str) -> Member:
+        arguments = ["witness", "run", name, "--data", str(self.data), "--port", url.rsplit(":", 1)[1]]
+        return Member(f"witness {name}", arguments, f"{url}/healthz", self.data / "logs" / f"witness-{name}.log")
 
     def _member_control_plane(self, database: str | None, options: Sequence[str]) -> Member:
         arguments = [

@@ -68,6 +68,16 @@ def read_bundle(data: bytes, width: int) -> list[bytes]:
     return entries
 
 
+def cut_bundle(data: bytes, width: int) -> bytes:
+    """The first `width` entries of a bundle that may hold more. Raises: Untrusted("tile") if it holds fewer."""
+    at = 0
+    for _ in range(width):
+        at += 2 + int.from_bytes(data[at : at + 2])
+        if at > len(data) or at < 2:
+            raise Untrusted("tile", f"expected a bundle of at least {width} entries")
+    return data[:at]
+
+
 class TileHashes:
     """The complete subtrees of a tree of `size` leaves, read from tiles; each tile is read once."""
 

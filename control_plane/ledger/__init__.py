@@ -10,4 +10,6 @@ store.py        every leaf, its place, the signed head
 sequencer.py    one beat after the other; recovery is the normal path
 tiles.py        the public files
 witnessing.py   asks the witnesses
+archive.py      a second place for what is published
+restoring.py    a lost or set-back database, made again from published files
 """

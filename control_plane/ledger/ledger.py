@@ -20,6 +20,7 @@ from consent_core.clock import Clock
 from consent_core.errors import ConsentEdgeError
 from consent_core.formats.seen import NONE, Seen
 from consent_core.trust.keys import KeyStore
+from control_plane.ledger.archive import DirectoryArchive, archive_published
 from control_plane.ledger.copying import Copying
 from control_plane.ledger.entries import Entries, Proofs
 from control_plane.ledger.sequencer import MOST, Parts, Sequencer
@@ -36,11 +37,14 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LedgerSettings:
-    """One ledger. Times are seconds. url: of its database; None: SQLite in `directory`."""
+    """One ledger. Times are seconds. url: of its database; None: SQLite in `directory`. archive: a
+    second place for what is published.
+    """
 
     directory: Path
     url: str | None = None
     witnesses: tuple[WitnessAddress, ...] = ()
+    archive: Path | None = None
     beat_s: float = 30.0
     copy_s: float = 0.5  # between two looks into the outbox: durable in the ledger within a second
 
@@ -63,6 +67,7 @@ class Ledger:
         self.entries = Entries(self.seen, proofs)
         self.sequencer = Sequencer(parts)
         self._copying = Copying(database, parts.store, parts.clock)
+        self._archive = None if settings.archive is None else DirectoryArchive(settings.archive)
         self._clock = parts.clock
         self._seen = self._newest()
         self._beat_at: float | None = None
@@ -110,6 +115,8 @@ class Ledger:
         self.sequencer.beat()
         self._seen = self._newest()
         self._copying.forget(self._seen.size)
+        if self._archive is not None:
+            archive_published(self.public, self._archive, self.store)
 
     def close(self) -> None:
         """Let another process sequence, and close the database."""

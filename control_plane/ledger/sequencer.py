@@ -151,8 +151,8 @@ class Sequencer:
         """Learn how far the witnesses are, before anything is appended."""
         answered = sum(answer.size is not None for answer in self._witness(self._asked(head)))
         trust = self._parts.keys.trust_file()
-        named = len(trust.witnesses)
-        self._cleared = answered >= min(named, named - trust.witness_quorum + 1)
+        needed = len(trust.witnesses) - trust.witness_quorum + 1 if trust.witness_quorum else 0
+        self._cleared = answered >= needed
         if not self._cleared:
             self._mark_unwitnessed()
 

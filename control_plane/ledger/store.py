@@ -57,6 +57,17 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """The body of a fact, by its commitment. `salt`: None where the body is public."""
+
+    key: bytes
+    kind: str
+    n: int | None
+    body: bytes
+    salt: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """Something that an operator must look at. `at`: Unix seconds when it was first seen."""
 
@@ -172,6 +183,15 @@ class LedgerStore:
         with self._database.read() as connection:
             return connection.scalar(select(bodies.c.body).where(bodies.c.kind == kind, bodies.c.n == n))
 
+    def facts(self, low: int, high: int) -> list[Fact]:
+        """The bodies of the facts at places `low` until before `high`."""
+        asked = select(bodies.c.key, bodies.c.kind, bodies.c.n, bodies.c.body, bodies.c.salt)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                asked.join(entries, entries.c.key == bodies.c.key).where(_SPAN), {"low": low, "high": high}
+            )
+            return [Fact(*row) for row in rows]
+
     def note_finding(self, code: str, detail: str, at: int) -> None:
         """Keep a finding; the same one again changes nothing."""
         with self._writing() as connection:
@@ -189,6 +209,15 @@ class LedgerStore:
         """Go on from another highest number of the outbox: after its database was seen to be set back."""
         with self._writing() as connection:
             connection.execute(update(head).values(outbox=number))
+
+    def everything(self) -> Iterator[NewLeaf]:
+        """Every leaf, with the body of a fact."""
+        asked = select(entries.c.leaf, bodies.c.body, bodies.c.salt).outerjoin_from(
+            entries, bodies, bodies.c.key == entries.c.key
+        )
+        with self._database.read() as connection:
+            for row in connection.execute(asked.order_by(entries.c.id)):
+                yield NewLeaf(row.leaf, row.body, row.salt)
 
     def restore(self, leaves: Sequence[bytes], root: bytes, note: bytes, at: int) -> None:
         """Fill an empty store with a whole ledger. Raises: Unavailable("ledger-moved") if it is not empty."""

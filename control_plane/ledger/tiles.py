@@ -13,7 +13,7 @@ from pathlib import Path
 from consent_core.crash import crash_point
 from consent_core.errors import Untrusted
 from consent_core.formats.note import Checkpoint, read_checkpoint, read_note
-from consent_core.formats.tile import ENTRIES, WIDTH, tile_path
+from consent_core.formats.tile import ENTRIES, WIDTH, cut_bundle, tile_path
 from consent_core.formats.tlog import HASH_BYTES
 from consent_core.trust.files import PUBLIC, locked, sync_directory, write_atomically
 
@@ -32,8 +32,8 @@ class TileDirectory:
         return self._read(level, n, width)[: width * HASH_BYTES]
 
     def bundle(self, n: int, width: int) -> bytes:
-        """The file of a bundle, which may hold more than `width` entries. Raises: Untrusted("tile")."""
-        return self._read(ENTRIES, n, width)
+        """The first `width` entries of a bundle, as that bundle has them. Raises: Untrusted("tile")."""
+        return cut_bundle(self._read(ENTRIES, n, width), width)
 
     def has(self, level: int | str, n: int, width: int) -> bool:
         """Whether that very file is there; its content is not looked at."""

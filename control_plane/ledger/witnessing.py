@@ -34,6 +34,14 @@ class WitnessAddress:
     url: str
 
 
+def read_address(text: str) -> WitnessAddress:
+    """`name=http://host:port`. Raises: ValueError."""
+    name, separator, url = text.partition("=")
+    if not name or not separator or not url.startswith(("http://", "https://")):
+        raise ValueError("witnesses: expected name=http://host:port")
+    return WitnessAddress(name, url)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one witness said. `size`: how far it has come, None if it did not answer; `line`: its cosignature.

@@ -93,6 +93,22 @@ PlaneFile = Annotated[
     Path | None,
     typer.Option("--config", help="A TOML file; see `edge config control-plane`.", envvar=f"{PLANE_PREFIX}CONFIG"),
 ]
+Witnesses = Annotated[
+    int | None,
+    typer.Option(
+        "--witnesses", min=0, max=9, help="Run so many witnesses of the ledger here; more than half must sign."
+    ),
+]
+WitnessAt = Annotated[
+    list[str] | None, typer.Option("--witness", help="name=http://host:port of one in the trust file; may be repeated.")
+]
+LedgerBeat = Annotated[
+    float | None,
+    typer.Option("--ledger-beat", help="Seconds between two checkpoints.", show_default="30"),
+]
+ArchiveDir = Annotated[
+    Path | None, typer.Option("--archive", help="A directory that every published file of the ledger is added to.")
+]
 NoPush = Annotated[bool, typer.Option("--no-push", help="Do not listen to hints; polls carry everything.")]
 SpireSocket = Annotated[
     str | None, typer.Option("--spire-socket", help="SPIFFE Workload API.", envvar="SPIFFE_ENDPOINT_SOCKET")
@@ -126,6 +142,8 @@ def register(app: typer.Typer) -> None:
 def up(
     pops: Pops = 2,
     workers: Workers = None,
+    witnesses: Witnesses = None,
+    ledger_beat: LedgerBeat = None,
     port: FirstPort = FIRST_POP_PORT,
     config: PopFile = None,
     data: DataOption = DEFAULT_DATA,
@@ -145,6 +163,7 @@ def up(
     from edge_cli.welcome import places, welcome
     from fleet.processes import Fleet, fleet_of
     from fleet.project import prepare, project_of
+    from fleet.witnesses import known_witnesses, witness_names
 
     for option, path in (("--catalogue", catalogue), ("--art", art), ("--site", site)):
         if path is not None and not path.exists():
@@ -156,9 +175,12 @@ def up(
     require_free([PUBLIC_PORT, MESH_PORT, *(spec.port for spec in specs)])
     err.print(results_table(prepare(data, COMPONENTS, err, HERE, project).built))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is ended
+    names = known_witnesses(data) if witnesses is None else witness_names(witnesses)
+    beat = () if ledger_beat is None else ("--ledger-beat", str(ledger_beat))
     with err.status("starting …") as status:
         fleet = Fleet(data, specs, site=project.site, public_port=PUBLIC_PORT, mesh_port=MESH_PORT,
-                      database=database, on_progress=lambda name: status.update(f"starting {name} …"))  # fmt: skip
+                      database=database, witnesses=names, plane_options=beat,
+                      on_progress=lambda name: status.update(f"starting {name} …"))  # fmt: skip
         fleet.__enter__()
     try:
         show(places(fleet, specs), as_json=as_json, text=lambda: out.print(welcome(fleet, specs), soft_wrap=True))
@@ -228,6 +250,9 @@ def control_plane(
     spire_socket: SpireSocket = None,
     key_provider: KeyProviderSetting = None,
     key_provider_token: KeyProviderToken = None,
+    witness: WitnessAt = None,
+    ledger_beat: LedgerBeat = None,
+    archive: ArchiveDir = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the control plane. Every setting: `edge config control-plane`; the file's, then EDGE_PLANE_…, then an
@@ -243,7 +268,8 @@ def control_plane(
         "data": data, "database_url": database, "host": host, "public_port": public_port, "mesh_port": mesh_port,
         "policies": policies, "legal": legal, "svid_ttl_s": svid_ttl,
         "spiffe_endpoint_socket": spire_socket, "key_provider": key_provider,
-        "key_provider_token": key_provider_token,
+        "key_provider_token": key_provider_token, "witnesses": tuple(witness) if witness else None,
+        "ledger_beat_s": ledger_beat, "archive": archive,
     }, {"data": DEFAULT_DATA, "policies": resource("policies"), "legal": resource("legal")})  # fmt: skip
     show({"public_port": settings.public_port, "mesh_port": settings.mesh_port}, as_json=as_json, text=lambda: None)
     ports = f"public {settings.public_port}, mesh {settings.mesh_port}"

@@ -35,6 +35,7 @@ POINTS = [
 ]
 NEWEST = "SELECT leaf FROM ledger_outbox ORDER BY id DESC LIMIT 1"
 OUTBOX_POINTS = ["ledger-outbox", "ledger-copied", "ledger-forgotten"]
+ARCHIVE_POINTS = ["archive-tile", "archive-checkpoint"]  # tried beside the archive
 CASES = [f"{point}:{nth}" for point in POINTS for nth in (1, 4)] + ["ledger-tile:2", "ledger-tile:11"]
 
 
@@ -133,4 +134,4 @@ def test_crash_points_of_the_ledger_are_all_tried() -> None:
     """Every named line of the room stands in one of the lists above."""
     sources = "".join(path.read_text() for path in (ROOT / "control_plane" / "ledger").glob("*.py"))
 
-    assert set(re.findall(r'crash_point\("([^"]+)"\)', sources)) == {*POINTS, *OUTBOX_POINTS}
+    assert set(re.findall(r'crash_point\("([^"]+)"\)', sources)) == {*POINTS, *OUTBOX_POINTS, *ARCHIVE_POINTS}

@@ -1,0 +1,63 @@
+"""Where the public files of a ledger come from: a directory (its own, an archive, a copy) or a public listener."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+
+from consent_core.errors import Unavailable
+
+TIMEOUT_S = 10.0
+MAX_FILE_BYTES = 32_000_000  # a full bundle of the longest entries, twice
+NOT_FOUND = 404
+
+
+class Source(Protocol):
+    """Public files by path, such as `checkpoint` or `tile/0/000`."""
+
+    def fetch(self, path: str) -> bytes | None:
+        """The file; None if there is none of that name. Raises: Unavailable("ledger-unreachable")."""
+        ...
+
+
+class DirectorySource:
+    """Files below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def fetch(self, path: str) -> bytes | None:
+        """The file's content."""
+        try:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                return (self._root / path).read_bytes()
+        except OSError as error:
+            raise Unavailable("ledger-unreachable", f"cannot read {path}: {error.strerror}") from error
+        return None
+
+
+class HttpSource:
+    """A public listener; `url` ends before `/checkpoint`."""
+
+    def __init__(self, url: str) -> None:
+        self._client = httpx.Client(base_url=url.rstrip("/") + "/", timeout=TIMEOUT_S)
+
+    def fetch(self, path: str) -> bytes | None:
+        """The body of the answer."""
+        try:
+            response = self._client.get(path)
+        except httpx.HTTPError as error:
+            raise Unavailable("ledger-unreachable", f"{self._client.base_url}: {error}") from error
+        if response.status_code == NOT_FOUND:
+            return None
+        if not response.is_success or len(response.content) > MAX_FILE_BYTES:
+            raise Unavailable("ledger-unreachable", f"{path}: status {response.status_code}")
+        return response.content
+
+
+def source_of(place: str) -> Source:
+    """`http(s)://host:port` of a control plane, or a directory."""
+    if place.startswith(("http://", "https://")):
+        return HttpSource(place.rstrip("/").removesuffix("/ledger") + "/ledger")
+    return DirectorySource(Path(place))
