@@ -39,6 +39,7 @@ class World:
     down: set[str] = field(default_factory=set)
     seed: int = field(default_factory=count(14).__next__)  # two worlds never draw the same padding
     url: str | None = None
+    place: Path | None = None
 
     def __post_init__(self) -> None:
         self.keys = KeyStore.open(self.data, create=True, clock=self.clock)
@@ -46,7 +47,7 @@ class World:
         trusted = tuple(server.key.trusted for server in self.servers.values())
         self.keys.set_trust(witnesses=trusted, witness_quorum=self.quorum)
         self.store = LedgerStore.open(self.url or f"sqlite:///{self.data / 'ledger.db'}")
-        self.public = TileDirectory(self.data / "public")
+        self.public = TileDirectory(self.place or self.data / "public")
         self.random = random.Random(self.seed)
         self.sequencer = self.another_sequencer()
 
