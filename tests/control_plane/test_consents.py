@@ -357,7 +357,7 @@ def test_looking_changes_nothing_and_carries_no_token(browser):
     granted = visitor.grant("contextual")
     seen = visitor.plane.consents.look(visitor.sub, visitor.session)
 
-    assert seen == replace(granted, token=None, expires_at=None)
+    assert seen == replace(granted, token=None, expires_at=None, proof=None)
 
 
 def test_the_store_never_holds_a_cookie_secret_or_token(plane, browser):
