@@ -152,7 +152,7 @@ class _Measurement:
         pop = next(iter(self._fleet.pops))
         async with httpx.AsyncClient(base_url=self._fleet.url(pop), timeout=30) as browser:
             response = await browser.post(
-                "/v1/consent", json={"choices": CHOICES}, headers={"sec-fetch-site": "same-origin"}
+                "/v1/consent", json={"grant": CHOICES}, headers={"sec-fetch-site": "same-origin"}
             )
         response.raise_for_status()
         cookies = (cookie.split(";")[0].partition("=") for cookie in response.headers.get_list("set-cookie"))

@@ -90,7 +90,7 @@ def _slice(url: str, script: Path) -> tuple[int, int]:
 def _cookie(url: str) -> str:
     """A consenting visitor's token, as the cookie header carries it."""
     headers = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
-    answer = httpx.post(f"{url}/v1/consent", json={"choices": ["contextual"]}, headers=headers)
+    answer = httpx.post(f"{url}/v1/consent", json={"grant": ["contextual"]}, headers=headers)
     answer.raise_for_status()
     token = next(cookie for cookie in answer.headers.get_list("set-cookie") if "consent-token=" in cookie)
     return token.partition(";")[0]

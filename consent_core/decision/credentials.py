@@ -48,16 +48,17 @@ def find_cookie(header: bytes, name: bytes) -> bytes | None:
         return None
     if len(header) > MAX_COOKIE_BYTES:
         raise Rejected("token-too-long", f"cookies: expected at most {MAX_COOKIE_BYTES} bytes", status=401)
-    found: bytes | None = None
+    found = find_cookies(header, name)
+    if len(found) > 1:
+        raise Rejected("cookie-conflict", "the same cookie with two values")
+    return found[0] if found else None
+
+
+def find_cookies(header: bytes, name: bytes) -> tuple[bytes, ...]:
+    """Every different value of cookie `name`, in the order they came."""
     prefix = name + b"="
-    for pair in header.split(b";"):
-        pair = pair.strip(b" \t")
-        if pair.startswith(prefix):
-            value = pair[len(prefix) :]
-            if found is not None and found != value:
-                raise Rejected("cookie-conflict", "the same cookie with two values")
-            found = value
-    return found
+    pairs = (pair.strip(b" \t") for pair in header.split(b";"))
+    return tuple(dict.fromkeys(pair[len(prefix) :] for pair in pairs if pair.startswith(prefix)))
 
 
 def check_length(text: bytes) -> None:

@@ -31,6 +31,7 @@ _READ = {
     b"idempotency-key": b", ",
     b"origin": b", ",
     b"purpose": b", ",
+    b"referer": b", ",
     b"save-data": b", ",
     b"sec-ch-dpr": b", ",
     b"sec-fetch-site": b", ",

@@ -40,15 +40,15 @@ async def read_body(receive: Receive, limit: int) -> bytes:
             return bytes(body)
 
 
-async def read_json(receive: Receive, limit: int) -> dict[str, Any]:
-    """The body as a JSON object of at most `limit` bytes; an empty body is an empty object.
+async def read_json(receive: Receive, limit: int, brackets: int = MAX_JSON_BRACKETS) -> dict[str, Any]:
+    """The body as a JSON object of at most `limit` bytes and `brackets`; an empty body is an empty object.
 
     Raises: as `read_body`; Rejected("bad-request").
     """
     body = await read_body(receive, limit)
     if not body:
         return {}
-    if body.count(b"{") + body.count(b"[") > MAX_JSON_BRACKETS:
+    if body.count(b"{") + body.count(b"[") > brackets:
         raise Rejected("bad-request", "nested too deep")
     try:
         value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)

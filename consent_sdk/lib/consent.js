@@ -22,7 +22,7 @@ export async function connect(options = {}) {
 /**
  * A visitor's own consent. Emits `change` with the state as `detail`, and `error` with a ConsentError.
  *
- * state: { choices, categories, revoked, gpc_honoured, jurisdiction, reasons, receipt, ver, expires_at }
+ * state: { choices, categories, revoked, gpc_honoured, jurisdiction, reasons, receipt, ver, expires_in }
  */
 export class Consent extends EventTarget {
   #root;
@@ -59,7 +59,7 @@ export class Consent extends EventTarget {
   /** Say yes to these categories, keeping earlier choices. */
   grant(...categories) {
     const choices = known([...this.choices, ...categories]);
-    return this.#change("POST", () => ({ choices, ...this.#wishes() }));
+    return this.#change("POST", () => ({ grant: choices, ...this.#wishes() }));
   }
 
   /** Say no to these categories; without an argument, to all. Works even while the control plane is away. */
@@ -142,7 +142,7 @@ export class Consent extends EventTarget {
 
   #schedule() {
     clearTimeout(this.#timer);
-    const left = (this.state.expires_at ?? 0) - Date.now() / 1000 - REFRESH_MARGIN_S;
+    const left = (this.state.expires_in ?? 0) - REFRESH_MARGIN_S;
     if (left > 0) this.#timer = setTimeout(() => this.#refreshQuietly(), left * 1000);
   }
 

@@ -17,4 +17,4 @@ export function fakePop(answers) {
 /** A page without slots. */
 export const emptyPage = { querySelectorAll: () => [], defaultView: {} };
 
-export const state = (choices) => ({ choices, categories: choices, revoked: false, ver: 1, expires_at: 0 });
+export const state = (choices) => ({ choices, categories: choices, revoked: false, ver: 1, expires_in: 0 });

@@ -47,7 +47,7 @@ from runtime_host.pop.serving.mesh import Mesh
 from runtime_host.pop.serving.pipeline import Counters, Pipeline, Place, Rules, places_of
 from runtime_host.pop.serving.recent import Recent
 from runtime_host.pop.serving.recording import VisitAuditRecorder
-from runtime_host.pop.serving.routes.consent import ConsentRoutes, PopIdentity
+from runtime_host.pop.serving.routes.consent import ConsentRoom, Neighbours, PopIdentity
 from runtime_host.pop.serving.routes.measures import Measures
 from runtime_host.pop.serving.routes.policy import PolicyPage
 from runtime_host.pop.serving.routes.site import Site
@@ -248,26 +248,16 @@ class Pop:
     def _public_routes(self) -> tuple[Route, ...]:
         config = self.config
         plane = ControlPlane(self._parts.client, config.control_plane_timeout_s)
-        locality = PopIdentity(
-            config.pop,
-            config.jurisdiction,
-            self._geo,
-            CookieNames.choose(config.secure_cookies),
-            config.max_body_bytes,
-            config.age_band,
-        )
-        desk = ConsentRoutes(
-            locality, self.clock, self.pipeline, self.delivery, self.store.sessions, self.sync, plane, self.streams,
-            self.answers,
-        )  # fmt: skip
+        cookies = CookieNames.choose(config.secure_cookies)
+        here = PopIdentity(config.pop, config.jurisdiction, self._geo, cookies, config.age_band)
+        near = Neighbours(self.clock, self.pipeline, self.delivery, self.store, self.sync, plane,
+                          self.streams, self.answers)  # fmt: skip
         measures = Measures(self.pipeline, self.store.history, self.places, self.metrics, config.max_body_bytes)
         return (
             Route("images", "/v1/images/", {"GET": self._image}),
             Route("renditions", "/v1/renditions/", {"GET": self._rendition}),
             Route("slots", "/v1/slots/", {"GET": self._slot}),
-            Route("consent", "/v1/consent", {"GET": desk.read, "POST": desk.grant, "DELETE": desk.withdraw}),
-            Route("consent-refresh", "/v1/consent/refresh", {"POST": desk.refresh}),
-            Route("consent-stream", "/v1/consent/stream", {"GET": desk.stream}),
+            *ConsentRoom(here, near).routes(),
             Route("policy", "/v1/policy", {"GET": PolicyPage(self.sync, config.jurisdiction, self._geo).get}),
             Route("events", "/v1/events", {"POST": measures.events}),
             Route("vitals", "/v1/vitals", {"POST": measures.vitals}),
@@ -371,6 +361,7 @@ class Pop:
         metrics.watch("consent_edge_asset_cache_entries", lambda: len(cache))
         metrics.watch("consent_edge_asset_cache_bytes", lambda: cache.bytes)
         metrics.watch("consent_edge_streams", lambda: len(self.streams))
+        metrics.watch("consent_edge_outbox_oldest_seconds", lambda: float(self.sync.outbox_oldest_s()), whole=max)
         metrics.watch("consent_edge_in_sync", lambda: float(self.sync.in_sync()), whole=min)
         supervisor = self.supervisor
         if supervisor is not None:

@@ -30,7 +30,7 @@ function setup(thread) threads = threads or {}; table.insert(threads, thread) en
 function init() refused, default, codes = 0, 0, "" end
 function request()
   n = n + 1
-  if n %% 8 == 0 then return wrk.format("POST", "/v1/consent", consent, '{"choices": ["contextual"]}') end
+  if n %% 8 == 0 then return wrk.format("POST", "/v1/consent", consent, '{"grant": ["contextual"]}') end
   if n %% 20 == 1 then
     local file = io.open("%s")
     image["Cookie"] = file:read("*l")
@@ -54,7 +54,7 @@ end
 def visit(url: str, file: Path) -> None:
     """A new visitor consents; their token is the one that requests carry from now on."""
     headers = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
-    answer = httpx.post(f"{url}/v1/consent", json={"choices": ["contextual"]}, headers=headers)
+    answer = httpx.post(f"{url}/v1/consent", json={"grant": ["contextual"]}, headers=headers)
     answer.raise_for_status()
     cookie = next(value for value in answer.headers.get_list("set-cookie") if "consent-token=" in value)
     write_atomically(file, cookie.partition(";")[0].encode() + b"\n")

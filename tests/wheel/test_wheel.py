@@ -168,7 +168,7 @@ def test_a_users_function_is_served_by_a_pop(environment):
         start(stack, environment, plane, f"http://127.0.0.1:{control}/healthz")
         start(stack, environment, pop, f"http://127.0.0.1:{admin}/readyz")
         before = client.get("/v1/slots/home-hero?section=night&path=/").json()
-        granted = client.post("/v1/consent", json={"choices": ["contextual"]}, headers=change)
+        granted = client.post("/v1/consent", json={"grant": ["contextual"]}, headers=change)
         token = next(c for c in granted.headers.get_list("set-cookie") if "consent-token=" in c)
         bearer = {"authorization": f"Bearer {token.partition(';')[0].partition('=')[2]}"}
         after = client.get("/v1/slots/home-hero?section=night&path=/", headers=bearer).json()

@@ -1,17 +1,16 @@
-"""The two cookies: `consent-token`, which the pipeline reads, and `consent-session`, which only `/v1/consent` sees.
+"""The cookies: `consent-token`, which the pipeline reads, `consent-session`, which only `/v1/consent` sees, and
+`consent-no`, which scripts may write (`consent_core.formats.refusals`).
 
 Names carry the strongest prefix whose rules the cookie can meet: `__Host-` wants `Path=/`, so the session, which must
 not travel with every image, has `__Secure-`. Exactly one name of each is active in a deployment.
 """
 
-import secrets
 from dataclasses import dataclass
-
-from consent_core.formats.session import SECRET_BYTES, write_secret
 
 TOKEN = "consent-token"  # noqa: S105 - the name of a cookie
 SESSION = "consent-session"
 SESSION_PATH = "/v1/consent"
+REFUSALS = "consent-no"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +19,17 @@ class CookieNames:
 
     token: bytes
     session: bytes
+    refusals: bytes
     secure: str
 
     @classmethod
     def choose(cls, secure: bool) -> "CookieNames":
         """Prefixed and `Secure`, or plain for browsers that refuse those."""
         if secure:
-            return cls(b"__Host-" + TOKEN.encode(), b"__Secure-" + SESSION.encode(), "; Secure")
-        return cls(TOKEN.encode(), SESSION.encode(), "")
+            return cls(
+                b"__Host-" + TOKEN.encode(), b"__Secure-" + SESSION.encode(), b"__Host-" + REFUSALS.encode(), "; Secure"
+            )
+        return cls(TOKEN.encode(), SESSION.encode(), REFUSALS.encode(), "")
 
     def set_token(self, text: str, max_age_s: int) -> bytes:
         """Set-Cookie for a token; a life of 0 clears it."""
@@ -42,7 +44,6 @@ class CookieNames:
             f"{name}={secret}; Max-Age={max_age_s}; Path={SESSION_PATH}; HttpOnly; SameSite=Strict{self.secure}"
         ).encode("ascii")
 
-
-def new_secret() -> str:
-    """A fresh session secret: 256 random bits. Only the browser keeps it."""
-    return write_secret(secrets.token_bytes(SECRET_BYTES))
+    def set_refusals(self, name: bytes, value: str, max_age_s: int) -> bytes:
+        """Set-Cookie for a refusal, which scripts of the page may read and write; a life of 0 clears it."""
+        return f"{name.decode()}={value}; Max-Age={max_age_s}; Path=/; SameSite=Lax{self.secure}".encode("ascii")

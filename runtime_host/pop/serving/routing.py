@@ -27,6 +27,8 @@ LOG = logging.getLogger("consent_edge.pop")
 
 API = "/v1/"  # nothing of the site is below it
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+JSON = b"application/json"
+FORM = b"application/x-www-form-urlencoded"
 _STATUS = {number: f"{number}xx" for number in range(1, 6)}
 
 
@@ -61,6 +63,7 @@ class Route:
     path: str
     handlers: Mapping[str, Handler]
     guarded: bool = True
+    form: bool = False  # takes a plain form, and nothing else
 
     @property
     def allow(self) -> bytes:
@@ -152,7 +155,7 @@ class Router:
             return self._no_handler(route, method)
         headers = read_headers(scope, self._geo_header)
         if route.guarded and method not in SAFE:
-            check_same_origin(headers, self._origins)
+            check_same_origin(headers, self._origins, FORM if route.form else JSON)
         return await handler(Call(scope, receive, headers, tail, note))
 
     def _no_handler(self, route: Route, method: str) -> Answer:
@@ -172,15 +175,16 @@ class Router:
         return error_answer(error)
 
 
-def check_same_origin(headers: Headers, origins: frozenset[str] = frozenset()) -> None:
+def check_same_origin(headers: Headers, origins: frozenset[str] = frozenset(), kind: bytes = JSON) -> None:
     """Refuse a change that did not come from a page of this very site.
 
-    JSON makes a cross-site form impossible; `Sec-Fetch-Site` says where a browser's request comes from; a client that
+    JSON makes a cross-site form impossible, where JSON is asked for; `Sec-Fetch-Site` says where a browser's request
+    comes from; a client that
     does not send it must name this host (or one of `origins`) as its `Origin`. Raises: Rejected("cross-site", 403).
     """
     content_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-    if content_type != b"application/json":
-        raise Rejected("cross-site", "expected Content-Type: application/json", status=403)
+    if content_type != kind:
+        raise Rejected("cross-site", f"expected Content-Type: {kind.decode('ascii')}", status=403)
     site = headers.get(b"sec-fetch-site")
     if site is not None:
         if site != b"same-origin":

@@ -15,11 +15,12 @@ from runtime_host.pop.stores.outbox import Withdrawal
 from runtime_host.pop.stores.queue import Row
 from runtime_host.pop.stores.revocations import Change
 from runtime_host.pop.stores.sessions import Session
-from runtime_host.pop.stores.store import PopStore
+from runtime_host.pop.stores.store import DeniedText, PopStore
 
 __all__ = [
     "Change",
     "Database",
+    "DeniedText",
     "Interaction",
     "Kept",
     "PopStore",

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from consent_core.clock import Clock
 from runtime_host.pop.stores.database import Database
 
+RESERVED_S = 600  # an answer that has not come by then is not coming
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -45,15 +47,18 @@ class Sessions:
     def find(self, session: str) -> Session | None:
         """The visitor of a cookie, if this POP knows it and it has not run out."""
         row = self._db.row(
-            "SELECT session, subject, ver, expires_at FROM sessions WHERE session=? AND expires_at>?",
+            "SELECT session, subject, ver, expires_at FROM sessions WHERE session=? AND expires_at>? AND subject<>''",
             (session, self._clock.now()),
         )
         return None if row is None else Session(*row)
 
-    def forget(self, session: str) -> None:
-        """Drop one session."""
-        with self._db.transaction():
-            self._db.run("DELETE FROM sessions WHERE session=?", (session,))
+    def reserve(self, session: str) -> None:
+        """Write down a session that may come to be, so that a disk that refuses says so before anybody is asked.
+
+        Raises: Unavailable("store-io").
+        """
+        with self._db.transaction(durable=False):
+            self._db.run("INSERT OR IGNORE INTO sessions VALUES (?,'',0,?)", (session, self._clock.now() + RESERVED_S))
 
     def raise_version(self, subject: str, ver: int) -> None:
         """Note that the visitor's record is at least at `ver`."""

@@ -12,6 +12,7 @@ Applying an entry twice changes nothing. Not knowing something never deletes: on
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -29,10 +30,18 @@ from runtime_host.pop.stores.queue import Queue, Row
 from runtime_host.pop.stores.raw import ANSWER, Raw
 from runtime_host.pop.stores.revocations import DENIAL_KEPT_S, LOCAL, LOG, Change, Revocations, SharedRevocations
 from runtime_host.pop.stores.sessions import Sessions
-from runtime_host.pop.stores.shared_state import SharedState
+from runtime_host.pop.stores.shared_state import LEAD, SharedState
 from runtime_host.pop.stores.tombstones import Tombstones
 
 RETRAIN = "retrain"
+
+
+@dataclass(frozen=True, slots=True)
+class DeniedText:
+    """One token by hex SHA-256 of its text. `until`: Unix seconds of its expiry."""
+
+    digest: str
+    until: int
 
 
 class PopStore:
@@ -54,6 +63,8 @@ class PopStore:
             Revocations(self.database) if shared_state is None else SharedRevocations(self.database, shared_state)
         )
         self.outbox = Outbox(self.database, clock)
+        if shared_state is None or shared_state.place == LEAD:
+            self.outbox.adopt()
         self.queue = Queue(self.database, clock)
         self.policies = Policies(self.database, clock)
         self.raw = Raw(self.database, clock)
@@ -93,42 +104,39 @@ class PopStore:
             self.revocations.accept_origin()
             self._send_again()
 
-    def withdraw(self, withdrawal: Withdrawal) -> Change | None:
+    def withdraw(self, *withdrawals: Withdrawal, text: "DeniedText | None" = None) -> tuple[Change, ...]:
         """Put a "no" in force at this POP and keep it for forwarding, durably, before anyone is answered.
 
-        Returns: the change, or None if this POP cannot know the visitor (the outbox still forwards it).
-        Saying it again with the same `key` changes nothing.
+        One person may have several sessions: all of them, or none. `text`: a token to deny by its text alone.
+        Returns: the changes; none for a visitor that this POP cannot know (the outbox still forwards it), or for
+        what was said before with the same `key`.
         """
-        w = withdrawal
-        categories = CATEGORIES if w.categories is None else w.categories
         with self.database.transaction():
-            new = self.outbox.add(w)
+            new = [w for w in withdrawals if self.outbox.add(w)]
             crash_point("withdrawal-kept")
-            if new and w.subject is not None:
-                self.revocations.deny(w.subject, categories, w.below, LOCAL, None)
-                self.sessions.raise_version(w.subject, w.below)
-                self._take_back(w.subject, categories, w.below)
+            if text is not None:
+                self.revocations.deny_text(text.digest, text.until)
+            changes = tuple(self._deny(w, w.subject) for w in new if w.subject is not None)
             crash_point("withdrawal-before-commit")
         crash_point("withdrawal-committed")
-        if w.subject is None:
-            return None
-        return Change(None, "session", w.subject, categories, w.below, self._clock.now())
+        return changes
 
-    def forwarded(self, withdrawal: Withdrawal, ver: int) -> None:
-        """The control plane has the withdrawal and the visitor's record is at `ver`."""
-        w = withdrawal
-        categories = CATEGORIES if w.categories is None else w.categories
+    def forwarded(self, ended: Iterable[tuple[Withdrawal, int | str]]) -> None:
+        """What became of withdrawals: the version that the control plane has now, or the code it refuses one with.
+
+        The log's own entries say what is denied from now on; what was denied here may end when no older token is
+        alive. A refused one stays in force here. Lost in a power cut, rows are sent again: not worth an fsync.
+        """
         until = self._clock.now() + DENIAL_KEPT_S
-        with self.database.transaction():
-            if w.subject is not None:
-                self.revocations.deny(w.subject, categories, ver, LOG, until)
-                self.revocations.settle(w.subject, categories, w.below, until)
-            self.outbox.close(w.key, "forwarded")
-
-    def refused(self, withdrawal: Withdrawal, code: str) -> None:
-        """The control plane will never take the withdrawal. It stays in force here."""
-        with self.database.transaction():
-            self.outbox.close(withdrawal.key, "refused", code)
+        with self.database.transaction(durable=False):
+            for w, end in ended:
+                if isinstance(end, str):
+                    self.outbox.close(w, "refused", end)
+                    continue
+                if w.subject is not None:
+                    self.revocations.settle(w.subject, _named(w), w.below, until)
+                    self.sessions.raise_version(w.subject, end)
+                self.outbox.close(w, "forwarded")
 
     def attest(self, erased: Erased) -> None:
         """Queue the receipt of a purge: every part was counted empty."""
@@ -182,6 +190,12 @@ class PopStore:
         elif entry.kind == "policy":
             self.policies.demand(entry.subject, entry.seq)
 
+    def _deny(self, withdrawal: Withdrawal, subject: str) -> Change:
+        categories, below = _named(withdrawal), withdrawal.below
+        self.revocations.deny(subject, categories, below, LOCAL, None)
+        self._take_back(subject, categories, below)
+        return Change(None, "session", subject, categories, below, self._clock.now())
+
     def _take_back(self, subject: str, categories: Iterable[str], below: int) -> None:
         for category in categories:
             if category == "behavioral":
@@ -198,3 +212,7 @@ class PopStore:
         self.erasures.begin(entry.seq, entry.subject, self.profile)
         self.revocations.erase(entry.subject)
         self.tombstones.add(entry.subject, entry.seq)
+
+
+def _named(withdrawal: Withdrawal) -> tuple[str, ...]:
+    return CATEGORIES if withdrawal.categories is None else withdrawal.categories

@@ -41,10 +41,12 @@ class ControlPlane:
         """
         return await self._ask(self.client.build_request("GET", path, params=params, headers=headers), limit)
 
-    async def send(self, method: str, path: str, body: bytes) -> Reply:
-        """Send a JSON body. Raises: as `get`."""
-        headers = {"content-type": "application/json"}
-        return await self._ask(self.client.build_request(method, path, content=body, headers=headers), MAX_SMALL_BYTES)
+    async def send(
+        self, method: str, path: str, body: bytes, kind: str = "application/json", limit: int = MAX_SMALL_BYTES
+    ) -> Reply:
+        """Send a body of this content type. `limit`: most bytes of the answer. Raises: as `get`."""
+        headers = {"content-type": kind}
+        return await self._ask(self.client.build_request(method, path, content=body, headers=headers), limit)
 
     async def _ask(self, request: httpx.Request, limit: int | Mapping[int, int]) -> Reply:
         try:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -18,6 +18,7 @@ from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.stores import Change, PopStore, Withdrawal
 from runtime_host.pop.stores.revocations import OWED
 from runtime_host.pop.stores.shared_state import Mark, SharedState
+from runtime_host.pop.stores.store import DeniedText
 from runtime_host.pop.sync.config import SyncConfig
 from runtime_host.pop.sync.delivery import Deliverer
 from runtime_host.pop.sync.fetch import ControlPlane
@@ -50,6 +51,7 @@ class SyncStatus:
     untrusted: Mapping[str, int]
     unavailable: Mapping[str, int]
     outbox_pending: int
+    outbox_oldest_s: int  # how long the oldest "no" has waited for the control plane; 0 if none does
     outbox_refused: int
 
 
@@ -182,12 +184,23 @@ class Sync:
                 return True
         return False
 
-    def withdraw(self, withdrawal: Withdrawal) -> None:
+    def withdraw(self, *withdrawals: Withdrawal, text: DeniedText | None = None) -> None:
         """Put a "no" in force here, durably, then see that it is forwarded. Raises: Unavailable("store-io")."""
-        change = self.store.withdraw(withdrawal)
-        if change is not None:
-            self._tell((change,))
+        self._tell(self.store.withdraw(*withdrawals, text=text))
         self._outbox_task.wake()
+
+    async def has_forwarded(self, withdrawals: Sequence[Withdrawal], within_s: float) -> bool:
+        """See that the control plane hears of these; whether it has all of them by then."""
+        awaited = [self._forwarder.ended(w) for w in withdrawals if self.store.outbox.is_pending(w)]
+        if not awaited:
+            return True
+        self._forwarder.start()
+        await asyncio.wait(awaited, timeout=within_s)
+        return all(one.done() and one.exception() is None for one in awaited)
+
+    async def tell_at_once(self, withdrawals: Sequence[Withdrawal]) -> bool:
+        """Tell the control plane of what no disk here keeps; whether it took it all. Raises: Unavailable, Untrusted."""
+        return all(isinstance(end, int) for _, end in await self._forwarder.tell(withdrawals))
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every change once it is in force; call what comes back to stop."""
@@ -309,7 +322,7 @@ class Sync:
 
     def status(self) -> SyncStatus:
         """How this POP stands."""
-        policy = self._policy.active
+        policy, (pending, _) = self._policy.active, self.store.outbox.waiting()
         return SyncStatus(
             in_sync=self.in_sync(),
             age_s=self._freshness.age(),
@@ -320,9 +333,15 @@ class Sync:
             alarm=self._log.alarm,
             untrusted=dict(self.untrusted),
             unavailable=dict(self.unavailable),
-            outbox_pending=len(self.store.outbox.pending()),
+            outbox_pending=pending,
+            outbox_oldest_s=self.outbox_oldest_s(),
             outbox_refused=len(self.store.outbox.refused()),
         )
+
+    def outbox_oldest_s(self) -> int:
+        """How long the oldest "no" has waited for the control plane."""
+        _, oldest = self.store.outbox.waiting()
+        return 0 if oldest is None else max(0, self._clock.now() - oldest)
 
     def count(self, error: ConsentEdgeError) -> None:
         """Count a failure under its family and code."""

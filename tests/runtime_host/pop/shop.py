@@ -75,7 +75,7 @@ class Browser:
             self.jar[name] = (value, where)
 
     async def grant(self, *choices: str, **more: Any) -> Reply:
-        return await self.ask("POST", "/v1/consent", {"choices": list(choices), **more})
+        return await self.ask("POST", "/v1/consent", {"grant": list(choices), **more})
 
     async def withdraw(self, *categories: str) -> Reply:
         return await self.ask("DELETE", "/v1/consent", {"categories": list(categories)} if categories else {})

@@ -51,7 +51,7 @@ async def mixed(edge: Edge) -> int:
     await edge.get("/v1/slots/nowhere", token)
     await edge.get("/v1/nothing/here")
     await edge.get("/healthz")
-    await edge.send("POST", "/v1/consent", {"choices": []}, sec_fetch_site="cross-site")
+    await edge.send("POST", "/v1/consent", {"grant": []}, sec_fetch_site="cross-site")
     await ask(edge.pop.mesh_app, "POST", "/v1/purge", {}, b"{}")
     return 9
 

@@ -191,8 +191,8 @@ def test_a_rendition_reads_no_cookie(edge, run):
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"{", b'{"choices":1}', b'{"choices":["all"]}', b'{"choices":[],"choices":[]}', b"\xff", b"[" * 9_000,
-     b'{"choices":["contextual","contextual"]}', b'{"choices":[],"sub":"AAAA"}'],
+    [b"", b"[]", b"{", b'{"grant":1}', b'{"grant":["all"]}', b'{"grant":[],"grant":[]}', b"\xff", b"[" * 9_000,
+     b'{"grant":["contextual","contextual"]}', b'{"grant":[],"sub":"AAAA"}'],
 )  # fmt: skip
 def test_a_bad_consent_body_is_refused_before_the_control_plane_is_asked(edge, run, body):
     """400, and nothing was sent anywhere."""

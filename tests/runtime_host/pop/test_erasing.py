@@ -21,7 +21,7 @@ HERO = "/v1/slots/home-hero?section=camping&tags=tent"
 SUB = visitor(1)
 SUBJECT = subject_of(SUB)
 SESSION = "5e" * 32
-ANSWER = SimpleNamespace(sub=SUB)  # all that keeping an answer asks of it
+ANSWER = SimpleNamespace(answer=SimpleNamespace(sub=SUB))  # all that keeping an answer asks of it
 PARTS = {"history", "outbox", "queue", "sessions", "memory.tokyo-1", "trail.tokyo-1"}
 
 

@@ -36,7 +36,7 @@ def slow(tmp_path, catalogue, run):
 
 
 def withdraw(edge, below=2):
-    edge.pop.sync.withdraw(Withdrawal("k" * 32, "s" * 64, ME, below))
+    edge.pop.sync.withdraw(Withdrawal("k" * 32, "s" * 43, ME, below))
 
 
 def revoke_key(edge):
@@ -106,7 +106,7 @@ def test_a_revocation_of_somebody_else_changes_nothing(slow, run):
     """The generation moves on for all; what it took decides."""
     token = slow.token("contextual")
     personal = run(slow.get(HERO, token)).fixed
-    slow.pop.sync.withdraw(Withdrawal("k" * 32, "s" * 64, subject_of(visitor(7)), 9))
+    slow.pop.sync.withdraw(Withdrawal("k" * 32, "s" * 43, subject_of(visitor(7)), 9))
 
     assert run(slow.get(HERO, token)).fixed == personal
 
@@ -232,12 +232,12 @@ def test_a_key_revoked_right_after_it_was_looked_at_is_looked_at_again(slow, run
     token = slow.token("contextual")
     if at != "validation":
         assert run(slow.get(SLOT, token)).json()["category"] == "contextual"
-        slow.pop.sync.withdraw(Withdrawal("o" * 32, "s" * 64, "b" * 64, 2))  # somebody's: the generation moves
+        slow.pop.sync.withdraw(Withdrawal("o" * 32, "s" * 43, "b" * 64, 2))  # somebody's: the generation moves
     if at == "first byte":
         slow.personalization.meanwhile = lambda: None
         visit = Visit({b"authorization": b"Bearer " + token.encode()}, slow.pop.places["home-hero"], page_context(b""))
         run(slow.pop.pipeline.decide(visit))
-        slow.pop.sync.withdraw(Withdrawal("p" * 32, "s" * 64, "c" * 64, 2))
+        slow.pop.sync.withdraw(Withdrawal("p" * 32, "s" * 43, "c" * 64, 2))
         revoke_key_after_a_look(slow, monkeypatch)
         slow.pop.pipeline.still_holds(visit)
     else:
@@ -257,7 +257,7 @@ def test_a_decision_does_not_hold_where_the_disk_cannot_say_so(slow, run, monkey
         raise Unavailable("store-io", "no")
 
     def meanwhile():
-        slow.pop.sync.withdraw(Withdrawal("q" * 32, "s" * 64, "d" * 64, 2))
+        slow.pop.sync.withdraw(Withdrawal("q" * 32, "s" * 43, "d" * 64, 2))
         monkeypatch.setattr(slow.pop.sync, "denied", fails)
 
     slow.personalization.meanwhile = meanwhile

@@ -18,7 +18,7 @@ from tests.runtime_host.log_entries import at, entry_of
 
 VISITOR = subject_of("A" * 22)
 ORIGIN = "o" * 22
-NO = Withdrawal("k" * 22, "0" * 64, VISITOR, 4, ("behavioral",))
+NO = Withdrawal("k" * 22, "0" * 43, VISITOR, 4, ("behavioral",))
 
 
 @pytest.fixture
@@ -175,8 +175,9 @@ def test_a_local_denial_lasts_until_the_control_plane_has_it(store: PopStore, cl
     store.sweep(clock.now())
     assert store.revocations.denied(VISITOR, 3) == {"behavioral"}
 
-    store.forwarded(NO, ver=7)
-    assert store.revocations.denied(VISITOR, 6) == {"behavioral"}
+    store.forwarded([(NO, 7)])
+    assert store.revocations.denied(VISITOR, 3) == {"behavioral"}
+    assert store.revocations.denied(VISITOR, 4) == frozenset()  # a later yes may be at 4: the log says what it took
     clock.advance(DENIAL_KEPT_S + 1)
     store.sweep(clock.now())
     assert store.revocations.denied(VISITOR, 3) == frozenset()
@@ -185,10 +186,10 @@ def test_a_local_denial_lasts_until_the_control_plane_has_it(store: PopStore, cl
 
 def test_a_second_withdrawal_does_not_end_with_the_first(store: PopStore, clock: ManualClock) -> None:
     """Forwarding the older one leaves the newer denial without an end."""
-    newer = Withdrawal("n" * 22, "0" * 64, VISITOR, 5, ("behavioral",))
+    newer = Withdrawal("n" * 22, "0" * 43, VISITOR, 5, ("behavioral",))
     store.withdraw(NO)
     store.withdraw(newer)
-    store.forwarded(NO, ver=4)
+    store.forwarded([(NO, 4)])
     clock.advance(DENIAL_KEPT_S + 1)
     store.sweep(clock.now())
 
@@ -198,7 +199,7 @@ def test_a_second_withdrawal_does_not_end_with_the_first(store: PopStore, clock:
 def test_a_refused_withdrawal_stays_in_force(store: PopStore, clock: ManualClock) -> None:
     """The control plane may not know the session; the visitor still said no here."""
     store.withdraw(NO)
-    store.refused(NO, "session-unknown")
+    store.forwarded([(NO, "session-unknown")])
     clock.advance(90 * DAY_S)
     store.sweep(clock.now())
 
@@ -209,18 +210,18 @@ def test_a_refused_withdrawal_stays_in_force(store: PopStore, clock: ManualClock
 
 def test_a_withdrawal_without_a_known_visitor_is_still_forwarded(store: PopStore) -> None:
     """The session alone names the visitor to the control plane."""
-    unknown = Withdrawal("u" * 22, "1" * 64, None, 0, None)
+    unknown = Withdrawal("u" * 22, "1" * 43, None, 0, None)
 
-    assert store.withdraw(unknown) is None
+    assert store.withdraw(unknown) == ()
     assert store.outbox.pending() == (unknown,)
 
 
 def test_refused_withdrawals_of_nobody_do_not_pile_up(store: PopStore, clock: ManualClock) -> None:
-    """Invented sessions: what names no visitor is in force for nobody, and leaves the disk after a week."""
-    invented = Withdrawal("u" * 22, "1" * 64, None, 0, None)
+    """Invented sessions: what names no visitor is in force for nobody, and leaves the disk after 15 days."""
+    invented = Withdrawal("u" * 22, "1" * 43, None, 0, None)
     store.withdraw(invented)
-    store.refused(invented, "session-unknown")
-    clock.advance(7 * DAY_S)
+    store.forwarded([(invented, "session-unknown")])
+    clock.advance(15 * DAY_S)
     store.sweep(clock.now())
 
     assert store.outbox.refused() == ()

@@ -23,7 +23,7 @@ from runtime_host.pop.sync.led import LedSync
 from runtime_host.pop.sync.policy import FILE
 from tests.runtime_host.sync.toy_plane import VISITOR, Network, ToyPlane, open_toy_bundle, policy_hash
 
-NO = Withdrawal("k" * 22, "0" * 64, VISITOR, 4, ("behavioral",))
+NO = Withdrawal("k" * 22, "0" * 43, VISITOR, 4, ("behavioral",))
 OTHER = "b" * 64
 
 
@@ -137,7 +137,7 @@ def test_a_withdrawal_at_the_worker_is_in_force_everywhere_when_it_returns(crew:
     crew.sync()
     for here, there, withdrawal in (
         (crew.worker, crew.lead, NO),
-        (crew.lead, crew.worker, Withdrawal("l" * 22, "1" * 64, OTHER, 9)),
+        (crew.lead, crew.worker, Withdrawal("l" * 22, "1" * 43, OTHER, 9)),
     ):
         before = there.generation, here.generation
         here.withdraw(withdrawal)

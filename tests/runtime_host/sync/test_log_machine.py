@@ -65,7 +65,7 @@ class LogMachine(RuleBasedStateMachine):
     @rule(subject=subjects, categories=some, below=st.sampled_from(VERSIONS))
     def withdraw(self, subject: str, categories: tuple[str, ...], below: int) -> None:
         self.said += 1
-        self.world.sync.withdraw(Withdrawal(f"key-{self.said:020}", "0" * 64, subject, below, categories))
+        self.world.sync.withdraw(Withdrawal(f"key-{self.said:020}", "0" * 43, subject, below, categories))
         self.model.said = [*self.model.said, (subject, categories, below)]
 
     @rule()

@@ -117,7 +117,7 @@ def test_a_withdrawal_said_here_ends_every_older_token_everywhere(pair: Pair) ->
     assert pair.sync.denied(subject, answer.ver) == {"behavioral"}
     before = pair.plane.log.head()
     pair.follow()
-    pair.store.database.rows("UPDATE outbox SET state='pending'")  # as if the answer had been lost
+    pair.store.database.rows("UPDATE outbox SET state='pending', owner=NULL")  # as if the answer had been lost
     pair.follow()
 
     assert pair.plane.log.head() == before + 1
@@ -144,7 +144,7 @@ def test_a_purge_is_carried_out_and_receipted(pair: Pair) -> None:
 
 def test_a_withdrawal_of_nobody_is_refused_and_not_repeated(pair: Pair) -> None:
     """The control plane never issued that session."""
-    pair.sync.withdraw(Withdrawal("key-of-nobodys-session", "9" * 64, None, 0))
+    pair.sync.withdraw(Withdrawal("key-of-nobodys-session", "9" * 43, None, 0))
     pair.follow()
     assert [code for _, code in pair.store.outbox.refused()] == ["session-unknown"]
 

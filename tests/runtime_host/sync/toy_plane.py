@@ -13,7 +13,6 @@ import httpx
 
 from consent_core.clock import ManualClock
 from consent_core.errors import Untrusted
-from consent_core.formats.consent import ConsentAnswer, write_answer
 from consent_core.formats.jwks import write_jwks
 from consent_core.formats.kept import Kept, read_kept
 from consent_core.formats.revocation import (
@@ -28,7 +27,7 @@ from consent_core.formats.revocation import (
     subject_of,
 )
 from consent_core.formats.token import CATEGORIES, encode_base64url
-from consent_core.formats.withdrawals import read_row
+from consent_core.formats.withdrawals import WithdrawalAnswer, WithdrawalRow, read_rows, write_answers
 from consent_core.trust.keys import KeyStore
 from runtime_host.pop.stores import PopStore
 from runtime_host.pop.sync import Sync, SyncConfig
@@ -84,6 +83,8 @@ class ToyPlane:
     jwks: bytes | None = None
     withdrawals: dict[str, str] = field(default_factory=dict)
     attempts: list[str] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    unknown: set[str] = field(default_factory=set)
     refuse_withdrawals: int = 0
     reports: list[dict[str, Any]] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
@@ -136,7 +137,7 @@ class ToyPlane:
         if path == "/.well-known/jwks.json":
             keys = self.keys.trust_file().keys("token", self.clock.now())
             return httpx.Response(200, content=write_jwks(keys) if self.jwks is None else self.jwks)
-        if path == "/v1/consents/-":
+        if path == "/v1/withdrawals":
             return self._withdraw(request)
         if path.endswith("/kept"):
             self.kept += read_kept(request.content)
@@ -151,18 +152,21 @@ class ToyPlane:
         return httpx.Response(200 if self.bundle else 404, content=self.bundle, headers={"etag": etag})
 
     def _withdraw(self, request: httpx.Request) -> httpx.Response:
-        body = read_row(request.content)
-        self.attempts.append(body.key)
+        rows = [row for row in read_rows(request.content) if isinstance(row, WithdrawalRow)]
+        self.attempts += [row.key for row in rows]
+        self.batches.append(len(rows))
         if self.refuse_withdrawals:
             error = {"error": {"code": "session-unknown", "message": ""}}
             return httpx.Response(self.refuse_withdrawals, json=error)
-        if body.key not in self.withdrawals:
-            self.withdrawals[body.key] = body.withdraw or str(body.session_legacy)
-            self.revoke(ver=4, categories=body.categories or CATEGORIES)
-        answer = ConsentAnswer(
-            VISITOR_SUB, 4, None, None, (), (), {}, "withdrawal", True, False, "receipt", {"consent": 1}
-        )
-        return httpx.Response(200, content=write_answer(answer))
+        return httpx.Response(200, content=write_answers(map(self._take, rows)))
+
+    def _take(self, row: WithdrawalRow) -> WithdrawalAnswer:
+        if row.key in self.unknown:
+            return WithdrawalAnswer(row.key, code="session-unknown", message="nobody's")
+        if row.key not in self.withdrawals:
+            self.withdrawals[row.key] = row.withdraw or row.session_legacy or ""
+            self.revoke(row.subject or VISITOR, ver=4, categories=row.categories or CATEGORIES)
+        return WithdrawalAnswer(row.key, 4, {}, row.subject)
 
 
 class Network(httpx.AsyncBaseTransport):

@@ -16,7 +16,7 @@ from runtime_host.pop.stores import PopStore, Withdrawal
 from tests.runtime_host.sync.toy_plane import VISITOR, Network, ToyPlane, make_sync
 
 OTHER = "b" * 64
-NO = Withdrawal("k" * 22, "0" * 64, VISITOR, 4, ("behavioral",))
+NO = Withdrawal("k" * 22, "0" * 43, VISITOR, 4, ("behavioral",))
 
 
 class RememberingPlane(ToyPlane):
@@ -29,13 +29,13 @@ class RememberingPlane(ToyPlane):
         self.log("key", "token-old")
         self.notes = directory / "withdrawals.txt"
         for key in sorted(set(self.notes.read_text().split())) if self.notes.exists() else ():
-            self.withdrawals[key] = "0" * 64
+            self.withdrawals[key] = "0" * 43
             self.revoke(ver=4, categories=("behavioral",))
 
     def _withdraw(self, request: httpx.Request) -> httpx.Response:
         response = super()._withdraw(request)
         with self.notes.open("a") as notes:
-            notes.write(f"{self.attempts[-1]}\n")
+            notes.writelines(f"{key}\n" for key in self.withdrawals)
         return response
 
 

@@ -159,7 +159,7 @@ class Line:
         return json.loads(self.ask("GET", path)[2])
 
     def grant(self, *choices: str) -> Any:
-        status, _, body = self.ask("POST", "/v1/consent", {"choices": list(choices)})
+        status, _, body = self.ask("POST", "/v1/consent", {"grant": list(choices)})
         assert status == 200, body
         return json.loads(body)
 

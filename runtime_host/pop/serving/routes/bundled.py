@@ -6,24 +6,33 @@ A decision that comes along saves the page a round trip, and so does a picture: 
 pays one trip instead of three. `pixels` 0: the decision alone.
 """
 
+import asyncio
 import base64
 import json
+import logging
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from consent_core.decision.request import Headers
-from consent_core.errors import ConsentEdgeError, Rejected
-from consent_core.formats.fields import Fields
+from consent_core.errors import ConsentEdgeError
 from runtime_host.pop.serving.delivery import Delivery
+from runtime_host.pop.serving.pipeline import Visit
+
+LOG = logging.getLogger("consent_edge.pop")
 
 BUNDLED = ("slots", "accept")  # the members of a body that say so
 MAX_SLOTS = 8
+MAX_READ = 256  # entries of a list that are looked at
+MAX_REQUEST = 4_096  # characters of one slot's request
+WITHIN_S = 0.25  # for all of them together: the change itself has been made, and its answer must not wait
 MAX_PIXELS = 4_096
 MAX_INLINE_BYTES = 40_960  # of all pictures together: more would keep the first one waiting
 NARROWER = 0.85  # a picture this much narrower than its space is not told apart, and has a third fewer bytes
 
-_SLOT_REQUEST = re.compile(r"[a-z0-9-]{1,64}(?:\?[\x21-\x7e]{0,1024})?")
+_SLOT = re.compile(r"[a-z0-9-]{1,64}")
 _ACCEPT = re.compile(r"[\x20-\x7e]{0,256}")
 _WIDTH = re.compile(r"(\S+) (\d+)w")
 
@@ -44,24 +53,21 @@ class BundledDecisions:
     accept: str = ""
 
 
-def read_bundled(fields: Fields) -> BundledDecisions:
-    """The members `slots` and `accept` of a body. Raises: what `fields` refuses with."""
-    if fields.absent("slots"):
-        return BundledDecisions()
-    slots = tuple(_bundled_slot(item) for item in fields.items("slots", MAX_SLOTS))
-    return BundledDecisions(slots, "" if fields.absent("accept") else fields.matching("accept", _ACCEPT))
+def read_bundled(body: Mapping[str, Any]) -> BundledDecisions:
+    """The members `slots` and `accept` of a body, as far as they can be read: the rest is dropped, one by one."""
+    slots, accept = body.get("slots"), body.get("accept")
+    read = [_bundled_slot(item) for item in slots[:MAX_READ]] if isinstance(slots, list) else []
+    kept = tuple(slot for slot in read if slot is not None)[:MAX_SLOTS]
+    return BundledDecisions(kept, accept if isinstance(accept, str) and _ACCEPT.fullmatch(accept) else "")
 
 
-def _bundled_slot(item: object) -> BundledSlot:
-    fields = Fields(item, _refuse, ("request",), ("pixels",))
-    pixels = 0 if fields.absent("pixels") else fields.number("pixels")
-    if pixels > MAX_PIXELS:
-        raise _refuse(f"pixels: expected at most {MAX_PIXELS}")
-    return BundledSlot(fields.matching("request", _SLOT_REQUEST), pixels)
-
-
-def _refuse(message: str) -> Rejected:
-    return Rejected("bad-request", f"slots: {message}")
+def _bundled_slot(item: object) -> BundledSlot | None:
+    if not isinstance(item, dict):
+        return None
+    request, pixels = item.get("request"), item.get("pixels", 0)
+    if not isinstance(request, str) or not _SLOT.fullmatch(request.partition("?")[0]) or len(request) > MAX_REQUEST:
+        return None
+    return BundledSlot(request, pixels if type(pixels) is int and 0 <= pixels <= MAX_PIXELS else 0)
 
 
 async def decide_bundled(
@@ -69,23 +75,34 @@ async def decide_bundled(
 ) -> list[dict[str, Any]]:
     """`{request, decision}` of each slot, as a visitor with this token cookie gets them; None is a visitor without.
 
-    A slot that cannot be decided, or whose consent was taken back while the others were decided, is left out: the page
-    asks for it alone and hears why. Nothing may be awaited between this and the first byte.
+    A slot that cannot be decided, or not in time, or whose consent was taken back while the others were decided, is
+    left out: the page asks for it alone and hears why. Nothing may be awaited between this and the first byte.
     """
     asker = {name: value for name, value in headers.items() if name not in (b"authorization", b"cookie")}
     if cookie is not None:
         asker[b"cookie"] = cookie
-    decided, room = [], MAX_INLINE_BYTES
-    for bundled_slot in bundled.slots:
-        name, _, query = bundled_slot.request.partition("?")
+    decided: list[tuple[Visit, dict[str, Any]]] = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(WITHIN_S):
+            await _decide_all(delivery, bundled, asker, decided)
+    return [entry for visit, entry in decided if delivery.still_holds(visit)]
+
+
+async def _decide_all(
+    delivery: Delivery, bundled: BundledDecisions, asker: Headers, decided: list[tuple[Visit, dict[str, Any]]]
+) -> None:
+    room = MAX_INLINE_BYTES
+    for slot in bundled.slots:
+        name, _, query = slot.request.partition("?")
         try:
-            visit, reply = await delivery.decided(name, query.encode("ascii"), asker)
+            visit, reply = await delivery.decided(name, query.encode("utf-8", "replace"), asker)
             decision = json.loads(reply.body)
-            room -= await _add_picture(delivery, decision["rendition"], bundled_slot.pixels, bundled.accept, room)
+            decided.append((visit, {"request": slot.request, "decision": decision}))
+            room -= await _add_picture(delivery, decision["rendition"], slot.pixels, bundled.accept, room)
         except ConsentEdgeError:
             continue
-        decided.append((visit, {"request": bundled_slot.request, "decision": decision}))
-    return [entry for visit, entry in decided if delivery.still_holds(visit)]
+        except Exception:
+            LOG.exception("a decision that should come along failed")
 
 
 async def _add_picture(delivery: Delivery, rendition: dict[str, Any], pixels: int, accept: str, room: int) -> int:

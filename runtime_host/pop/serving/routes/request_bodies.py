@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from consent_core.errors import Rejected
-from consent_core.formats.consent import AGE_BAND, ASKABLE, CLAUSE_ID
+from consent_core.formats.consent import AGE_BAND, ASKABLE, DIGEST, MAX_CLICK
 from consent_core.formats.fields import Fields
 from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.serving.routes.bundled import BUNDLED, BundledDecisions, read_bundled
 
+NOTHING_ALONG = BundledDecisions()
+MAX_CONSENT_BYTES = 131_072  # of a body to `/v1/consent`: what should come along must not keep a "no" out
+MAX_BRACKETS = 4_096  # the same
 MAX_EVENTS = 20  # in one request
 MAX_TAGS = 8
 KINDS = ("impression", "click", "purchase")
@@ -28,23 +31,24 @@ _TAG = re.compile(r"[a-z0-9](?:[a-z0-9:_-]{0,62}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """What a person chose."""
+class Wish:
+    """A yes. `number`: of the click; `notice`: digest of the words that were shown before it."""
 
-    choices: tuple[str, ...]
+    grant: tuple[str, ...]
     age_band: str
-    source: str
-    clause_id: str | None
-    expected_ver: int | None
-    bundled: BundledDecisions
+    source: str = ASKABLE[0]
+    number: int | None = None
+    notice: str | None = None
+    bundled: BundledDecisions = NOTHING_ALONG
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """What a person takes back. `categories`: None for all."""
+class No:
+    """What a person takes back. `categories`: None for all; `number`: of the click."""
 
     categories: tuple[str, ...] | None
-    bundled: BundledDecisions
+    number: int | None = None
+    bundled: BundledDecisions = NOTHING_ALONG
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,30 +71,37 @@ class Vital:
     state: str
 
 
-def read_grant(body: dict[str, Any], age_band: str) -> Grant:
-    """`age_band`: of whoever does not say. Raises: Rejected("bad-request")."""
-    optional = ("age_band", "source", "clause_id", "expected_ver", *BUNDLED)
-    fields = Fields(body, _refuse, ("choices",), optional)
-    return Grant(
-        choices=fields.categories("choices"),
+def read_grant(body: dict[str, Any], age_band: str) -> Wish:
+    """`age_band`: of a person who does not say. Raises: Rejected("bad-request")."""
+    fields = Fields(body, _refuse, ("grant",), ("age_band", "source", "number", "notice", *BUNDLED))
+    return Wish(
+        grant=fields.categories("grant"),
         age_band=age_band if fields.absent("age_band") else fields.matching("age_band", AGE_BAND),
         source=ASKABLE[0] if fields.absent("source") else fields.one_of("source", ASKABLE),
-        clause_id=None if fields.absent("clause_id") else fields.matching("clause_id", CLAUSE_ID),
-        expected_ver=None if fields.absent("expected_ver") else fields.number("expected_ver"),
-        bundled=read_bundled(fields),
+        number=_click(body),
+        notice=None if fields.absent("notice") else fields.matching("notice", DIGEST),
+        bundled=read_bundled(body),
     )
 
 
-def read_refusal(body: dict[str, Any]) -> Refusal:
-    """Raises: Rejected("bad-request")."""
-    fields = Fields(body, _refuse, (), ("categories", *BUNDLED))
-    bundled = read_bundled(fields)
-    if fields.absent("categories"):
-        return Refusal(None, bundled)
-    categories = fields.categories("categories")
-    if not categories:
-        raise _refuse("categories: nothing to withdraw; leave it out to withdraw all")
-    return Refusal(None if categories == CATEGORIES else categories, bundled)
+def read_no(body: dict[str, Any]) -> No:
+    """What besides `categories` cannot be read is left out: it must not keep a "no" from being heard.
+
+    Raises: Rejected("bad-request").
+    """
+    named = body.get("categories")
+    if named is None:
+        return No(None, _click(body), read_bundled(body))
+    if not isinstance(named, list) or not any(name in CATEGORIES for name in named if isinstance(name, str)):
+        raise _refuse("categories: expected a list of categories; leave it out to withdraw all")
+    categories = tuple(name for name in CATEGORIES if name in named)
+    return No(None if categories == CATEGORIES else categories, _click(body), read_bundled(body))
+
+
+def _click(body: dict[str, Any]) -> int | None:
+    """The number of a click. What is none, the change counts as said on arrival."""
+    number = body.get("number")
+    return number if type(number) is int and 0 < number < MAX_CLICK else None
 
 
 def read_events(body: dict[str, Any]) -> tuple[Event, ...]:

@@ -1,0 +1,105 @@
+"""`POST /v1/consent/form`: the same changes from a plain form, for pages without the module or without scripts.
+
+    withdraw=all | withdraw=<category>…   grant=<category>…   notice=<digest>      → 303, back to the page
+
+After a yes the way back leads over `GET /v1/consent/form`, where the browser presents its new session for the first
+time: a session that is never presented is swept, with its record.
+"""
+
+from collections.abc import Sequence
+from urllib.parse import parse_qs, quote, urlsplit
+
+from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
+from consent_core.formats.token import CATEGORIES
+from consent_core.http.answers import Answer, Header, empty_answer, error_answer
+from consent_core.http.asgi import read_body
+from runtime_host.pop.serving.routes.consent.asking import Asked, key_of
+from runtime_host.pop.serving.routes.consent.granting import Granting
+from runtime_host.pop.serving.routes.consent.room import Room
+from runtime_host.pop.serving.routes.consent.withdrawing import Withdrawing
+from runtime_host.pop.serving.routes.request_bodies import MAX_CONSENT_BYTES, No, Wish
+from runtime_host.pop.serving.routing import Call
+
+BACK = "/v1/consent/form"
+ALL = "all"
+
+Fields = dict[str, list[str]]
+
+
+class Forms:
+    """Reads a form, makes the changes, and leads back."""
+
+    def __init__(self, room: Room, granting: Granting, withdrawing: Withdrawing) -> None:
+        self._room = room
+        self._granting = granting
+        self._withdrawing = withdrawing
+
+    async def change(self, call: Call) -> Answer:
+        """A "no" first, then a yes. Raises: Rejected("bad-request") for a form without either, Unavailable."""
+        fields = _read(await read_body(call.receive, MAX_CONSENT_BYTES))
+        withdrawn, granted = _withdrawn(fields), _named(fields, "grant")
+        if withdrawn == () and not granted:
+            raise Rejected("bad-request", "expected withdraw or grant")
+        asked, page = await self._room.asker.identify(call), _page(call)
+        headers: tuple[Header, ...] = ()
+        if withdrawn != ():
+            said = await self._withdrawing.say(asked, No(withdrawn), key_of(call.headers))
+            if said.error is not None:
+                return error_answer(said.error, *said.headers)
+            headers = said.headers
+        if granted:
+            wish = Wish(granted, self._room.here.age_band, notice=next(iter(fields.get("notice", ())), None))
+            headers = (*headers, *(await self._granting.record(asked, wish, key_of(call.headers))).headers)
+            page = f"{BACK}?to={quote(page, safe='/')}"
+        return empty_answer(303, (b"location", page.encode("ascii")), *headers)
+
+    async def back(self, call: Call) -> Answer:
+        """Present the session that the yes began, then lead back to the page."""
+        asked = await self._room.asker.ask(call)
+        headers: Sequence[Header] = ()
+        if len(asked.sessions) == 1 and not asked.speculative:
+            headers = await self._presented(asked)
+        to = parse_qs(call.query.decode("latin-1")).get("to", ["/"])[0]
+        return empty_answer(303, (b"location", _local(to).encode("ascii")), *headers)
+
+    async def _presented(self, asked: Asked) -> list[Header]:
+        session = asked.sessions[0]
+        try:
+            answer = await self._room.records.refresh(asked, session)
+        except ConsentEdgeError as error:
+            if isinstance(error, Unavailable):
+                asked.note.code = error.code
+            return []
+        return self._room.records.adopt(asked, answer, session, presented=True)
+
+
+def _read(body: bytes) -> Fields:
+    try:
+        return parse_qs(body.decode("ascii"), max_num_fields=32)
+    except ValueError as error:
+        raise Rejected("bad-request", "expected a form") from error
+
+
+def _withdrawn(fields: Fields) -> tuple[str, ...] | None:
+    """What is taken back: None for all, an empty tuple for nothing."""
+    return None if ALL in fields.get("withdraw", ()) else _named(fields, "withdraw")
+
+
+def _named(fields: Fields, name: str) -> tuple[str, ...]:
+    said = fields.get(name, ())
+    if any(value not in CATEGORIES and value != ALL for value in said):
+        raise Rejected("bad-request", f"{name}: expected a category")
+    return tuple(category for category in CATEGORIES if category in said)
+
+
+def _page(call: Call) -> str:
+    """The path of the page that the form is on, if it is one of this site."""
+    parts = urlsplit(call.headers.get(b"referer", b"").decode("latin-1"))
+    host = call.headers.get(b"host", b"").decode("latin-1")
+    return _local(parts.path) if host and parts.netloc.lower() == host.lower() else "/"
+
+
+def _local(path: str) -> str:
+    """A path of this site; `//host` and `/\\host` lead elsewhere."""
+    safe = path.startswith("/") and not path.startswith(("//", "/\\")) and "\\" not in path
+    return quote(path, safe="/%:@!$&'()*+,;=~-._") if safe else "/"

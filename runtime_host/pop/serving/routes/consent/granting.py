@@ -1,0 +1,97 @@
+"""A yes: the control plane adds it to the record, and the session's next secret goes to the browser."""
+
+import secrets
+from dataclasses import dataclass
+
+from consent_core.formats.consent import ConsentAnswer, ConsentRequest
+from consent_core.formats.session import Credentials, credentials_of, stored, write_secret
+from consent_core.formats.subject import subject_of
+from consent_core.formats.token import CATEGORIES
+from consent_core.http.answers import Answer, Header
+from consent_core.http.asgi import read_json
+from runtime_host.pop.serving.routes.consent.asking import Asked, key_of
+from runtime_host.pop.serving.routes.consent.room import Room
+from runtime_host.pop.serving.routes.request_bodies import MAX_BRACKETS, MAX_CONSENT_BYTES, Wish, read_grant
+from runtime_host.pop.serving.routes.stream import Streams
+from runtime_host.pop.serving.routing import Call
+from runtime_host.pop.stores.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A yes that the control plane has. `headers`: the cookies that go with it; `session`: the new one."""
+
+    answer: ConsentAnswer
+    session: Credentials
+    headers: tuple[Header, ...]
+
+
+class Granting:
+    """`POST /v1/consent`."""
+
+    def __init__(self, room: Room, sessions: Sessions, streams: Streams) -> None:
+        self._room = room
+        self._sessions = sessions
+        self._streams = streams
+
+    async def grant(self, call: Call) -> Answer:
+        """Record a yes. Raises: Rejected (of the body, or the control plane's), Unavailable."""
+        room = self._room
+        asked = await room.asker.ask(call)
+        body = await read_json(call.receive, MAX_CONSENT_BYTES, MAX_BRACKETS)
+        wish = read_grant(body, room.here.age_band)
+        done = await self.record(asked, wish, key_of(call.headers))
+        state = room.states.told(asked, room.asker.owner(done.session), done.answer)
+        answer = await room.companions.answer(asked, state, wish.bundled, done.answer.token, *done.headers)
+        self._streams.tell(subject_of(done.answer.sub), "consent")
+        return answer
+
+    async def record(self, asked: Asked, wish: Wish, key: str) -> Recorded:
+        """Have it recorded. The disk is asked first: a yes that this POP cannot work with is not recorded either."""
+        room = self._room
+        current = asked.session
+        secret = write_secret(secrets.token_bytes(32))
+        following = credentials_of(secret.encode("ascii"))
+        room.carried.take(asked, current, room.asker.owner(current))
+        self._sessions.reserve(stored(following.grant))
+        answer = await room.records.record(self._request(asked, wish, key, current, following))
+        granted = [name for name in wish.grant if name in answer.choices]
+        headers = (
+            *room.records.adopt(asked, answer, following, presented=False),
+            room.records.session_cookie(secret, answer),
+            *room.refusal_cookie.after_yes(asked, granted),
+        )
+        return Recorded(answer, following, headers)
+
+    def _request(
+        self, asked: Asked, wish: Wish, key: str, current: Credentials | None, following: Credentials
+    ) -> ConsentRequest:
+        notice = self._room.notices.of_digest(asked.jurisdiction, wish.notice)
+        return ConsentRequest(
+            session=None if current is None else current.grant,
+            next_session=stored(following.grant),
+            next_withdraw=stored(following.withdraw),
+            key=key,
+            grant=wish.grant,
+            jurisdiction=asked.jurisdiction,
+            gpc=asked.gpc,
+            age_band=wish.age_band,
+            pop=self._room.here.pop,
+            number=wish.number,
+            refused=_refused(asked, wish),
+            source=wish.source,
+            clause_id=None if notice is None else notice.clause.id,
+            notice_digest=None if notice is None else notice.clause.sha256,
+            language=None if notice is None else notice.language,
+            legacy=None if current is None else current.legacy,
+        )
+
+
+def _refused(asked: Asked, wish: Wish) -> dict[str, int]:
+    """What this browser refused and this yes is not about, or that was refused after it."""
+    later = {} if wish.source != "grant" else dict.fromkeys(wish.grant, wish.number)
+    return {
+        name: number
+        for name, number in asked.refusals.numbers().items()
+        if name in CATEGORIES and (name not in later or (later[name] or number) < number)
+    }
