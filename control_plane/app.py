@@ -16,7 +16,9 @@ from fastapi import FastAPI
 
 from consent_core.errors import Unavailable
 from consent_core.trust.keys import KeyStore
+from consent_core.trust.providers.selection import open_provider
 from control_plane.api import documents, errors
+from control_plane.api.attesters import attester_routes
 from control_plane.api.consents import consent_routes
 from control_plane.api.edge_state import EdgeStates, edge_state_routes
 from control_plane.api.kept import kept_routes
@@ -24,6 +26,8 @@ from control_plane.api.keys import key_routes
 from control_plane.api.ledger import ledger_routes
 from control_plane.api.policies import policy_routes
 from control_plane.api.revocations import revocation_routes
+from control_plane.attesters.room import Attesters
+from control_plane.attesters.statements import SENT_AGAIN_S
 from control_plane.consent.answering import Answering
 from control_plane.consent.consents import Consents
 from control_plane.consent.granting import Granting
@@ -32,7 +36,6 @@ from control_plane.consent.receipts import Receipts
 from control_plane.consent.tokens import TokenIssuer
 from control_plane.consent.versions import Versions
 from control_plane.consent.withdrawing import Withdrawing
-from control_plane.ledger.entries import NoProofs
 from control_plane.ledger.ledger import Ledger
 from control_plane.log.log import RevocationLog
 from control_plane.log.standing import SERVING
@@ -40,6 +43,8 @@ from control_plane.maintenance import Swept, sweep
 from control_plane.policies.current import Policies
 from control_plane.policies.pops import Pops
 from control_plane.policies.publishing import publish_first, renew
+from control_plane.proofs.retention import CLAUSE, DAY_S, warn_unless_named
+from control_plane.proofs.store import ProofStore
 from control_plane.restore.applying import Restoring
 from control_plane.restore.collecting import Collecting
 from control_plane.revocations.revoking import Revoking
@@ -55,6 +60,8 @@ class ControlPlane:
     keys: KeyStore
     database: Database
     ledger: Ledger
+    proofs: ProofStore
+    attesters: Attesters
     log: RevocationLog
     policies: Policies
     pops: Pops
@@ -68,12 +75,17 @@ class ControlPlane:
 
     def sweep(self) -> Swept:
         """Delete what ran out."""
-        return sweep(self.database, self.log, self.settings.clock)
+        swept = sweep(self.database, self.log, self.settings.clock)
+        with self.database.write() as connection:
+            self.proofs.expire(connection, self.settings.proof_kept_days * DAY_S)
+            self.attesters.statements.sweep(connection, self.settings.clock.now() - SENT_AGAIN_S)
+        return swept
 
     def close(self) -> None:
         """Let waiting callers go and close the store."""
         self.log.hints.close()
         self.ledger.close()
+        self.proofs.close()
         self.database.close()
 
 
@@ -88,7 +100,10 @@ def create_app(settings: Settings) -> ControlPlane:
     keys = KeyStore.open(settings.data, create=True, clock=clock)
     issuer = keys.trust_file().issuer
     database = Database.open(settings.store_url)
-    ledger = Ledger.open(settings.ledger, database, keys, clock, NoProofs())
+    provider = open_provider(settings.key_provider, settings.data, settings.key_provider_token)
+    proofs = ProofStore.open(settings.home / "proofs", provider, clock)
+    ledger = Ledger.open(settings.ledger, database, keys, clock, proofs)
+    attesters = Attesters.of(database, keys, clock, proofs, ledger.entries)
     log = RevocationLog(database, keys, clock, settings.session_entry_retention_s, ledger.entries)
     policies = Policies(log, keys.trust_file, clock)
     publish_first(policies, database, keys, (settings.policies, settings.legal), clock.now())
@@ -113,16 +128,20 @@ def create_app(settings: Settings) -> ControlPlane:
     mesh.include_router(kept_routes(collecting))
     mesh.include_router(key_routes(keys, log, clock, renewing))
     public = _application(failures, log)
+    mesh.include_router(attester_routes(attesters, settings.max_body_bytes))
     edge_states = EdgeStates(log, policies, keys, clock)
     for application in (mesh, public):
         application.include_router(edge_state_routes(edge_states))
         application.include_router(ledger_routes(ledger))
     documents.install(public, mesh)
+    warn_unless_named(policies.clause(CLAUSE), settings.proof_kept_days, settings.backups_kept_days)
     return ControlPlane(
         settings,
         keys,
         database,
         ledger,
+        proofs,
+        attesters,
         log,
         policies,
         pops,

@@ -68,6 +68,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         others = [
             asyncio.create_task(_maintain(plane, Shredding(plane.log, audit))),
             asyncio.create_task(_sequence(plane)),
+            asyncio.create_task(_gather(plane)),
         ]
         if source is not None:
             others.append(asyncio.create_task(rotate_forever(source, settings.clock)))
@@ -110,6 +111,16 @@ async def _sequence(plane: ControlPlane) -> None:
     while True:
         await asyncio.to_thread(plane.ledger.tick)
         await asyncio.sleep(plane.ledger.settings.copy_s)
+
+
+async def _gather(plane: ControlPlane) -> None:
+    """Put statements about people into the ledger together, as often as it beats."""
+    while True:
+        try:
+            await asyncio.to_thread(plane.attesters.statements.flush)
+        except ConsentEdgeError as error:
+            logger.warning("statements: %s", error)
+        await asyncio.sleep(plane.ledger.settings.beat_s)
 
 
 def _identity(plane: ControlPlane) -> SvidSource:

@@ -9,6 +9,7 @@ from consent_core.resources import ROOT
 from control_plane.ledger.ledger import LedgerSettings
 from control_plane.ledger.witnessing import read_address
 from control_plane.log.log import ROWS_GONE_S
+from control_plane.proofs.retention import BACKUPS_KEPT_DAYS, PROOF_KEPT_DAYS
 
 DAY_S = 86_400
 
@@ -42,6 +43,8 @@ class Settings:
     witnesses: tuple[str, ...] = ()  # where those of the trust file listen, each as name=http://host:port
     ledger_beat_s: float = 30.0  # between two checkpoints of the ledger
     archive: Path | None = None  # a directory that every published file of the ledger is added to
+    proof_kept_days: int = PROOF_KEPT_DAYS  # of consent, after the record is gone; the clause `retention` says so
+    backups_kept_days: int = BACKUPS_KEPT_DAYS  # after which no backup holds a destroyed key; the same clause
     grace_s: int = 3  # open requests may end after a stop is asked for
     clock: Clock = field(default_factory=SystemClock)
 

@@ -92,6 +92,39 @@ def read_records(directory: Path, provider: KeyProvider) -> Iterator[AuditRecord
             visitors.close()
 
 
+def read_span(directory: Path, provider: KeyProvider, start: str, end: str) -> Iterator[AuditRecord]:
+    """The records after head `start` up to head `end`, both as reported: `<sequence>:<chain>`.
+
+    Raises: as `read_records`, and Untrusted("head-mismatch") if the trail has not, or does not reach, these heads.
+    """
+    (first, _), (last, _) = heads = _head(start), _head(end)
+    met: set[tuple[int, str]] = {(0, _head(start)[1])} if first == 0 else set()
+    walk, opener, visitors = Walk(directory, first), Opener(provider), None
+    try:
+        for placed in walk:
+            if placed.frame.number > last and not placed.frame.is_header:
+                break
+            if placed.frame.is_header:
+                opener.enter(placed)
+                visitors = visitors or VisitorKeys(directory, placed.header.writer, provider)
+            elif placed.frame.last > first:
+                assert visitors is not None
+                for seq, fields in enumerate(opener.open(placed), placed.frame.number):
+                    if first < seq <= last:
+                        yield _record(placed.header.writer, placed.header.segment, seq, fields, visitors)
+            met.add((walk.seq, walk.chain.hex()))
+    finally:
+        if visitors is not None:
+            visitors.close()
+    if not set(heads) <= met:
+        raise Untrusted("head-mismatch", "the trail has not the heads that were reported")
+
+
+def _head(text: str) -> tuple[int, str]:
+    seq, _, chain = text.partition(":")
+    return int(seq), chain
+
+
 def _record(writer: str, segment: int, seq: int, fields: dict[str, Any], visitors: VisitorKeys) -> AuditRecord:
     sealed, at = fields.pop("person", None), fields.pop("at")
     person = visitors.open(sealed) if sealed else None

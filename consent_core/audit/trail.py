@@ -39,8 +39,10 @@ class Walk:
     `unfinished`: bytes of a record that a crash left at the very end.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, since: int = 0) -> None:
+        """`since`: leave out files that end before this record; whoever does that holds a head of it."""
         self.directory = directory
+        self._since = since
         self.header: Header | None = None
         self.seq = 0
         self.chain = GENESIS
@@ -53,7 +55,7 @@ class Walk:
 
     def __iter__(self) -> Iterator[Placed]:
         """The frames in order. Raises: BrokenTrail at the first bad one."""
-        files = log_files(self.directory)
+        files = _from_record(log_files(self.directory), self._since)
         for file in files:
             data = map_file(file)
             try:
@@ -103,3 +105,13 @@ class Walk:
 
     def _broken(self, code: str, message: str, file: Path) -> BrokenTrail:
         return BrokenTrail(code, message, file, self.segment, self.seq + 1)
+
+
+def _from_record(files: list[Path], seq: int) -> list[Path]:
+    """The last file that begins at or before a record, and all later ones."""
+    first = 0
+    for number, file in enumerate(files):
+        header = next((frame for frame in read_frames(map_file(file)) if frame.is_header), None)
+        if header is not None and Header.from_bytes(header.body).first_seq <= seq:
+            first = number
+    return files[first:] if seq else files

@@ -67,12 +67,15 @@ class VisitorKeys:
     shredding and in each month: what was sealed before it is not used again.
     """
 
-    def __init__(self, directory: Path, writer: str, provider: KeyProvider) -> None:
+    def __init__(self, directory: Path, writer: str, provider: KeyProvider, *, durable: bool = False) -> None:
+        """`durable`: a key is on the disk before anything is sealed under it, at the cost of one fsync per new key."""
         self._context = f"{FORMAT}|{writer}|visitors"
         self._path = directory / "visitors.db"
         self._provider = provider
         with locked(directory):
             self._database = _connect(self._path)
+            if durable:
+                self._database.execute("PRAGMA synchronous = FULL")
             store_key = self._store_key()
         self._index_key = hmac.digest(store_key, b"index", "sha256")
         self._wrapping = AESGCM(hmac.digest(store_key, b"wrap", "sha256"))
@@ -92,22 +95,35 @@ class VisitorKeys:
         again: records are sealed as a whole, nobody sees it.
         """
         if person.epoch is not self.epoch:
-            person.sealed, person.epoch = self._seal(person.subject, self._period, person.fields), self.epoch
+            person.sealed, person.epoch = self._seal(person.subject, person.fields), self.epoch
         return person.sealed
 
     def open(self, text: str) -> dict[str, Any] | None:
         """The person fields, or None if their visitor was shredded. Raises: Untrusted("audit-record")."""
-        data = decode_base64url(text)
+        plain = self.open_bytes(decode_base64url(text))
+        if plain is None:
+            return None
+        value: dict[str, Any] = json.loads(plain)
+        return value
+
+    def seal_bytes(self, subject: str, data: bytes) -> bytes | None:
+        """`data` under the person's key of this month; None for a person who was shredded."""
+        known = self._cipher(subject, self._period)
+        if known is None:
+            return None
+        (key_id, cipher), nonce = known, os.urandom(NONCE_BYTES)
+        return key_id + nonce + cipher.encrypt(nonce, data, key_id)
+
+    def open_bytes(self, data: bytes) -> bytes | None:
+        """What was sealed, or None if the key is gone. Raises: Untrusted("audit-record")."""
         key_id, nonce = data[:KEY_ID_BYTES], data[KEY_ID_BYTES : KEY_ID_BYTES + NONCE_BYTES]
         row = self._execute("SELECT sealed FROM visitor WHERE key_id = ?", key_id).fetchone()
         if row is None:
             return None
         try:
-            plain = self._unseal(key_id, row[0]).decrypt(nonce, data[KEY_ID_BYTES + NONCE_BYTES :], key_id)
+            return self._unseal(key_id, row[0]).decrypt(nonce, data[KEY_ID_BYTES + NONCE_BYTES :], key_id)
         except InvalidTag as error:
             raise Untrusted("audit-record", "person fields that their visitor's key does not open") from error
-        value: dict[str, Any] = json.loads(plain)
-        return value
 
     def shred(self, subject: str, period: str) -> int:
         """Delete every key of a visitor, for good, and make no new one. Returns how many keys there were."""
@@ -146,17 +162,21 @@ class VisitorKeys:
         """Close the store."""
         self._database.close()
 
-    def _seal(self, subject: str, period: str, fields: Fields) -> bytes:
+    def handle(self, subject: str) -> str:
+        """By what rows about a person are found, for who knows the person: it names nobody without the store key."""
+        return self._handle(subject).hex()
+
+    def _seal(self, subject: str, fields: Fields) -> bytes:
+        sealed = self.seal_bytes(subject, _encode(dict(fields)).encode())
+        return _MEMBER % (b"" if sealed is None else encode_base64url(sealed).encode("ascii"))
+
+    def _cipher(self, subject: str, period: str) -> tuple[bytes, AESGCM] | None:
+        """A visitor's key id and cipher of a month; None for who was shredded."""
         if (subject, period) not in self._ciphers:
             if len(self._ciphers) >= CACHED_VISITORS:
                 self._ciphers.clear()
             self._ciphers[subject, period] = self._find(self._handle(subject), period)
-        known = self._ciphers[subject, period]
-        if known is None:
-            return _MEMBER % b""
-        (key_id, cipher), nonce = known, os.urandom(NONCE_BYTES)
-        sealed = key_id + nonce + cipher.encrypt(nonce, _encode(dict(fields)).encode(), key_id)
-        return _MEMBER % encode_base64url(sealed).encode("ascii")
+        return self._ciphers[subject, period]
 
     def _find(self, handle: bytes, period: str) -> tuple[bytes, AESGCM] | None:
         """The visitor's key, made if there is none. Another process may be making it: the first one counts."""

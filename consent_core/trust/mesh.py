@@ -22,6 +22,7 @@ from cryptography import x509
 
 from consent_core.clock import Clock
 from consent_core.errors import ConsentEdgeError, Rejected
+from consent_core.formats.attester import MAX_BODY_BYTES, issuer_of
 from consent_core.http.asgi import App, Message, Receive, Scope, Send, read_body, refuse, replay
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid import check_certificate, lifetime
@@ -32,6 +33,7 @@ Authorize = Callable[[Mapping[str, Any]], None]
 TokenScopes = Callable[[Scope], Awaitable[tuple[str, ...]]]
 
 RENDER = ("POST", "/v1/render")
+ATTESTATIONS = ("POST", "/v1/attestations")
 MAX_RENDER_BYTES = 65_536
 
 
@@ -98,7 +100,11 @@ class MeshGuard:
         return self._settings.clock.now() > end - (end - begin) / 3
 
     async def _facts(self, scope: Scope, receive: Receive) -> tuple["CallFacts", Receive]:
-        if (scope["method"], scope["path"]) != RENDER:
+        called = (scope["method"], scope["path"])
+        if called == ATTESTATIONS:
+            body = await read_body(receive, MAX_BODY_BYTES)
+            return CallFacts(region=issuer_of(body)), replay(body, receive)
+        if called != RENDER:
             return CallFacts(), receive
         body = await read_body(receive, MAX_RENDER_BYTES)
         scopes = await self._settings.token_scopes(scope)
@@ -107,7 +113,10 @@ class MeshGuard:
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """What `personalization.authz` knows of a call beside its route and caller; nothing for all but render."""
+    """What `personalization.authz` knows of a call beside its route and caller; nothing for all but two routes.
+
+    region: of a render, the POP asked for; of attestations, the one place that all lines say they are by.
+    """
 
     scopes: tuple[str, ...] = ()
     scope: str | None = None

@@ -140,6 +140,11 @@ class Policies:
         with self._log.reading() as connection:
             return self.current(connection)
 
+    def clause(self, clause_id: str) -> Clause | None:
+        """A clause of the policy in force. Raises: Unavailable("policy-missing")."""
+        with self._log.reading() as connection:
+            return self.current(connection).bundle.clauses.get(clause_id)
+
     def bundle(self) -> Stored:
         """The bundle in force. Raises: Unavailable("policy-missing")."""
         with self._log.reading() as connection:

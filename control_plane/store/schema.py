@@ -224,3 +224,67 @@ ledger_outbox = Table(
     Column("body", LargeBinary),
     Column("salt", LargeBinary),
 )
+
+# What opens a person's leaves of the public ledger, sealed under their key of the month (control_plane/proofs).
+# No foreign key: a proof outlives the record that it is about.
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("leaf_key", String(64), nullable=False, unique=True),
+    Column("handle", String(64), nullable=False, index=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("at", Number, nullable=False, index=True),
+)
+
+# What is said of workloads, with the salt that opens its leaf: endorsements, attestations, lists (attesters/facts.py).
+facts = Table(
+    "facts",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(256), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("place", String(160)),
+    Column("life", Number),
+    Column("n", Number),
+    Column("at", Number, nullable=False),
+    UniqueConstraint("kind", "name"),
+    Index("facts_by_place", "kind", "place", "life", "n"),
+)
+
+# Keys of workloads that attest. `refused`: why nothing more is taken from one, "" if it is good.
+attesters = Table(
+    "attesters",
+    metadata,
+    Column("kid", String(32), primary_key=True),
+    Column("place", String(160), nullable=False, index=True),
+    Column("key", LargeBinary, nullable=False),
+    Column("not_before", Number, nullable=False),
+    Column("not_after", Number, nullable=False),
+    Column("refused", String(32), nullable=False),
+    Column("at", Number, nullable=False),
+)
+
+# Second stories: attestations that contradict one that was taken. Kept as evidence.
+forks = Table(
+    "forks",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("name", String(256), nullable=False),
+    Column("digest", String(71), nullable=False),
+    Column("jws", Text, nullable=False),
+    Column("at", Number, nullable=False),
+)
+
+# Statements about a person on their way into one leaf, sealed under the person's key; then the digest alone.
+statements = Table(
+    "statements",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("batch", String(128), nullable=False, index=True),
+    Column("digest", String(71), nullable=False, unique=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("at", Number, nullable=False),
+)

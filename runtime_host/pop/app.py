@@ -33,7 +33,9 @@ from consent_core.telemetry.numbers import write_numbers
 from consent_core.trust.mesh import GuardSettings, MeshGuard
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.config import PopConfig, load_secret
+from runtime_host.pop.evidence.assembly import AttestingParts, Surroundings, assemble
 from runtime_host.pop.evidence.erasing import AtWorker, Deputy, Eraser, Memory, Part, Shreddable
+from runtime_host.pop.evidence.task import EvidenceTask
 from runtime_host.pop.images.cache import RenditionCache
 from runtime_host.pop.images.loading import LoadedCatalogue
 from runtime_host.pop.images.renderer import Renderer
@@ -92,6 +94,8 @@ class Parts:
     supervisor: Supervisor | None = None
     lead: Lead | None = None
     seals: Mapping[str, Seal] = field(default_factory=dict)  # of the functions, by digest; they are judged again
+    components: Mapping[str, str] = field(default_factory=dict)  # digest by name, of what decides here
+    attesting: AttestingParts | None = None  # None: this process attests nothing
     opener: Open | None = None  # of policy bundles; None: `consent_core.policy.bundle.open_bundle`
 
 
@@ -119,6 +123,7 @@ class Pop:
         self.erasing = self._erasing()
         self.components = Components(parts.seals, self.sync.trust, self.sync.now, self.store.revocations.revoked_keys)
         self.pipeline.refusal = self.components.refusal
+        self.evidence = self._attesting()
         self.delivery = Delivery(
             self.pipeline, self.places, parts.catalogue, self.renderer, (_rendition_key(config.data / RENDITION_KEY),)
         )
@@ -144,6 +149,8 @@ class Pop:
         """Begin to follow the control plane. Until its first answer everybody gets the default."""
         running = (self.sync.run(), self.streams.watch(), self.erasing.run(), self._judge_components())
         self._tasks = [asyncio.create_task(task) for task in running]
+        if self.evidence is not None:
+            self._tasks.append(asyncio.create_task(self.evidence.run()))
         endpoint = self.config.otlp_endpoint
         if endpoint is not None and self._parts.lead is None:  # a worker's numbers are in its lead's
             pushing = push_forever(self.metrics, endpoint, self.config.otlp_every_s, self._collect, self.sync.count)
@@ -152,6 +159,8 @@ class Pop:
     async def stop(self) -> None:
         """End streams and periodic tasks, then close the stores. What was answered is on disk."""
         self.streams.close()
+        if self.evidence is not None:
+            await self.evidence.stop()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -159,6 +168,22 @@ class Pop:
                 await task
         self.renderer.close()
         self.store.close()
+
+    def _attesting(self) -> EvidenceTask | None:
+        """What attests this POP; None in a worker, and where nobody asked for it."""
+        parts = self._parts
+        if parts.attesting is None:
+            return None
+        surroundings = Surroundings(
+            self.config.home, self.store, self.sync, self.clock, parts.client, self.sync.trust, self._heads,
+            self._collect, self.sync.count,
+        )  # fmt: skip
+        return assemble(parts.attesting, surroundings, self.config.attest_every_s)
+
+    def _heads(self) -> Mapping[str, str]:
+        """Where each trail of this POP ends, by trail."""
+        own = self._audit_head()
+        return {**({} if own is None else {self.config.pop: own}), **self._worker_heads()}
 
     def _link(self, shared_state: SharedState | None) -> Sync:
         """To the control plane, or to the process that follows it."""

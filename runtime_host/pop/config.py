@@ -50,12 +50,14 @@ class PopConfig:
     otlp_endpoint: str | None = None  # where metrics are pushed, such as http://127.0.0.1:4318/v1/metrics
     otlp_every_s: float = 15.0  # between two pushes
     audit_keep_days: int = 400  # a year, and time to answer for its end
+    attest_every_s: int = 60  # between two attestations; from 300 POPs on, 300
 
     def __post_init__(self) -> None:
         _expect(REGION.fullmatch(self.pop), "pop: expected lower-case letters, digits and inner hyphens")
         _expect(JURISDICTION.fullmatch(self.jurisdiction), "jurisdiction: expected a code such as EU or US-CA")
         _expect(self.geo_header is None or _HEADER.fullmatch(self.geo_header), "geo_header: expected a lower-case name")
         _expect(1 <= self.workers <= MAX_WORKERS, f"workers: expected 1 to {MAX_WORKERS}")
+        _expect(self.attest_every_s > 0, "attest_every_s: expected more than 0")
         for port in (self.public_port, self.mesh_port, self.admin_port):
             _expect(port in _PORTS, "port: expected 0 to 65535")
 

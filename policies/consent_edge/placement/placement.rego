@@ -47,11 +47,14 @@ places := {
 	"visitor-history": ["edge"],
 	"visitor-gradient": ["edge"],
 	"federated-update": ["control-plane", "edge"],
+	# each workload's own, never copied from one to another
+	"attestation-key": ["control-plane", "edge", "device"],
 	# server side only
 	"consent-record": ["control-plane"],
 	"revocation-log": ["control-plane", "edge"],
 	"audit-log": ["control-plane", "edge"],
 	"commitment-salt": ["control-plane"],
+	"evidence-body": ["control-plane"],
 	"signing-key": ["control-plane"],
 	"privacy-budget": ["control-plane", "edge"],
 	"dsar-request": ["control-plane"],

@@ -65,3 +65,10 @@ test_a_device_takes_signed_fresh_models_it_has_consent_for if {
 	not allowed(thing("model-release", "device", object.union(wanted, {"bytes": 1001})))
 	not allowed(thing("model-release", "device", object.union(wanted, {"categories": null})))
 }
+
+test_an_attester_key_stays_with_its_workload_and_evidence_with_us if {
+	allowed(thing("attestation-key", "edge", {}))
+	allowed(thing("attestation-key", "device", {}))
+	allowed(thing("evidence-body", "control-plane", {}))
+	not allowed(thing("evidence-body", "edge", {}))
+}

@@ -29,6 +29,7 @@ routes := {
 		"ledger/attesters/*": {"roles": ["edge", "device", "operator"], "condition": "none"},
 		"ledger/checkpoint": {"roles": ["edge", "device", "operator"], "condition": "none"},
 		"ledger/tile/**": {"roles": ["edge", "device", "operator"], "condition": "none"},
+		"v1/attesters": {"roles": ["operator"], "condition": "none"},
 		"v1/consents/*": {"roles": ["edge"], "condition": "own-region"},
 		"v1/dsar/**": {"roles": ["operator"], "condition": "none"},
 		"v1/edge-state": {"roles": ["edge", "device"], "condition": "none"},
@@ -43,7 +44,8 @@ routes := {
 	},
 	"POST": {
 		"federated-updates": {"roles": ["edge"], "condition": "own-region"},
-		"v1/attestations": {"roles": ["edge", "device"], "condition": "none"},
+		"v1/attestations": {"roles": ["edge", "device"], "condition": "own-issuer"},
+		"v1/attesters": {"roles": ["edge", "device"], "condition": "none"},
 		"v1/consents": {"roles": ["edge"], "condition": "own-region"},
 		"v1/consents/*/refresh": {"roles": ["edge"], "condition": "own-region"},
 		"v1/dsar/**": {"roles": ["operator"], "condition": "none"},
@@ -70,6 +72,9 @@ condition("scope-and-region", peer, request) if {
 
 # An edge speaks for its own region only; a call that names none is about no region.
 condition("own-region", peer, request) if request.request.region in [null, "", peer.name]
+
+# Who attests speaks for itself alone: every line of the call is by the caller.
+condition("own-issuer", peer, request) if request.request.region == concat("/", [peer.role, peer.name])
 
 condition("own-path", peer, request) if request.path[2] == peer.name
 

@@ -89,3 +89,17 @@ test_a_missing_segment_is_denied if {
 	allowed(call("GET", ["v1", "consents", "a"], "spiffe://ui-tools/edge/a"))
 	not allowed(call("GET", ["v1", "consents"], "spiffe://ui-tools/edge/a"))
 }
+
+attest(issuer, spiffe_id) := object.union(
+	call("POST", ["v1", "attestations"], spiffe_id),
+	{"request": {"payload": {"scope": ""}, "region": issuer}},
+)
+
+test_who_attests_speaks_for_itself_alone if {
+	allowed(attest("edge/tokyo-1", "spiffe://ui-tools/edge/tokyo-1"))
+	allowed(attest("device/kiosk-1", "spiffe://ui-tools/device/kiosk-1"))
+	not allowed(attest("edge/paris-1", "spiffe://ui-tools/edge/tokyo-1"))
+	not allowed(attest("device/tokyo-1", "spiffe://ui-tools/edge/tokyo-1"))
+	not allowed(attest("", "spiffe://ui-tools/edge/tokyo-1"))
+	not allowed(attest("operator/ann", "spiffe://ui-tools/operator/ann"))
+}

@@ -26,7 +26,15 @@ from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.app import build_pop
 from runtime_host.pop.config import PopConfig
 from runtime_host.pop.process.listeners import BACKLOG, serve
-from runtime_host.pop.process.loading import PopPlaces, identity_of, load_parts, open_audit, open_retired, revoked_keys
+from runtime_host.pop.process.loading import (
+    PopPlaces,
+    attesting_parts,
+    identity_of,
+    load_parts,
+    open_audit,
+    open_retired,
+    revoked_keys,
+)
 from runtime_host.pop.stores.shared_state import SharedState
 from runtime_host.pop.workers.supervisor import Supervisor, hold
 
@@ -49,8 +57,10 @@ async def _run(config: PopConfig, places: PopPlaces, clock: Clock) -> None:
     audit = open_audit(config, places, clock)
     retired = open_retired(config, places, clock)
     supervisor = None if config.workers == 1 else make_supervisor(config, places, held)
+    loaded = load_parts(places, trust, client, revoked_keys(config, clock))
     parts = replace(
-        load_parts(places, trust, client, revoked_keys(config, clock)),
+        loaded,
+        attesting=attesting_parts(config, places, trust, loaded.components),
         audit=audit,
         retired=retired,
         supervisor=supervisor,

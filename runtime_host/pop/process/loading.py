@@ -17,6 +17,7 @@ from consent_core.trust.svid_source import SvidSource, open_source
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.app import STORE, Parts
 from runtime_host.pop.config import PopConfig
+from runtime_host.pop.evidence.assembly import AttestingParts
 from runtime_host.pop.images.loading import load_catalogue
 from runtime_host.pop.stores import PopStore
 from runtime_host.wasm.functions import ConsentValidator, Personalizer
@@ -107,7 +108,17 @@ def load_parts(places: PopPlaces, trust: TrustFile, client: httpx.AsyncClient, r
         client=client,
         sites=places.sites,
         seals={component.digest: component.seal for component in loaded},
+        components={component.manifest.name: component.manifest.component for component in loaded},
     )
+
+
+def attesting_parts(
+    config: PopConfig, places: PopPlaces, trust: TrustFile, components: Mapping[str, str]
+) -> AttestingParts:
+    """What this POP attests with, for the process that leads it. Raises: Unavailable("key-provider")."""
+    spiffe_id = str(SpiffeId(trust.trust_domain, ("edge", config.pop)))
+    provider = open_provider(config.key_provider, config.data, places.key_provider_token)
+    return AttestingParts(spiffe_id, components, config.data / "audit" / "edge", provider)
 
 
 def load_personalizers(places: PopPlaces, load: Callable[[Path], LoadedComponent]) -> dict[str, Personalizer]:

@@ -21,6 +21,7 @@ from consent_core.crash import crash_point
 from consent_core.formats.log_head import Succession, show_head
 from consent_core.formats.revocation import Entry, Point
 from consent_core.formats.token import CATEGORIES
+from runtime_host.pop.stores.attested import AttestedStore
 from runtime_host.pop.stores.database import Database
 from runtime_host.pop.stores.erasures import RECEIPT, Erased, Erasures
 from runtime_host.pop.stores.history import History
@@ -70,6 +71,7 @@ class PopStore:
         self.raw = Raw(self.database, clock)
         self.erasures = Erasures(self.database, clock)
         self.profile: tuple[str, ...] = ()
+        self.attested = AttestedStore(self.database, clock)
 
     def apply(
         self, entries: Iterable[Entry], origin: str, place: Point, head: Point, at: int, raw: bytes | None = None
@@ -87,6 +89,8 @@ class PopStore:
             if entries and raw is not None:
                 self.raw.keep(ANSWER, raw)
             self.revocations.advance(origin, place, head, at, None if raw is None else show_head(raw))
+            if entries:
+                self.attested.apply(entries, place.number)
             crash_point("log-before-commit")
         crash_point("log-committed")
         return tuple(Change(e.seq, e.kind, e.subject, e.categories, e.ver, e.at) for e in entries)
@@ -141,7 +145,9 @@ class PopStore:
     def attest(self, erased: Erased) -> None:
         """Queue the receipt of a purge: every part was counted empty."""
         told = {"seq": erased.seq, "subject": erased.subject, "at": self._clock.now()}
-        self.queue.put(RECEIPT, str(erased.seq), {**told, "deleted": erased.deleted, "ends": erased.ends})
+        with self.database.transaction():
+            self.queue.put(RECEIPT, str(erased.seq), {**told, "deleted": erased.deleted, "ends": erased.ends})
+            self.attested.owe_deletion(erased)
 
     def delivered(self, receipts: Iterable[Row]) -> None:
         """The control plane has these receipts: their visitors leave the queue."""
@@ -154,7 +160,7 @@ class PopStore:
 
         `before`: Unix seconds up to which denials may end; None, while no signed time is known: none does.
         """
-        for part in (self.history, self.tombstones, self.sessions, self.outbox, self.queue, self.raw):
+        for part in (self.history, self.tombstones, self.sessions, self.outbox, self.queue, self.raw, self.attested):
             part.sweep()
         if before is not None:
             self.revocations.sweep(min(before, self._clock.now()))

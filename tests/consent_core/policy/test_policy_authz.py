@@ -38,7 +38,9 @@ ROUTES = {
     ("GET", "v1/releases/model-v20270101.1/release.json"): {"edge", "device", "operator"},
     ("POST", "v1/releases/model-v20270101.1"): {"operator"},
     ("POST", "federated-updates"): {"edge"},
+    ("GET", "v1/attesters"): {"operator"},
     ("POST", "v1/attestations"): {"edge", "device"},
+    ("POST", "v1/attesters"): {"edge", "device"},
     ("GET", "v1/edge-state"): {"edge", "device"},
     ("GET", "v1/dsar"): {"operator"},
     ("GET", "v1/dsar/7"): {"operator"},
@@ -81,7 +83,8 @@ def allowed(authz, request):
 @pytest.mark.parametrize(("role", "route"), list(product((*ROLES, "root", "Edge", ""), ROUTES)))
 def test_role_and_route(authz, role, route):
     """One cell of the table."""
-    request = call(*route, peer=f"spiffe://ui-tools/{role}/tokyo-1")
+    issuer = {"region": f"{role}/tokyo-1"} if route[1] == "v1/attestations" else {}
+    request = call(*route, peer=f"spiffe://ui-tools/{role}/tokyo-1", **issuer)
 
     assert allowed(authz, request) is (role in ROUTES[route])
 
@@ -96,6 +99,13 @@ def test_render_needs_scope_and_own_region(authz):
     assert not allowed(authz, call("POST", "v1/render", region=""))
     assert not allowed(authz, call("POST", "v1/render", region="tokyo-1\0"))
     assert not allowed(authz, call("POST", "v1/render", peer="spiffe://ui-tools/edge/tokyo-1\0"))
+
+
+@pytest.mark.parametrize("issuer", ["edge/paris-1", "device/tokyo-1", "tokyo-1", "", None, "edge/tokyo-1/x"])
+def test_no_place_attests_for_another(authz, issuer):
+    """Every line is by the caller, role and name."""
+    assert allowed(authz, call("POST", "v1/attestations", region="edge/tokyo-1"))
+    assert not allowed(authz, call("POST", "v1/attestations", region=issuer))
 
 
 def test_an_edge_acts_for_no_other_region(authz):

@@ -12,6 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from consent_core.clock import SystemClock
+from consent_core.formats.attester import Line, write_lines
+from consent_core.formats.token import encode_base64url
 from consent_core.http.asgi import Scope
 from consent_core.policy.authorizer import policy_authorizer
 from consent_core.policy.rego import Rego
@@ -22,6 +24,7 @@ from consent_core.trust.svid import DevelopmentCa
 ROOT = Path(__file__).parents[3]
 ROLES = ("edge", "control-plane", "device", "operator")
 MINE, OTHER = "tokyo-1", "osaka-1"
+ATTESTATIONS = "/v1/attestations"
 ROW = re.compile(r"\| `(GET|POST|DELETE) (/[^`]*)` \|(.*)\|")
 
 
@@ -66,6 +69,12 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("ca")
 
 
+def attested(issuer: str) -> bytes:
+    """A line that says who it is by; nothing here looks at its signature."""
+    payload = encode_base64url(json.dumps({"iss": issuer}).encode())
+    return write_lines([Line("attestation", f"e30.{payload}.e30")])
+
+
 def call(directory: Path, role: str, method: str, path: str, region: str = MINE, scope: str = "contextual") -> str:
     """`allowed`, or the code of the refusal."""
     reached: list[Scope] = []
@@ -80,8 +89,10 @@ def call(directory: Path, role: str, method: str, path: str, region: str = MINE,
         return ("contextual",)
 
     async def receive() -> Any:
-        body = {"slot": "home-hero", "payload": {"scope": scope}, "region": region}
-        return {"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}
+        body = json.dumps({"slot": "home-hero", "payload": {"scope": scope}, "region": region}).encode()
+        if path == ATTESTATIONS:
+            body = attested(f"spiffe://ui-tools/{role}/{region}")
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -104,6 +115,8 @@ def test_each_cell_of_the_table_holds(directory: Path, method: str, path: str, r
     assert mine == ("allowed" if cell else "forbidden-route")
     if cell == "own" and "{pop}" in path:
         assert call(directory, role, method, concrete.replace("{pop}", OTHER)) == "forbidden-route"
+    if cell == "own" and path == ATTESTATIONS:
+        assert call(directory, role, method, concrete, region=OTHER) == "forbidden-route"
     if cell == "scope":
         assert call(directory, role, method, concrete, region=OTHER) == "forbidden-route"
         assert call(directory, role, method, concrete, scope="behavioral") == "forbidden-route"

@@ -1,0 +1,140 @@
+"""Keeps what opens a person's leaves, sealed under their key of the month, in the transaction that causes it.
+
+    with database.write() as connection:
+        proofs.keep(connection, subject, body, salt, leaf_key)      # both or neither
+    proofs.of(connection, subject)                                  # [Proof(key, body, salt, at)], oldest first
+    proofs.destroy(connection, subject)                             # for good: nobody here can open those leaves
+
+Keys lie in a file of their own, `proofs/visitors.db`, sealed under a key that a key provider wraps; they are on the
+disk before the row is. A row names nobody: `handle` is an HMAC of the person's name under the store key.
+Trust in this store: *trusted with privacy*: pseudonymous bodies, sealed. Losing it loses proof, not safety.
+"""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
+
+from consent_core.audit.visitors import VisitorKeys
+from consent_core.clock import Clock
+from consent_core.crash import crash_point
+from consent_core.errors import Untrusted
+from consent_core.formats.days import month_of
+from consent_core.formats.leaf import SALT_BYTES
+from consent_core.trust.providers import KeyProvider
+from control_plane.store.schema import proofs as table
+
+WRITER = "proofs"
+_COMMITMENT = re.compile(r"[0-9a-f]{64}")
+
+_OF = select(table.c.leaf_key, table.c.sealed, table.c.at).where(table.c.handle == bindparam("of")).order_by(table.c.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A body and the salt that together open the leaf of commitment `leaf_key` (64 hex digits). `at`: Unix seconds."""
+
+    leaf_key: str
+    body: bytes
+    salt: bytes
+    at: int
+
+
+class ProofStore:
+    """The proofs of one deployment. `_lock` guards the keys, which are not for several threads at once."""
+
+    def __init__(self, keys: VisitorKeys, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, directory: Path, provider: KeyProvider, clock: Clock) -> "ProofStore":
+        """Open or create the keys under `directory`. Raises: Unavailable("audit-unwritable")."""
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return cls(VisitorKeys(directory, WRITER, provider, durable=True), clock)
+
+    def keep(self, connection: Connection, subject: str, body: bytes, salt: bytes, leaf_key: str) -> None:
+        """Keep what opens one leaf about a person, in the caller's transaction.
+
+        Nothing is kept for a person whose proofs were destroyed. Kept twice, it counts once.
+        """
+        _require_opening(salt, leaf_key)
+        now = self._clock.now()
+        with self._working(now) as keys:
+            sealed, handle = keys.seal_bytes(subject, salt + body), keys.handle(subject)
+        crash_point("proof-sealed")
+        if sealed is None or connection.scalar(select(table.c.id).where(table.c.leaf_key == leaf_key)) is not None:
+            return
+        row = {"leaf_key": leaf_key, "handle": handle, "sealed": sealed, "at": now}
+        connection.execute(insert(table).values(row))
+
+    def seal(self, subject: str, data: bytes) -> bytes | None:
+        """`data` under the person's key of this month; None for a person whose proofs were destroyed."""
+        with self._working(self._clock.now()) as keys:
+            return keys.seal_bytes(subject, data)
+
+    def unseal(self, data: bytes) -> bytes | None:
+        """What was sealed; None if the key is gone. Raises: Untrusted("audit-record")."""
+        with self._working(self._clock.now()) as keys:
+            return keys.open_bytes(data)
+
+    def handle(self, subject: str) -> str:
+        """By what rows about a person are found; names nobody without the store key."""
+        return self._keys.handle(subject)
+
+    def of(self, connection: Connection, subject: str) -> list[Proof]:
+        """Everything kept of a person that still opens, oldest first. Raises: Untrusted("audit-record")."""
+        with self._working(self._clock.now()) as keys:
+            rows = connection.execute(_OF, {"of": keys.handle(subject)}).all()
+            opened = [(row.leaf_key, keys.open_bytes(row.sealed), row.at) for row in rows]
+        return [
+            Proof(leaf_key, plain[SALT_BYTES:], plain[:SALT_BYTES], at)
+            for leaf_key, plain, at in opened
+            if plain is not None
+        ]
+
+    def destroy(self, connection: Connection, subject: str) -> int:
+        """Delete a person's keys for good, and the rows that they opened. Returns how many rows there were.
+
+        The keys go at once, whatever becomes of the caller's transaction: rows without keys open for nobody.
+        """
+        now = self._clock.now()
+        with self._working(now) as keys:
+            keys.shred(subject, month_of(now))
+            handle = keys.handle(subject)
+        crash_point("proof-shredded")
+        return connection.execute(delete(table).where(table.c.handle == handle)).rowcount
+
+    def expire(self, connection: Connection, keep_s: int) -> int:
+        """Delete the rows older than `keep_s`, and the keys of the months before. Returns how many rows went."""
+        end = self._clock.now() - keep_s
+        with self._working(self._clock.now()) as keys:
+            keys.expire(month_of(max(0, end)))
+        return connection.execute(delete(table).where(table.c.at <= end)).rowcount
+
+    def count(self, connection: Connection, subject: str | None = None) -> int:
+        """How many rows there are, of one person or of all."""
+        counted = select(func.count()).select_from(table)
+        if subject is not None:
+            counted = counted.where(table.c.handle == self._keys.handle(subject))
+        return connection.scalar(counted) or 0
+
+    def close(self) -> None:
+        """Close the keys."""
+        self._keys.close()
+
+    @contextmanager
+    def _working(self, now: int) -> Iterator[VisitorKeys]:
+        with self._lock:
+            self._keys.begin(month_of(now))
+            yield self._keys
+
+
+def _require_opening(salt: bytes, leaf_key: str) -> None:
+    if len(salt) != SALT_BYTES or not _COMMITMENT.fullmatch(leaf_key):
+        raise Untrusted("commitment", "a proof is a salt and the commitment that it opens")

@@ -1,0 +1,12 @@
+-- What this POP attested of itself: the end of its chain, recent trail heads, what it applied, what waits to be sent.
+CREATE TABLE attested (one INTEGER PRIMARY KEY CHECK (one = 1), life INTEGER NOT NULL, n INTEGER NOT NULL,
+  hash TEXT NOT NULL, until INTEGER NOT NULL, began INTEGER NOT NULL, seen TEXT NOT NULL) STRICT;
+CREATE TABLE attested_heads (life INTEGER NOT NULL, n INTEGER NOT NULL, until INTEGER NOT NULL,
+  position INTEGER NOT NULL, hash TEXT NOT NULL, heads TEXT NOT NULL, PRIMARY KEY (life, n)) STRICT, WITHOUT ROWID;
+CREATE TABLE applied (through INTEGER PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+CREATE TABLE searches (seq INTEGER PRIMARY KEY, subject TEXT NOT NULL, categories TEXT NOT NULL, ver INTEGER NOT NULL,
+  said_at INTEGER NOT NULL, applied_at INTEGER NOT NULL) STRICT;
+CREATE TABLE evidence_outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, text TEXT NOT NULL,
+  at INTEGER NOT NULL) STRICT;
+CREATE TABLE deletions (seq INTEGER PRIMARY KEY, subject TEXT NOT NULL, deleted TEXT NOT NULL, ends TEXT NOT NULL,
+  at INTEGER NOT NULL) STRICT;
