@@ -33,7 +33,10 @@ Progress = Callable[[str, str], None]  # (function, stage); called from several 
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """One function, built. Sizes in bytes; `cached`: nothing had to be made. `refused`: steps left out, and why."""
+    """One function, built. Sizes in bytes; `cached`: nothing had to be made. `refused`: steps left out, and why.
+
+    `bare`: the component as componentize-py made it, in the cache.
+    """
 
     name: str
     directory: Path
@@ -42,6 +45,7 @@ class BuildResult:
     compiled_size: int
     seconds: float
     cached: bool
+    bare: Path
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -117,6 +121,7 @@ class _Workshop:
             compiled_size=(place / manifest.compiled_file).stat().st_size,
             seconds=time.monotonic() - started,
             cached=cached,
+            bare=entry.directory / BARE,
             refused=entry.finished.refused,
         )
 
@@ -165,7 +170,8 @@ class _Workshop:
         bare = component.with_name(BARE)
         self._componentize(function, wit, bare)
         self._progress(function.name, "finish")
-        finished = finish(bare, wit, (function.world, function.finished_world), component)
+        worlds = (function.world, function.finished_world)
+        finished = finish(bare, wit, worlds, component, portable=function.wasi)
         if function.compose:
             self._progress(function.name, "compose")
             inside = [self._component(inner)[0].directory / COMPONENT for inner in self._composed(function)]

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from builder import toolchain
 from builder.finish.component import read_wiring
+from builder.finish.image import Taken, take_image
+from builder.finish.interpreter import PYTHON
 from builder.finish.link import link
 from consent_core.errors import Rejected
 
@@ -25,18 +27,21 @@ class Finished:
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
-def finish(bare: Path, wit: Path, worlds: tuple[str, ...], output: Path) -> Finished:
+def finish(bare: Path, wit: Path, worlds: tuple[str, ...], output: Path, *, portable: bool = False) -> Finished:
     """Finish what componentize-py made. `worlds`: together they name everything that it imports and exports.
+
+    `portable`: for hosts that may keep an instance, so its memory is left as it is.
 
     Raises: Rejected("build-failed"), Unavailable("build-tool") when a tool cannot do its part.
     """
     try:
-        core = link(read_wiring(bare.read_bytes()))
+        core = link(read_wiring(bare.read_bytes()), () if portable else PYTHON)
     except Rejected as refusal:
         shutil.copyfile(bare, output)
         return Finished(refused={LINK: refusal.message})
-    _wrap(core, wit, worlds, output)
-    return Finished((LINK,))
+    taken = Taken(core) if portable else take_image(core, toolchain.wit_of(bare))
+    _wrap(taken.core, wit, worlds, output)
+    return Finished((LINK, *taken.steps), taken.refused)
 
 
 def _wrap(core: bytes, wit: Path, worlds: tuple[str, ...], component: Path) -> None:

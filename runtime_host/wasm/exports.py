@@ -1,10 +1,10 @@
-"""The functions a component can export to this host, and the public data each sandbox is warmed up with.
+"""The functions a component can export to this host, and public requests that the builder calls each with.
 
-A sandbox makes one call before its request, on data that is the same for everybody and part of this source. It pays
-the costs a first call has (page faults, lazy imports) ahead of the request and carries nothing of any request.
+A component starts from the memory its interpreter has after these calls (`builder/finish/image.py`): they pay what a
+first call costs. They are the same for everybody, part of this source, and carry nothing of any request.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from consent_core.decision.contract import (
@@ -12,6 +12,7 @@ from consent_core.decision.contract import (
     DECISION_ERRORS,
     PERSONALIZATION_INTERFACE,
     Candidate,
+    ExperimentArm,
     Interaction,
     PageContext,
     Signals,
@@ -23,17 +24,13 @@ from consent_core.formats.token import CATEGORIES, REJECTIONS, Expectation, Key
 class Export:
     """One function of one interface. `shape`: its type as `shapes.shape` writes it.
 
-    `warm_up`: arguments of the call that precedes a request; None: no such call.
+    `public`: arguments of the calls that the image is taken after.
     """
 
     interface: str
     function: str
     shape: str
-    warm_up: tuple[Any, ...] | None = None
-
-    def without_warm_up(self) -> "Export":
-        """The same function, called only by requests: for measuring and for tests."""
-        return replace(self, warm_up=None)
+    public: tuple[tuple[Any, ...], ...]
 
 
 _KEYS = "list<{kid: string, algorithm: ed25519|es256, key: list<u8>}>"
@@ -63,24 +60,38 @@ _TEXT = (
 )
 _KEY = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
 
+_EXPIRES = 1_000_000_100
+_VALIDATIONS = tuple(
+    (text, (Key("warm-up", "ed25519", _KEY),), Expectation("warm-up", "edge", now, 0))
+    for text, now in ((_TEXT, _EXPIRES - 100), (_TEXT, _EXPIRES), (_TEXT[:-1], 0))
+)
+_PUBLIC_PAGE = PageContext("/boots/winter", "boots", ("boots", "winter", "leather"), "en")
+_PUBLIC_HISTORY = tuple(Interaction("click", f"boot-{n}", ("boots", "brown"), n) for n in range(5))
+_PUBLIC_CANDIDATES = tuple(
+    Candidate(f"asset-{n}", ("boots", "snow", "arm:a"), ("For winter.", "Warm boots for you.")) for n in range(6)
+)
+_DECISIONS = tuple(
+    ("home-hero", signals, _PUBLIC_CANDIDATES, entropy)
+    for signals in (
+        Signals(_PUBLIC_PAGE, _PUBLIC_HISTORY),
+        Signals(_PUBLIC_PAGE),
+        Signals(history=_PUBLIC_HISTORY),
+        Signals(_PUBLIC_PAGE, _PUBLIC_HISTORY, ExperimentArm("hero", "a")),
+        Signals(),
+    )
+    for entropy in (3, 15)
+)
+
 VALIDATE = Export(
     CONSENT_INTERFACE,
     "validate",
     f"(string, {_KEYS}, {_EXPECTED}) -> result<{_CLAIMS}, {'|'.join(REJECTIONS)}>",
-    (_TEXT, (Key("warm-up", "ed25519", _KEY),), Expectation("warm-up", "edge", 1_000_000_000, 0)),
+    _VALIDATIONS,
 )
 DECIDE = Export(
     PERSONALIZATION_INTERFACE,
     "decide",
     f"(string, {_SIGNALS}, {_CANDIDATES}, u8) -> result<{_DECISION}, {'|'.join(DECISION_ERRORS)}>",
-    (
-        "warm-up",
-        Signals(
-            page=PageContext("/warm-up", "warm-up", ("warm", "up"), "en"),
-            history=(Interaction("click", "warm-up", ("warm",), 1),),
-        ),
-        (Candidate("one", ("warm",), ("One",)), Candidate("two", ("up",), ("Two",))),
-        0,
-    ),
+    _DECISIONS,
 )
 EXPORTS = (VALIDATE, DECIDE)

@@ -156,7 +156,7 @@ class SandboxPool:
         try:
             self._drop_used()
             if self._ready is None:
-                self._ready = self._make()
+                self._ready = self._instantiate()
         finally:
             self._turn.release()
 
@@ -224,20 +224,8 @@ class SandboxPool:
     def _serve(self, arguments: tuple[Any, ...]) -> Any:
         """One request in an instance that is never used again; whoever comes next frees it."""
         self._drop_used()
-        self._used, self._ready = self._ready or self._make(), None
+        self._used, self._ready = self._ready or self._instantiate(), None
         return self._run(self._used, arguments)
-
-    def _make(self) -> _Sandbox:
-        """A fresh instance that has made its call on public data."""
-        sandbox = self._instantiate()
-        if self.export.warm_up is None:
-            return sandbox
-        try:
-            self._run(sandbox, self.export.warm_up)
-        except BaseException:
-            sandbox.close()
-            raise
-        return sandbox
 
     def _run(self, sandbox: _Sandbox, arguments: tuple[Any, ...]) -> Any:
         self._ticker.started()

@@ -48,7 +48,7 @@ def test_a_failure_is_shown_by_its_code() -> None:
 
 def test_a_token_is_validated_from_json() -> None:
     """Keys travel as base64url."""
-    text, keys, expected = VALIDATE.warm_up or ()
+    text, keys, expected = VALIDATE.public[0]
     request = {
         "token": text,
         "keys": [{"kid": key.kid, "algorithm": key.algorithm, "key": encode_base64url(key.key)} for key in keys],

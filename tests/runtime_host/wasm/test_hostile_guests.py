@@ -14,13 +14,11 @@ from consent_core.decision.contract import (
 )
 from consent_core.errors import Unavailable
 from runtime_host.wasm import failures
-from runtime_host.wasm.exports import DECIDE, VALIDATE
+from runtime_host.wasm.exports import VALIDATE
 from runtime_host.wasm.sandbox import MIB, Limits, SandboxPool
 from tests.runtime_host.wasm import guests
 from tests.runtime_host.wasm.guests import compiled, deciding, validating
 
-BARE_DECIDE = DECIDE.without_warm_up()  # no warm-up call: the misdeed happens in the request
-BARE_VALIDATE = VALIDATE.without_warm_up()
 ARGUMENTS = ("home-hero", Signals(), (Candidate("asset", ("tag",), ("Copy",)),), 3)
 QUICK = Limits(deadline_s=0.03)
 
@@ -87,7 +85,7 @@ def test_each_misdeed_has_its_code_and_ends_only_its_own_instance(misdeed: str, 
     """The same pool answers its next request with the same code, and another guest is served as before."""
     wasm, code = MISDEEDS[misdeed]
     limits = QUICK if code == "sandbox-deadline" else Limits(deadline_s=5)
-    pool = SandboxPool(compiled(wasm), limits, export=BARE_DECIDE)
+    pool = SandboxPool(compiled(wasm), limits)
 
     for _ in range(2):
         with pytest.raises(Unavailable) as failure:
@@ -110,14 +108,14 @@ def test_growing_to_1_gib_is_refused_inside_the_guest() -> None:
     """`memory.grow` says -1, which this guest answers with `bad-input`; nothing was allocated."""
     grow = "(if (i32.ne (memory.grow (i32.const 16384)) (i32.const -1)) (then unreachable))" + _result(1, 3)
 
-    assert Err("bad-input") == SandboxPool(compiled(deciding(grow)), export=BARE_DECIDE).call(*ARGUMENTS)
+    assert Err("bad-input") == SandboxPool(compiled(deciding(grow))).call(*ARGUMENTS)
 
 
 def test_growing_a_table_without_end_is_refused_inside_the_guest() -> None:
     """Tables live in host memory: the limiter counts their elements too."""
     ask = "(table.grow $t (ref.null func) (i32.const 100000000))"
     grow = f"(if (i32.ne {ask} (i32.const -1)) (then unreachable))" + _result(1, 3)
-    pool = SandboxPool(compiled(deciding(grow, "(table $t 1 funcref)")), export=BARE_DECIDE)
+    pool = SandboxPool(compiled(deciding(grow, "(table $t 1 funcref)")))
 
     assert Err("bad-input") == pool.call(*ARGUMENTS)
 
@@ -125,11 +123,11 @@ def test_growing_a_table_without_end_is_refused_inside_the_guest() -> None:
 @pytest.mark.parametrize("items", [10_001, 200_000, 60_000_000])
 def test_a_list_of_absurd_length_costs_the_host_next_to_nothing(items: int) -> None:
     """Each byte of a guest's enum list becomes 32 bytes or more here: wasmtime's fuel and our limit stop it."""
-    pool = SandboxPool(compiled(_listing(items)), export=BARE_VALIDATE)
+    pool = SandboxPool(compiled(_listing(items)))
     before = psutil.Process().memory_info().rss
 
     with pytest.raises(Unavailable) as failure:
-        pool.call(*VALIDATE.warm_up)  # type: ignore[misc]
+        pool.call(*VALIDATE.public[0])
 
     assert failure.value.code == "sandbox-rubbish"
     assert psutil.Process().memory_info().rss - before < 64 * MIB
@@ -138,7 +136,7 @@ def test_a_list_of_absurd_length_costs_the_host_next_to_nothing(items: int) -> N
 def test_hostile_guests_leave_no_memory_behind() -> None:
     """Two thousand failed requests of three kinds; the process stays as large as it was after the first few."""
     pools = [
-        SandboxPool(compiled(MISDEEDS[name][0]), export=BARE_DECIDE)
+        SandboxPool(compiled(MISDEEDS[name][0]))
         for name in ("hits an unreachable", "returns error 99 of 4", "starts with 1 GiB")
     ]
 
@@ -160,7 +158,7 @@ def test_a_failure_belongs_to_the_thread_that_caused_it() -> None:
     seen: Counter[tuple[str, str]] = Counter()
 
     def work(name: str) -> None:
-        pool = SandboxPool(compiled(MISDEEDS[name][0]), export=BARE_DECIDE)
+        pool = SandboxPool(compiled(MISDEEDS[name][0]))
         for _ in range(200):
             try:
                 pool.call(*ARGUMENTS)
@@ -182,7 +180,7 @@ def test_somebody_elses_exception_in_wasmtime_py_does_not_reach_a_request(monkey
     from wasmtime.component import _enter
 
     monkeypatch.setattr(_enter, "LAST_EXCEPTION", RuntimeError("another visitor's path"))
-    pool = SandboxPool(compiled(MISDEEDS["hits an unreachable"][0]), export=BARE_DECIDE)
+    pool = SandboxPool(compiled(MISDEEDS["hits an unreachable"][0]))
 
     with pytest.raises(Unavailable, match="the function trapped"):
         pool.call(*ARGUMENTS)
@@ -191,7 +189,7 @@ def test_somebody_elses_exception_in_wasmtime_py_does_not_reach_a_request(monkey
 def test_a_guest_cannot_choose_its_code_by_naming_its_functions() -> None:
     """The backtrace carries the guest's own function names; only the cause is read."""
     named = deciding('(call $"wasm trap: interrupt") unreachable', '(func $"wasm trap: interrupt" unreachable)')
-    pool = SandboxPool(compiled(named), export=BARE_DECIDE)
+    pool = SandboxPool(compiled(named))
 
     with pytest.raises(Unavailable) as failure:
         pool.call(*ARGUMENTS)
@@ -204,13 +202,3 @@ def test_a_message_never_carries_text_of_the_guest() -> None:
     message = "error while executing at wasm backtrace:\n 0: secret!\n\nCaused by:\n    wasm trap: secret"
 
     assert failures.failed_call(message).message == "the function trapped"
-
-
-def test_a_guest_that_fails_its_warm_up_fails_its_requests_with_the_same_code() -> None:
-    """No request is served by an instance that could not be warmed up."""
-    pool = SandboxPool(compiled(MISDEEDS["hits an unreachable"][0]))
-
-    with pytest.raises(Unavailable, match="trapped"):
-        pool.prepare()
-    with pytest.raises(Unavailable, match="trapped"):
-        pool.call(*ARGUMENTS)

@@ -15,12 +15,10 @@ from consent_core.decision.contract import (
     Signals,
 )
 from consent_core.errors import Unavailable, Untrusted
-from runtime_host.wasm.exports import DECIDE, VALIDATE
+from runtime_host.wasm.exports import VALIDATE
 from runtime_host.wasm.sandbox import MIB, Limits, SandboxPool
 from tests.runtime_host.wasm import guests
 from tests.runtime_host.wasm.guests import compiled, deciding
-
-WARM_UP_ASSETS = {"one"}
 
 
 def _arguments(asset: str, entropy: int = 3) -> tuple[object, ...]:
@@ -37,27 +35,20 @@ def counting() -> SandboxPool:
     return SandboxPool(compiled(guests.counting()), Limits(wait_s=60))  # however busy the machine is
 
 
-def test_every_request_is_the_second_call_of_an_instance_of_its_own(counting: SandboxPool) -> None:
-    """The first was the warm-up, whether the instance was made ahead or on the spot; there is never a third."""
+def test_every_request_is_the_first_call_of_an_instance_of_its_own(counting: SandboxPool) -> None:
+    """Whether the instance was made ahead or on the spot; there is never a second."""
     calls = []
     for prepared in (False, True, False, True):
         if prepared:
             counting.prepare()
         calls.append(_decided(counting.call(*_arguments("asset"))).propensity)
 
-    assert calls == [2, 2, 2, 2]
+    assert calls == [1, 1, 1, 1]
 
 
-def test_an_instance_can_only_remember_the_public_warm_up() -> None:
-    """This guest answers with what it saw before: never another request, only data that is in our source."""
+def test_an_instance_remembers_nothing() -> None:
+    """This guest answers with the first thing it ever saw, and each request is that: it finds the guest as built."""
     pool = SandboxPool(compiled(guests.remembering()))
-
-    assert {_decided(pool.call(*_arguments(f"asset-{n}"))).asset for n in range(5)} == WARM_UP_ASSETS
-
-
-def test_without_a_warm_up_an_instance_remembers_nothing() -> None:
-    """The first call finds the guest as it was built."""
-    pool = SandboxPool(compiled(guests.remembering()), export=DECIDE.without_warm_up())
 
     assert [_decided(pool.call(*_arguments(f"asset-{n}"))).asset for n in range(2)] == ["asset-0", "asset-1"]
 
@@ -83,13 +74,13 @@ def test_interleaved_async_requests_each_get_their_own_answer(counting: SandboxP
     answers = asyncio.run(all_at_once())
 
     assert [f"asset-{n}" for n in range(200)] == [_decided(answer).asset for answer in answers]
-    assert {2} == {_decided(answer).propensity for answer in answers}
+    assert {1} == {_decided(answer).propensity for answer in answers}
 
 
 def test_the_event_loop_goes_on_while_a_guest_runs() -> None:
     """A guest that uses up its deadline does not stop other tasks of the loop."""
     loops = deciding("(loop $again (br $again)) unreachable")
-    pool = SandboxPool(compiled(loops), Limits(deadline_s=0.1), export=DECIDE.without_warm_up())
+    pool = SandboxPool(compiled(loops), Limits(deadline_s=0.1))
 
     async def count_meanwhile() -> int:
         request = asyncio.ensure_future(pool.acall(*_arguments("asset")))
@@ -140,7 +131,7 @@ def test_waiting_has_an_end() -> None:
     """A request queued behind slow ones is refused when its time is up, without running."""
     loops = deciding("(loop $again (br $again)) unreachable")
     limits = Limits(deadline_s=0.2, wait_s=0.1)
-    pool = SandboxPool(compiled(loops), limits, export=DECIDE.without_warm_up())
+    pool = SandboxPool(compiled(loops), limits)
 
     async def three() -> list[object]:
         return await asyncio.gather(*(pool.acall(*_arguments("asset")) for _ in range(3)), return_exceptions=True)
