@@ -18,8 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Which hosts the conformance suite runs on: `all`, or names with commas between."""
+    """`--hosts`: where the conformance suite runs. `--inputs`: how many requests a finished component answers alike."""
     parser.addoption("--hosts", default=None, help="hosts of tests/conformance: all, or native,wasmtime,…")
+    parser.addoption("--inputs", default=100, type=int, help="requests of tests/builder/finish/test_same_answers.py")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ The directory is *not* trusted: whoever can write to it can at most stop this fr
 5. What was mapped imports and exports what the manifest says.
 """
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -27,10 +26,10 @@ from consent_core.errors import Untrusted
 from consent_core.formats.manifest import MANIFEST_FILE, SIGNATURE_FILE, ComponentManifest, open_manifest
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.wasm.engine import engine_fingerprint, shared_engine
+from runtime_host.wasm.sealed import sealed_copy
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024  # manifest and signature
 MAX_COMPONENT_BYTES = 256 * 1024 * 1024  # a Python component is 20 MB, its native code 35 MB
-SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,28 +172,14 @@ def _check_engine(manifest: ComponentManifest) -> None:
 
 
 def _map_native(path: Path, manifest: ComponentManifest) -> Component:
-    with _opened(path) as source, _sealed_copy(source, path) as sealed:
+    with _opened(path) as source, sealed_copy(source, path.name, MAX_COMPONENT_BYTES) as sealed:
+        if sealed is None:
+            raise Untrusted("component-digest", f"{path.name} is larger than {MAX_COMPONENT_BYTES} bytes")
         _compare(path, _digest(sealed), manifest.compiled)
         try:
             return Component.deserialize_file(shared_engine(), f"/proc/self/fd/{sealed}")
         except WasmtimeError as error:
             raise Untrusted("component-engine", f"{path.name} does not load in this engine: {error}") from error
-
-
-@contextmanager
-def _sealed_copy(source: int, path: Path) -> Iterator[int]:
-    """The file's bytes in memory that nobody can change any more, not even this process."""
-    sealed = os.memfd_create(path.name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        left = MAX_COMPONENT_BYTES
-        while left and (sent := os.sendfile(sealed, source, None, left)):
-            left -= sent
-        if not left:
-            raise Untrusted("component-digest", f"{path.name} is larger than {MAX_COMPONENT_BYTES} bytes")
-        fcntl.fcntl(sealed, fcntl.F_ADD_SEALS, SEALS)
-        yield sealed
-    finally:
-        os.close(sealed)
 
 
 def _check_surface(component: Component, manifest: ComponentManifest) -> None:

@@ -1,4 +1,4 @@
-"""Finishing a component changes no answer, and an instance knows nothing but public data. (1,000 inputs: benches.)"""
+"""Finishing a component changes no answer, and an instance knows nothing but public data. `--inputs 1000` asks more."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,6 @@ from runtime_host.wasm.exports import DECIDE, VALIDATE
 from tests.builder.finish.answers import Both, both, decisions, validations
 from tests.conftest import Components
 
-ASKED = 100
 INPUTS = {"personalization": decisions, "consent_validation": validations}
 
 
@@ -23,10 +22,10 @@ def function(
     pair.close()
 
 
-def test_both_answer_alike(function: tuple[str, Both]) -> None:
+def test_both_answer_alike(function: tuple[str, Both], pytestconfig: pytest.Config) -> None:
     """Decisions and claims, refusals and the largest inputs, to the last number."""
     name, pair = function
-    answers = [pair.answers(*arguments) for arguments in INPUTS[name](ASKED, seed=1)]
+    answers = [pair.answers(*arguments) for arguments in INPUTS[name](pytestconfig.getoption("--inputs"), seed=1)]
 
     assert [bare for bare, _ in answers] == [finished for _, finished in answers]
     assert {type(bare) for bare, _ in answers} == {Ok, Err}

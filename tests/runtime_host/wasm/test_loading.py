@@ -22,7 +22,8 @@ from consent_core.trust.trust_file import TrustFile
 from runtime_host.wasm import loading
 from runtime_host.wasm.engine import compile_component, engine_fingerprint
 from runtime_host.wasm.loading import load_component
-from runtime_host.wasm.sandbox import SandboxPool
+from runtime_host.wasm.sandbox import MIB, SandboxPool
+from runtime_host.wasm.sealed import LARGE_PAGE, collect_pages, sealed_copy
 from tests.keys_in_time import SITUATIONS, Rotated, refusals
 from tests.runtime_host.wasm import guests
 
@@ -265,7 +266,7 @@ def test_a_file_swapped_between_check_and_use_has_no_effect(release: Release, mo
     monkeypatch.setattr(loading, "_check_digest", lambda *_: None)
     loaded = load_component(release.directory, release.trust, now=0, revoked=frozenset())
 
-    assert SandboxPool(loaded).call(*ARGUMENTS).value.propensity == 2
+    assert SandboxPool(loaded).call(*ARGUMENTS).value.propensity == 1
 
 
 def test_good_bytes_put_back_before_the_check_do_not_help(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +287,8 @@ def test_good_bytes_put_back_before_the_check_do_not_help(release: Release, monk
 def test_the_copy_is_sealed(release: Release) -> None:
     """Not even this process can change the bytes between hashing and mapping."""
     path = release.directory / CWASM
-    with loading._opened(path) as source, loading._sealed_copy(source, path) as sealed:
+    with loading._opened(path) as source, sealed_copy(source, path.name, MIB) as sealed:
+        assert sealed is not None
         attempts: list[Callable[[], object]] = [
             lambda: os.pwrite(sealed, b"x", 0),
             lambda: os.ftruncate(sealed, 1),
@@ -295,6 +297,26 @@ def test_the_copy_is_sealed(release: Release) -> None:
         for attempt in attempts:
             with pytest.raises(OSError, match="not permitted"):
                 attempt()
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, LARGE_PAGE - 1, LARGE_PAGE, 3 * LARGE_PAGE + 5])
+def test_large_pages_change_no_byte(tmp_path: Path, size: int) -> None:
+    """Whatever the kernel can collect, what is read is what was copied, and nothing stays mapped."""
+    (tmp_path / "code").write_bytes(data := os.urandom(size))
+    with (tmp_path / "code").open("rb") as file, sealed_copy(file.fileno(), "collected", 4 * LARGE_PAGE) as sealed:
+        assert sealed is not None
+        collect_pages(sealed)
+
+        assert os.pread(sealed, size + 1, 0) == data
+        assert "memfd:collected" not in Path("/proc/self/maps").read_text()
+
+
+def test_a_file_that_is_too_large_is_not_copied_whole(tmp_path: Path) -> None:
+    """Neither is its beginning handed out."""
+    (tmp_path / "code").write_bytes(b"12345")
+    for most, fits in ((5, False), (6, True)):
+        with (tmp_path / "code").open("rb") as file, sealed_copy(file.fileno(), "code", most) as sealed:
+            assert (sealed is not None) is fits
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
