@@ -34,6 +34,7 @@ COMMITMENT_BYTES = 32
 MAX_LEAF_BYTES = 400
 
 _DOMAIN = b"consent-edge/commitment/v1\0"
+_PERSON_LEAF = re.compile(rb'\{"c":"([A-Za-z0-9_-]{43})","kind":"person","v":1\}')
 _BY = re.compile(r"[a-z0-9-]{1,64}(?:/[a-z0-9.-]{1,64}){1,3}")  # the path of a SPIFFE id: workloads alone are named
 
 
@@ -68,7 +69,8 @@ def verify_commitment(commitment: bytes, body: bytes, salt: bytes) -> None:
 
 def person_leaf(commitment: bytes) -> bytes:
     """The leaf of anything about a person."""
-    return _write(PERSON, commitment, {})
+    _require_length(commitment)
+    return b'{"c":"%b","kind":"person","v":1}' % encode_base64url(commitment).encode("ascii")
 
 
 def fact_leaf(
@@ -83,6 +85,8 @@ def fact_leaf(
 
 def read_leaf(data: bytes) -> Leaf:
     """A leaf in its one spelling. Raises: Untrusted("leaf-malformed" | "json-malformed")."""
+    if about := _PERSON_LEAF.fullmatch(data):  # nearly all of them, and twenty times as fast as any JSON
+        return Leaf(PERSON, _commitment(about[1].decode("ascii")))
     value = read_json_object(data, MAX_LEAF_BYTES)
     kind = value.get("kind")
     members = FACTS.get(kind, ()) if isinstance(kind, str) else ()
@@ -101,9 +105,13 @@ def read_leaf(data: bytes) -> Leaf:
 
 
 def _write(kind: str, commitment: bytes, more: dict[str, Any]) -> bytes:
+    _require_length(commitment)
+    return canonical_json({"c": encode_base64url(commitment), "kind": kind, "v": 1, **more})
+
+
+def _require_length(commitment: bytes) -> None:
     if len(commitment) != COMMITMENT_BYTES:
         raise ValueError(f"a commitment is {COMMITMENT_BYTES} bytes")
-    return canonical_json({"c": encode_base64url(commitment), "kind": kind, "v": 1, **more})
 
 
 def _commitment(text: str) -> bytes:
