@@ -55,7 +55,9 @@ class LedgerSettings:
 
 
 class Ledger:
-    """`_beat_at`: when the last beat began, by the clock's elapsed seconds; `_lock`: held while this one sequences;
+    """failed: the code of what ended the last tick early; None if nothing did.
+
+    `_beat_at`: when the last beat began, by the clock's elapsed seconds; `_lock`: held while this one sequences;
 
     `_busy`: by the one tick.
     """
@@ -73,6 +75,7 @@ class Ledger:
         self._beat_at: float | None = None
         self._recovered = False
         self._lock: BinaryIO | None = None
+        self.failed: str | None = None
         self._busy = threading.Lock()
         self._closed = False
 
@@ -102,8 +105,13 @@ class Ledger:
                     self._copying.new()
                     if self._due():
                         self.beat()
+                    self.failed = None
             except ConsentEdgeError as error:
+                self.failed = error.code
                 _LOG.warning("ledger: %s: %s", error.code, error)
+            except Exception:  # a beat that cannot be made must not be the last one that was tried
+                self.failed = "internal"
+                _LOG.exception("ledger: an unforeseen failure")
 
     def beat(self) -> None:
         """One whole beat, now."""

@@ -6,12 +6,12 @@ tile anew from its rows. Files never change under their names, but for `checkpoi
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from consent_core.crash import crash_point
-from consent_core.errors import Untrusted
+from consent_core.errors import Unavailable, Untrusted
 from consent_core.formats.note import Checkpoint, read_checkpoint, read_note
 from consent_core.formats.tile import ENTRIES, WIDTH, cut_bundle, tile_path
 from consent_core.formats.tlog import HASH_BYTES
@@ -40,14 +40,18 @@ class TileDirectory:
         return (self.root / tile_path(level, n, width)).exists()
 
     def write(self, files: Mapping[str, bytes]) -> None:
-        """Put files under their final names; all of them are on the disk when this returns."""
+        """Put files under their final names; all of them are on the disk when this returns.
+
+        Raises: Unavailable("ledger-io").
+        """
         folders = {(self.root / path).parent for path in files}
-        self._make(folders)
-        for path, data in files.items():
-            _write(self.root / path, data)
-            crash_point("ledger-tile")
-        for folder in folders:
-            sync_directory(folder)
+        with _as_unavailable():
+            self._make(folders)
+            for path, data in files.items():
+                _write(self.root / path, data)
+                crash_point("ledger-tile")
+            for folder in folders:
+                sync_directory(folder)
 
     def forget_partials(self, level: int | str, n: int) -> None:
         """Remove the partial files of a tile that has long been full."""
@@ -68,7 +72,7 @@ class TileDirectory:
 
     def publish(self, note: bytes) -> bool:
         """Replace the checkpoint by a later one; False if it is none. Two publishers never set it back."""
-        with locked(self.root):
+        with _as_unavailable(), locked(self.root):
             before, after = self.published(), read_checkpoint(read_note(note).text)
             if before is not None and before.size >= after.size:
                 return False
@@ -93,6 +97,15 @@ class TileDirectory:
             folder.mkdir(parents=True, exist_ok=True)
             for path in missing:
                 sync_directory(path.parent)
+
+
+@contextmanager
+def _as_unavailable() -> Iterator[None]:
+    """A disk that refuses is asked again with the next beat."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable("ledger-io", f"the ledger's files cannot be written: {error.strerror}") from error
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from consent_core.errors import Untrusted
+from consent_core.errors import ConsentEdgeError
 from consent_core.formats.add_checkpoint import PATH, AddCheckpoint, read_size, write_add_checkpoint
 from consent_core.formats.note import open_checkpoint, read_lines
 from consent_core.formats.tlog import Subtrees, consistency_path
@@ -87,7 +87,7 @@ class Witnessing:
                 answer = self._ask_once(address, question, answer.size)
         except (httpx.HTTPError, OSError):
             return Answer(address.name, problem="witness-unreachable")
-        except Untrusted as error:
+        except ConsentEdgeError as error:
             return Answer(address.name, problem=error.code)
         if answer.size is not None:
             self._known[address.name] = answer.size
