@@ -47,6 +47,7 @@ from control_plane.proofs.retention import CLAUSE, DAY_S, warn_unless_named
 from control_plane.proofs.store import ProofStore
 from control_plane.restore.applying import Restoring
 from control_plane.restore.collecting import Collecting
+from control_plane.revocations.erasing import Erasing
 from control_plane.revocations.revoking import Revoking
 from control_plane.settings import Settings
 from control_plane.store.database import Database
@@ -117,7 +118,8 @@ def create_app(settings: Settings) -> ControlPlane:
     renewing = partial(renew, policies, keys, clock)
     with suppress(Unavailable):  # a restored one that does not serve yet
         renewing()  # after a rotation that a crash cut short
-    revoking = Revoking(log, consents, keys, renewing)
+    erasing = Erasing(database, clock)
+    revoking = Revoking(log, consents, keys, erasing, renewing)
     restoring = Restoring(log, policies, versions, keys, revoking.distrust, clock)
     collecting = Collecting(database, clock, restoring.carry_out, restoring.latecomer)
     failures: Counter[tuple[str, str]] = Counter()

@@ -30,7 +30,7 @@ from consent_core.trust.svid import DevelopmentCa
 from consent_core.trust.svid_source import SvidSource, open_source, rotate_forever
 from consent_core.trust.tls import server_context
 from control_plane.app import ControlPlane, create_app
-from control_plane.audit import Shredding, open_audit, recorded
+from control_plane.audit import WRITER, Shredding, open_audit, recorded
 from control_plane.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         plane = await asyncio.to_thread(create_app, settings)
         source = await asyncio.to_thread(_identity, plane) if settings.mutual_tls else None
         audit = await asyncio.to_thread(open_audit, settings)
+        plane.revoking.erasing.trails[WRITER] = audit
         servers = [Server(_public_config(plane, audit)), Server(_mesh_config(plane, source, audit))]
         listeners = [
             asyncio.create_task(server.serve([sock])) for server, sock in zip(servers, (public, mesh), strict=True)
@@ -101,6 +102,7 @@ async def _maintain(plane: ControlPlane, shred: Shredding) -> None:
         try:
             await asyncio.to_thread(plane.sweep)
             await asyncio.to_thread(shred)
+            await asyncio.to_thread(plane.revoking.erasing.step)
         except ConsentEdgeError as error:
             logger.warning("maintenance: %s", error)
         await asyncio.sleep(plane.settings.maintain_every_s)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from control_plane.store.schema import queue
 
@@ -40,6 +40,12 @@ def put(connection: Connection, topic: str, key: str, body: Mapping[str, Any], a
 def forget(connection: Connection, subject: str) -> int:
     """Delete every row about a visitor, done or not; how many there were."""
     return connection.execute(delete(queue).where(queue.c.body.contains(subject, autoescape=True))).rowcount
+
+
+def count(connection: Connection, subject: str) -> int:
+    """How many rows are about a visitor."""
+    mine = select(func.count()).select_from(queue).where(queue.c.body.contains(subject, autoescape=True))
+    return int(connection.scalar(mine) or 0)
 
 
 def sweep(connection: Connection, now: int) -> int:

@@ -116,8 +116,10 @@ class _OwedError(Exception):
 
 
 def owed(told: Mapping[str, Any]) -> Iterator[str]:
-    """The POPs whose receipt has not come yet."""
-    return (pop["pop"] for pop in told["pops"] if pop["receipt"] is None)
+    """The POPs whose receipt has not come yet, and the control plane while it owes a count."""
+    yield from (pop["pop"] for pop in told["pops"] if pop["receipt"] is None)
+    if told.get("control_plane", ()) is None:
+        yield "control-plane"
 
 
 def person(sub: str) -> dict[str, str]:

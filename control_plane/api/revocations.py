@@ -66,6 +66,14 @@ def revocation_routes(
     @router.get("/v1/revocations/{seq}/receipts")
     def receipts(seq: Annotated[int, Path(ge=1, le=MAX_NUMBER)]) -> Response:
         """The entry, and what each POP has said of it."""
-        return json_answer(canonical_json({"entry": entry_value(log.entry(seq)), **pops.receipts(seq)}))
+        return json_answer(
+            canonical_json(
+                {
+                    "entry": entry_value(log.entry(seq)),
+                    **pops.receipts(seq),
+                    "control_plane": revoking.erasing.report(seq),
+                }
+            )
+        )
 
     return router

@@ -10,10 +10,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import delete
-
 from consent_core.crash import crash_point
-from consent_core.errors import Rejected
+from consent_core.errors import Rejected, Unavailable
 from consent_core.formats.revocation import EVERY_VERSION, Entry
 from consent_core.formats.revocation_request import RevocationRequest
 from consent_core.formats.token import CATEGORIES
@@ -22,8 +20,7 @@ from control_plane.consent import records
 from control_plane.consent.consents import Consents
 from control_plane.consent.records import Visitor
 from control_plane.log.log import RevocationLog, Writing, last_entry
-from control_plane.queue import forget
-from control_plane.store.schema import visitors
+from control_plane.revocations.erasing import Erasing
 
 _WORKLOAD = ("spiffe://", "serial:")  # a peer or one of its certificates, as the mesh guard names them
 REGION = "control-plane"  # where a change by an operator is recorded to have been made
@@ -36,6 +33,7 @@ class Revoking:
     log: RevocationLog
     consents: Consents
     keys: KeyStore
+    erasing: Erasing
     replaced: Callable[[], None] = lambda: None
 
     def revoke(self, request: RevocationRequest) -> Entry:
@@ -46,7 +44,11 @@ class Revoking:
         if request.kind == "key":
             self._replace_key(request.subject)
         with self.log.writing() as writing:
-            return _REVOKE[request.kind](self, writing, request)
+            entry = _REVOKE[request.kind](self, writing, request)
+        if request.kind == "purge":
+            with suppress(Unavailable):  # what fails stays owed; the maintenance loop tries it again
+                self.erasing.step()
+        return entry
 
     def distrust(self, kid: str) -> None:
         """A key that the log took away before this store was lost signs nothing from here on."""
@@ -69,15 +71,15 @@ class Revoking:
         writing.lock()
         done = last_entry(writing.connection, "purge", request.subject)
         if visitor is None and done is not None:
+            self.erasing.resume(writing.connection, done)
             return done
         if visitor is None and last_entry(writing.connection, "session", request.subject) is None:
             raise Rejected("visitor-unknown", "no such visitor, and no entry of the log about one", status=404)
-        if visitor is not None:
-            writing.connection.execute(delete(visitors).where(visitors.c.sub == visitor.sub))
-            crash_point("purge.records-deleted")
+        deleted = self.erasing.delete(writing.connection, visitor, request.subject)
+        crash_point("purge.records-deleted")
         # Nobody will ever be given this pseudonym again, so no version of a token of it is good.
         entry = writing.append("purge", request.subject, CATEGORIES, EVERY_VERSION)
-        forget(writing.connection, entry.subject)
+        self.erasing.begin(writing.connection, entry, deleted)
         return entry
 
     def _named_thing(self, writing: Writing, request: RevocationRequest) -> Entry:

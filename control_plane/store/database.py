@@ -85,6 +85,15 @@ class Database:
         with _as_unavailable(), self._reader.begin() as connection:
             yield connection
 
+    def checkpoint(self) -> bool:
+        """Let deleted content leave SQLite's write-ahead log; whether it has. PostgreSQL sees to its own."""
+        if not self.is_sqlite:
+            return True
+        with self._writing, _as_unavailable(), self.engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert raw is not None
+            return bool(raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()

@@ -200,6 +200,18 @@ purge_receipts = Table(
     PrimaryKeyConstraint("seq", "pop"),
 )
 
+# What a purge owes here, by part: how much was deleted, when it was counted empty, or when it goes by itself.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("seq", Number, nullable=False),
+    Column("part", String(80), nullable=False),
+    Column("deleted", Number, nullable=False),
+    Column("counted_at", Number),
+    Column("ends_at", Number),
+    PrimaryKeyConstraint("seq", "part"),
+)
+
 # Durable work for other rooms; `key` makes putting twice count once.
 queue = Table(
     "queue",

@@ -227,7 +227,7 @@ def _pops_table(status: dict[str, Any]) -> Group:
 
 def _receipts_table(told: dict[str, Any]) -> Table:
     table = Table("POP", "receipt", "deleted", "ends by itself", title=f"Entry {told['seq']}")
-    for pop in told["pops"]:
+    for pop in (*told["pops"], {"pop": "control plane", "receipt": told.get("control_plane")}):
         receipt = {"deleted": {}, "ends": {}, **(pop["receipt"] or {})}
         deleted = ", ".join(f"{part} {n}" for part, n in sorted(receipt["deleted"].items()))
         ends = ", ".join(f"{part} {date}" for part, date in sorted(receipt["ends"].items()))

@@ -30,13 +30,19 @@ POINTS = {
     ],
     "withdraw": ["consent.withdrawal-remembered", "log.before-commit", "log.after-commit"],
     "revoke": ["revoke.record-stored", "log.after-commit"],
-    "purge": ["purge.records-deleted", "log.before-commit", "log.after-commit"],
+    "purge": [
+        "purge.records-deleted",
+        "log.before-commit",
+        "log.after-commit",
+        "erase.part-deleted",
+        "erase.part-counted",
+    ],
     "revoke_key": ["revoke.key-replaced", "log.before-commit", "log.after-commit"],
     "publish": ["publish.after-store", "publish.after-entry", "log.before-commit", "log.after-commit"],
     "prune": ["log.prune-marked"],
     "start": ["store.stamped", "store.migrated"],
 }
-COMMITTED = {"log.after-commit"}
+COMMITTED = {"log.after-commit", "erase.part-deleted", "erase.part-counted"}
 CASES = [(action, point) for action, points in POINTS.items() for point in points]
 LASTING = [case for case in CASES if case[0] not in ("prune", "start")]  # these: below, and in test_migrations.py
 # On PostgreSQL one line just before each commit: what a dead connection leaves behind is the server's own doing.
