@@ -21,6 +21,7 @@ from control_plane.api import documents, errors
 from control_plane.api.attesters import attester_routes
 from control_plane.api.consents import consent_routes
 from control_plane.api.edge_state import EdgeStates, edge_state_routes
+from control_plane.api.evidence import evidence_routes
 from control_plane.api.kept import kept_routes
 from control_plane.api.keys import key_routes
 from control_plane.api.ledger import ledger_routes
@@ -36,6 +37,7 @@ from control_plane.consent.receipts import Receipts
 from control_plane.consent.tokens import TokenIssuer
 from control_plane.consent.versions import Versions
 from control_plane.consent.withdrawing import Withdrawing
+from control_plane.evidence.packing import Packing
 from control_plane.ledger.ledger import Ledger
 from control_plane.log.log import RevocationLog
 from control_plane.log.standing import SERVING
@@ -131,6 +133,9 @@ def create_app(settings: Settings) -> ControlPlane:
     mesh.include_router(key_routes(keys, log, clock, renewing))
     public = _application(failures, log)
     mesh.include_router(attester_routes(attesters, settings.max_body_bytes))
+    kept = (settings.proof_kept_days, settings.backups_kept_days)
+    packing = Packing(database, ledger, proofs, keys, clock, *kept)
+    mesh.include_router(evidence_routes(packing))
     edge_states = EdgeStates(log, policies, keys, clock)
     for application in (mesh, public):
         application.include_router(edge_state_routes(edge_states))

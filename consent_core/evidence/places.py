@@ -50,7 +50,7 @@ def reports(case: Case) -> Outcome:
         found += [*_twice(chain_of(case, place)), *_gaps(chain_of(case, place))]
         found += [] if no is None else _no_report_before(chain_of(case, place), place, no)
     changed = [place for place in places if no is not None and _life_changed(chain_of(case, place), no)]
-    reason = "no-entry" if no is None else "life" if changed else None
+    reason = "no-entry" if no is None else "no-list" if not places else "life" if changed else None
     return outcome(found, reason, None, places=", ".join(changed or places), count=len(places))
 
 
@@ -88,6 +88,12 @@ def _no_report_before(chain: Chain, place: str, no: LogEntry) -> list[Untrusted]
     first = chain[0].value if chain else None
     whole = first is not None and (first.until <= no.at or (first.life, first.n, first.prev) == (1, 1, FIRST))
     return [] if whole else [Untrusted("attestation-gap", f"{place}: no report from before the no")]
+
+
+def began_after(chain: Chain, no: LogEntry) -> bool:
+    """Whether the place's very first attestation is about a time after the no: it has no trail from before."""
+    first = chain[0].value if chain else None
+    return first is not None and first.prev == FIRST and (first.life, first.n) == (1, 1) and first.since > no.at
 
 
 def _life_changed(chain: Chain, no: LogEntry) -> bool:
@@ -163,7 +169,8 @@ def personalised(case: Case) -> Outcome:
     no = the_no(case)
     searched = {held.value.place: held.value for held in case.searches if no and held.value.seq == no.seq}
     found = [error for search in searched.values() for error in _searched(case, search, no)] if no else []
-    missing = sorted(staying_places(case) - searched.keys())
+    owing = {place for place in staying_places(case) if no and not began_after(chain_of(case, place), no)}
+    missing = sorted(owing - searched.keys())
     counts = {
         "before": sum(search.personalised_before_applied for search in searched.values()),
         "records": sum(search.records for search in searched.values()),

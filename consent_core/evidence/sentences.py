@@ -42,6 +42,7 @@ NOT_SHOWN: Mapping[tuple[int, str], str] = {
     (8, "no-receipt"): "Not shown: the file holds no receipt.",
     (9, "no-entry"): "Not shown: the file holds no withdrawal.",
     (10, "no-entry"): "Not shown: the file holds no withdrawal that a place could have reported.",
+    (10, "no-list"): "Not shown: the file holds no report of any place.",
     (10, "life"): "Not shown: between the no and the first report of it, the store of {places} was lost or restored.",
     (11, "no-entry"): "Not shown: the file holds no withdrawal that could be in force.",
     (11, "no-list"): "Not shown: the file holds no list of places.",

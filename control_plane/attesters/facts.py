@@ -91,5 +91,12 @@ def all_of(connection: Connection, kind: str, since: int = 0) -> Sequence[Fact]:
     return [_fact(row) for row in connection.execute(asked)]
 
 
+def chain(connection: Connection, place: str, since: int = 0) -> Sequence[Fact]:
+    """A place's attestations by life and number, those put since a Unix time."""
+    of_place = (table.c.kind == "attestation") & (table.c.place == place) & (table.c.at >= since)
+    asked = select(table).where(of_place).order_by(table.c.life, table.c.n)
+    return [_fact(row) for row in connection.execute(asked)]
+
+
 def _fact(row: Row[tuple[object, ...]]) -> Fact:
     return Fact(row.kind, row.name, row.body, row.salt, row.place, row.life, row.n)

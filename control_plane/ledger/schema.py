@@ -65,3 +65,11 @@ findings = Table(
     Column("detail", Text, nullable=False),
     Column("at", _Number, nullable=False),
 )
+
+# Every cosigned checkpoint that was published: evidence shows the first one that held a leaf. About 600 bytes each.
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("size", _Number, primary_key=True, autoincrement=False),
+    Column("note", LargeBinary, nullable=False),
+)

@@ -174,6 +174,7 @@ class Sequencer:
             self._mark_unwitnessed()
             _LOG.warning("ledger: not published: %s", error)
             return
+        self._parts.store.keep_checkpoint(head.size, note)
         before = self.progress.published
         self._parts.public.publish(note)
         crash_point("ledger-published")

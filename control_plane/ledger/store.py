@@ -20,7 +20,7 @@ from consent_core.errors import Unavailable, Untrusted
 from consent_core.formats.leaf import read_leaf
 from consent_core.formats.tlog import EMPTY_ROOT
 from control_plane.ledger.beats import DAY_S, PEOPLE, RANKS, Day, Item
-from control_plane.ledger.schema import VERSION, bodies, days, entries, findings, head, metadata
+from control_plane.ledger.schema import VERSION, bodies, checkpoints, days, entries, findings, head, metadata
 from control_plane.store.database import Database
 
 CHUNK = 500  # keys looked up by one statement
@@ -191,6 +191,39 @@ class LedgerStore:
                 asked.join(entries, entries.c.key == bodies.c.key).where(_SPAN), {"low": low, "high": high}
             )
             return [Fact(*row) for row in rows]
+
+    def facts_of(self, kind: str) -> list[Fact]:
+        """The bodies of all facts of a kind."""
+        asked = select(bodies.c.key, bodies.c.kind, bodies.c.n, bodies.c.body, bodies.c.salt)
+        with self._database.read() as connection:
+            return [Fact(*row) for row in connection.execute(asked.where(bodies.c.kind == kind))]
+
+    def places(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        """Where the leaves of these commitments lie, as far as they have a place."""
+        found: dict[bytes, int] = {}
+        with self._database.read() as connection:
+            for part in _chunks(keys):
+                asked = select(entries.c.key, entries.c.idx).where(entries.c.key.in_(part), entries.c.idx.is_not(None))
+                found.update((row.key, row.idx) for row in connection.execute(asked))
+        return found
+
+    def keep_checkpoint(self, size: int, note: bytes) -> None:
+        """Keep a cosigned note for good; the first one of a size stays."""
+        with self._writing() as connection:
+            if connection.scalar(select(checkpoints.c.size).where(checkpoints.c.size == size)) is None:
+                connection.execute(insert(checkpoints).values(size=size, note=note))
+
+    def checkpoint_above(self, index: int) -> tuple[int, bytes] | None:
+        """The first cosigned checkpoint that holds the leaf at a place; None if there is none yet."""
+        asked = select(checkpoints.c.size, checkpoints.c.note).where(checkpoints.c.size > index)
+        with self._database.read() as connection:
+            row = connection.execute(asked.order_by(checkpoints.c.size).limit(1)).one_or_none()
+        return None if row is None else (row.size, row.note)
+
+    def checkpoint_of(self, size: int) -> bytes | None:
+        """The cosigned checkpoint of exactly this size."""
+        with self._database.read() as connection:
+            return connection.scalar(select(checkpoints.c.note).where(checkpoints.c.size == size))
 
     def note_finding(self, code: str, detail: str, at: int) -> None:
         """Keep a finding; the same one again changes nothing."""

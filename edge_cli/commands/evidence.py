@@ -1,5 +1,6 @@
 """`edge evidence`: check a file about one person, offline, and say what it shows and what it cannot."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from consent_core.clock import SystemClock
+from edge_cli.commands.operate import DEFAULT_CONTROL_PLANE, As, ControlPlane, operator_of
 from edge_cli.console import DEFAULT_DATA, DataOption, JsonOption, show, when
 
 if TYPE_CHECKING:
@@ -25,9 +27,22 @@ Closing = Annotated[
 At = Annotated[int | None, typer.Option("--at", min=0, help="Judge as of this Unix time; else now.")]
 Out = Annotated[Path, typer.Option("--out", help="Where to write the page.")]
 Mine = Annotated[bool, typer.Option("--mine", help="Say that the reader printed it, not the operator.")]
+Subject = Annotated[str, typer.Option("--subject", help="The person as receipts name them: pii_principal_id.")]
 STYLES = {"holds": "green", "fails": "bold red", "not shown": "yellow"}
 
+
+class Question(StrEnum):
+    """What a file is to answer."""
+
+    CONSENT = "consent"
+    ENFORCEMENT = "enforcement"
+    DELETION = "deletion"
+
+
 evidence = typer.Typer(help="Evidence files: verify, show, print.", no_args_is_help=True)
+
+
+Asked = Annotated[Question, typer.Option("--question", help="What the file is to answer.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -52,6 +67,36 @@ def verify(
     verdict = _judge(file, trust or data / "trust.json", receipt, closing, at)
     show(verdict.value(), as_json=as_json, text=lambda: _drawn(verdict))
     raise typer.Exit(verdict.exit_code)
+
+
+@evidence.command("pack")
+def pack(
+    subject: Subject,
+    out: Out,
+    question: Asked = Question.ENFORCEMENT,
+    data: DataOption = DEFAULT_DATA,
+    control_plane: ControlPlane = DEFAULT_CONTROL_PLANE,
+    name: As = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have the control plane make the evidence file of one person, as an operator.
+
+    Example: [bold]edge evidence pack --subject e9643f02… --out pack.json[/bold]
+    """
+    from consent_core.evidence.pack import read_pack
+
+    made = operator_of(data, name, control_plane).post_for_bytes(
+        "/v1/dsar/evidence", {"subject": subject, "question": question.value}
+    )
+    signed = read_pack(made)
+    out.write_bytes(made)
+    document = {
+        "file": str(out),
+        "sha256": signed.digest,
+        "records": len(signed.pack.records),
+        "open": signed.pack.open,
+    }
+    show(document, as_json=as_json, text=lambda: f"{out}: {len(signed.pack.records)} records, {signed.digest}")
 
 
 @evidence.command("show")

@@ -83,7 +83,7 @@ def publish_policy(
 
     Example: [bold]edge policy publish --policies policies --as ann[/bold]
     """
-    operator, sources = _operator(data, name, control_plane), _sources(policies, legal)
+    operator, sources = operator_of(data, name, control_plane), _sources(policies, legal)
     with err.status("testing, evaluating, signing …"):
         bundle = operator.publish(sources).bundle
     document = {"hash": bundle.hash, "revision": bundle.revision, "approver": bundle.approval.approver}
@@ -101,7 +101,7 @@ def policy_status(
 
     Example: [bold]edge policy status --json[/bold]
     """
-    status = _operator(data, name, control_plane).get("/v1/pops")
+    status = operator_of(data, name, control_plane).get("/v1/pops")
     show(status, as_json=as_json, text=lambda: _pops_table(status))
 
 
@@ -122,7 +122,7 @@ def revoke(
 
     named = person(subject) if kind is Kind.session else {"kid" if kind is Kind.key else "model": subject}
     chosen = {"categories": sorted(set(categories))} if categories and kind is Kind.session else {}
-    entry = _operator(data, name, control_plane).post("/v1/revocations", {"kind": kind.value, **named, **chosen})
+    entry = operator_of(data, name, control_plane).post("/v1/revocations", {"kind": kind.value, **named, **chosen})
     show(entry, as_json=as_json, text=lambda: f"entry {entry['seq']}: {entry['effect']}")
 
 
@@ -140,7 +140,7 @@ def purge(
     """
     from edge_cli.operator import owed, person
 
-    operator = _operator(data, name, control_plane)
+    operator = operator_of(data, name, control_plane)
     entry = operator.post("/v1/revocations", {"kind": "purge", **person(session)})
     with progress("receipts", hidden=as_json) as seen:
         told = operator.receipts(entry["seq"], wait, seen)
@@ -176,7 +176,7 @@ def rotate_key(
 
     Example: [bold]edge keys rotate token --overlap 600[/bold]
     """
-    made = _operator(data, name, control_plane).post(f"/v1/keys/{role.value}/rotate", overlap_s=overlap)
+    made = operator_of(data, name, control_plane).post(f"/v1/keys/{role.value}/rotate", overlap_s=overlap)
     show(made, as_json=as_json, text=lambda: f"{made['role']}: signing with {made['kid']}")
 
 
@@ -192,11 +192,12 @@ def revoke_key(
 
     Example: [bold]edge keys revoke token-0123456789abcdef[/bold]
     """
-    entry = _operator(data, name, control_plane).post("/v1/revocations", {"kind": "key", "kid": kid})
+    entry = operator_of(data, name, control_plane).post("/v1/revocations", {"kind": "key", "kid": kid})
     show(entry, as_json=as_json, text=lambda: f"entry {entry['seq']}: {entry['effect']}")
 
 
-def _operator(data: Path, name: str | None, control_plane: str) -> Any:
+def operator_of(data: Path, name: str | None, control_plane: str) -> Any:
+    """The operator who calls, by the name given or the user's."""
     from edge_cli.operator import Operator
 
     return Operator(data, name or getpass.getuser(), control_plane, os.environ.get("SPIFFE_ENDPOINT_SOCKET"))
