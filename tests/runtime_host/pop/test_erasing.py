@@ -3,6 +3,7 @@
 import sqlite3
 from types import SimpleNamespace
 
+import jwt
 import pytest
 
 from consent_core.audit.writer import AuditLimits, AuditWriter
@@ -15,10 +16,10 @@ from runtime_host.pop.evidence.erasing import AtWorker, Deputy, Eraser, Memory
 from runtime_host.pop.stores import Interaction, PopStore
 from runtime_host.pop.stores.sessions import Session
 from runtime_host.pop.stores.shared_state import Mark, SharedState
-from tests.runtime_host.pop.edge import make_edge, visitor
+from tests.runtime_host.pop.edge import make_edge
 
 HERO = "/v1/slots/home-hero?section=camping&tags=tent"
-SUB = visitor(1)
+SUB = "p7JxS0m3BqRk2v1T9aYcZg"
 SUBJECT = subject_of(SUB)
 SESSION = "5e" * 32
 ANSWER = SimpleNamespace(answer=SimpleNamespace(sub=SUB))  # all that keeping an answer asks of it
@@ -42,7 +43,8 @@ def edge(tmp_path, catalogue, run, audit):
 
     async def know():
         await made.sync()
-        await made.get(HERO, made.token("contextual", "behavioral", sub=SUB))
+        made.known = made.token("contextual", "behavioral", sub=SUB)
+        await made.get(HERO, made.known)
 
     run(know())
     pop, now = made.pop, made.pop.clock.now()
@@ -227,3 +229,34 @@ class _Kept:
 
     def left(self, subject):
         return int(subject in self.subjects)
+
+
+def on_disk(directory, name):
+    """The files that hold a name anywhere in their bytes: pages in use, free ones, journals."""
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    return {path.name for path in files if name.encode() in path.read_bytes()}
+
+
+def tables_with(store, name):
+    """The tables of `pop.db` that hold it in any column."""
+    tables = [table for (table,) in store.database.rows("SELECT name FROM sqlite_master WHERE type='table'")]
+    rows = {table: store.database.rows(f"SELECT * FROM {table}") for table in tables}
+    return {table for table, found in rows.items() if name in repr(found)}
+
+
+def test_an_outsider_finds_only_what_has_an_end_date(edge, run, audit, tmp_path):
+    """After the receipt was taken, the raw bytes of every file: no sub, jti or session; the log's name ends."""
+    jti = jwt.decode(edge.known, options={"verify_signature": False})["jti"]
+    purge(edge, run)
+    run(edge.pop.sync.report())
+    audit.flush()
+
+    for name in (SUB, SESSION, jti):
+        assert (name, on_disk(tmp_path, name), tables_with(edge.pop.store, name)) == (name, set(), set())
+    store = edge.pop.store
+    assert tables_with(store, SUBJECT) <= {"tombstones", "raw", "denials"}
+    assert on_disk(tmp_path, SUBJECT) <= {"pop.db", "pop.db-wal"}
+
+    edge.clock.advance(16 * 86_400)
+    store.sweep(edge.clock.now())
+    assert (tables_with(store, SUBJECT), on_disk(tmp_path, SUBJECT)) == (set(), set())
