@@ -18,6 +18,7 @@ from consent_core.formats.fields import MAX_NUMBER, Fields
 
 MAX_RECEIPTS = 200  # in one report; the rest goes with the next
 MAX_RELEASES = 64
+OUTBOX_LATE_S = 60  # a "no" that waits longer at a POP is past the bound within which it is to hold everywhere
 MAX_PARTS = 256  # of one receipt: a trail and a memory per process, and what a store holds
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -48,7 +49,8 @@ class PurgeReceipt:
 class PopStatus:
     """One report. `releases`: model id to release name; `untrusted`: refused artefacts counted by error code.
 
-    `audit_head`: of this POP's trail; `worker_heads`: of its further trails, by name.
+    `audit_head`: of this POP's trail; `worker_heads`: of its further trails, by name. `outbox_oldest_s`: how long the
+    oldest "no" said there has waited to be forwarded.
     """
 
     policy_hash: str | None
@@ -58,6 +60,7 @@ class PopStatus:
     receipts: tuple[PurgeReceipt, ...] = ()
     untrusted: Mapping[str, int] = field(default_factory=dict)
     worker_heads: Mapping[str, str] = field(default_factory=dict)
+    outbox_oldest_s: int = 0
 
 
 def write_status(status: PopStatus) -> bytes:
@@ -65,6 +68,8 @@ def write_status(status: PopStatus) -> bytes:
     value = asdict(status)
     if not status.worker_heads:  # a member that POPs of one process never send
         del value["worker_heads"]
+    if not status.outbox_oldest_s:
+        del value["outbox_oldest_s"]
     return canonical_json(value)
 
 
@@ -74,7 +79,7 @@ def read_status(data: bytes) -> PopStatus:
         value = read_json_object(data, MAX_BODY_BYTES)
     except Untrusted as error:
         raise bad_request(error.message) from error
-    fields = Fields(value, bad_request, _STATUS, ("untrusted", "worker_heads"))
+    fields = Fields(value, bad_request, _STATUS, ("untrusted", "worker_heads", "outbox_oldest_s"))
     return PopStatus(
         policy_hash=None if fields.absent("policy_hash") else fields.matching("policy_hash", DIGEST),
         revocation_seq=fields.number("revocation_seq"),
@@ -83,6 +88,7 @@ def read_status(data: bytes) -> PopStatus:
         receipts=tuple(_receipt(item) for item in fields.items("receipts", MAX_RECEIPTS)),
         untrusted={} if fields.absent("untrusted") else _counts(fields.mapping("untrusted")),
         worker_heads={} if fields.absent("worker_heads") else _heads(fields.mapping("worker_heads")),
+        outbox_oldest_s=0 if fields.absent("outbox_oldest_s") else fields.number("outbox_oldest_s"),
     )
 
 

@@ -75,6 +75,7 @@ def _values(status: PopStatus, policy_since: int, now: int) -> dict[str, Any]:
         "releases": json.dumps(dict(status.releases)),
         "audit_head": status.audit_head,
         "untrusted": json.dumps(dict(status.untrusted)),
+        "outbox_oldest_s": status.outbox_oldest_s,
         "at": now,
     }
 
@@ -108,5 +109,6 @@ def _report(row: Row[Any], policy_hash: str | None, head: int) -> dict[str, Any]
         "releases": json.loads(row.releases),
         "audit_head": row.audit_head,
         "untrusted": json.loads(row.untrusted),
+        "outbox_oldest_s": row.outbox_oldest_s,
         "reported_at": row.at,
     }

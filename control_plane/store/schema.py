@@ -186,6 +186,7 @@ pops = Table(
     Column("releases", Text, nullable=False),
     Column("audit_head", String(256)),
     Column("untrusted", Text, nullable=False),
+    Column("outbox_oldest_s", Number, nullable=False, server_default="0"),
     Column("at", Number, nullable=False),
 )
 

@@ -10,6 +10,7 @@ import typer
 from rich.console import Group
 from rich.table import Column, Table
 
+from consent_core.formats.status import OUTBOX_LATE_S
 from edge_cli.console import DEFAULT_DATA, FAILED, DataOption, JsonOption, err, progress, show, when
 
 ControlPlane = Annotated[str, typer.Option("--control-plane", help="The control plane's mesh listener.")]
@@ -218,12 +219,18 @@ def _keys_table(rows: list[dict[str, Any]]) -> Table:
 
 
 def _pops_table(status: dict[str, Any]) -> Group:
-    table = Table("POP", "policy", "since", "behind", "untrusted")
+    table = Table("POP", "policy", "since", "behind", "oldest no", "untrusted")
     for pop in status["pops"]:
         mark = "[green]current[/]" if pop["current"] else f"[red]{(pop['policy_hash'] or 'none')[:19]}[/]"
         refused = ", ".join(f"{code} {count}" for code, count in sorted(pop["untrusted"].items()))
-        table.add_row(pop["pop"], mark, when(pop["policy_since"]), str(pop["behind"]), refused)
+        table.add_row(pop["pop"], mark, when(pop["policy_since"]), str(pop["behind"]), _waits(pop), refused)
     return Group(f"in force: {status['policy_hash']}", table)
+
+
+def _waits(pop: dict[str, Any]) -> str:
+    """How long the oldest "no" said at a POP has waited to be forwarded; more than a minute is an alarm."""
+    seconds = pop["outbox_oldest_s"]
+    return "" if not seconds else f"[red]{seconds} s[/]" if seconds > OUTBOX_LATE_S else f"{seconds} s"
 
 
 def _receipts_table(told: dict[str, Any]) -> Table:

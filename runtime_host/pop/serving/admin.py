@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from consent_core.formats.status import OUTBOX_LATE_S
 from consent_core.http.answers import (
     INERT,
     PRIVATE,
@@ -12,6 +13,9 @@ from consent_core.http.answers import (
 from consent_core.telemetry.metrics import Metrics
 from consent_core.telemetry.prometheus import PAGE_TYPE, page
 from runtime_host.pop.serving.routing import Call, Route
+
+
+OUTBOX_LATE = "outbox-late"
 
 
 class Admin:
@@ -43,11 +47,20 @@ class Admin:
         return Answer(200, ((b"content-type", kind), (b"content-length", length), PRIVATE, *INERT), body)
 
     async def readyz(self, _: Call) -> Answer:
-        """200 while in sync with all workers, 503 while everybody gets the default or a worker is missing."""
-        status = self._status()
+        """200 while in sync with all workers, 503 while everybody gets the default or a worker is missing.
+
+        `stay`: reasons to look at it that take no POP out of service (a backlog everywhere must not empty the fleet).
+        """
+        status = {**self._status()}
+        status["stay"] = _stay(status)
         workers = status.get("workers", {"wanted": 1, "serving": 1})
         ready = status["in_sync"] and workers["serving"] >= workers["wanted"]
         return json_answer(status, status=200 if ready else 503)
+
+
+def _stay(status: Mapping[str, Any]) -> list[str]:
+    """Why to look at this POP although it stays in service: to take it out would help nobody."""
+    return [OUTBOX_LATE] if status.get("outbox_oldest_s", 0) > OUTBOX_LATE_S else []
 
 
 async def healthz(_: Call) -> Answer:

@@ -384,6 +384,7 @@ class Sync:
             audit_head=self._audit_head(),
             untrusted=dict(self.untrusted),
             worker_heads=self._worker_heads(),
+            outbox_oldest_s=self.outbox_oldest_s(),
         )
 
     def _open_bundle(self, data: bytes, min_revision: int, known: str | None) -> Bundle:

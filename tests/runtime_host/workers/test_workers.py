@@ -52,7 +52,7 @@ def test_a_no_said_at_one_worker_holds_at_the_other_from_the_next_request_on(pop
             here.grant("contextual")
             kept = dict(here.jar)
             assert (there.shown(), here.shown()) == ("contextual", "contextual")
-            assert here.withdraw() == 202
+            assert here.withdraw() in (200, 202)
             there.jar = kept
             assert there.ask("GET", HERO)[1]["consent-edge-code"] == "revoked"
             assert there.shown() == "default"
@@ -138,7 +138,7 @@ def test_a_killed_worker_is_started_again_and_loses_nothing(pop: Crewed) -> None
     before = pop.recorded()
     line.grant(*ALL)
     kept = dict(line.jar)
-    assert line.withdraw() == 202
+    assert line.withdraw() in (200, 202)
     kill(worker)
     other.jar = kept
     assert other.shown() == "default"
