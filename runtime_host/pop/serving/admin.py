@@ -14,7 +14,6 @@ from consent_core.telemetry.metrics import Metrics
 from consent_core.telemetry.prometheus import PAGE_TYPE, page
 from runtime_host.pop.serving.routing import Call, Route
 
-
 OUTBOX_LATE = "outbox-late"
 
 
