@@ -7,9 +7,11 @@
  *   await consent.grant("contextual");
  *   await consent.withdraw("contextual");
  *
- * The verdict is the server's: nothing here decides what a visitor may be shown. The token and the session
- * secret live in HttpOnly cookies, which no script can read.
+ * The verdict is the server's: nothing here decides what a visitor may be shown, but what they refused is not shown,
+ * from the tick of the click on. The token and the session secret live in HttpOnly cookies, which no script can read.
  */
-export { CATEGORIES, connect, Consent } from "./lib/consent.js";
+export { CATEGORIES } from "./lib/categories.js";
+export { connect } from "./lib/connect.js";
+export { Consent } from "./lib/consent.js";
 export { ConsentError } from "./lib/errors.js";
-export { swapSlot } from "./lib/slots.js";
+export { swapSlot } from "./lib/swap.js";

@@ -8,3 +8,11 @@ export class ConsentError extends Error {
     this.status = status;
   }
 }
+
+const PASSING = new Set([0, 408, 425, 429]); // with 5xx: the same request may succeed later
+
+/** Whether the same request, sent again, may be answered otherwise. */
+export function isPassing(error) {
+  if (!(error instanceof ConsentError)) return false;
+  return PASSING.has(error.status) || error.status >= 500 || error.code === "session-rotated";
+}

@@ -1,7 +1,9 @@
+import { lead } from "./leader.js";
+
 /**
  * Call `onChange` whenever the POP says that this visitor's consent changed, and whenever something may have been
- * missed: the stream reconnected, a hidden page is shown again. A hidden page hangs up, so that idle tabs hold no
- * connection and the back/forward cache may keep them.
+ * missed: the stream reconnected, a hidden page is shown again. One page of the browser has the stream; the others
+ * hear it from there, by `onChange` telling them. A hidden page hangs up, so that the back/forward cache may keep it.
  *
  * Whose changes a stream tells is settled when it opens: after a grant, `reopen`.
  *
@@ -11,8 +13,8 @@ export function listen(url, onChange, view = globalThis) {
   const Source = view.EventSource;
   if (!Source || !view.document) return { stop() {}, reopen() {} };
   let source = null;
-  const open = () => {
-    if (source) return;
+  let resign = null;
+  const connect = () => {
     let opened = false;
     source = new Source(url);
     source.addEventListener("change", onChange);
@@ -21,15 +23,22 @@ export function listen(url, onChange, view = globalThis) {
       opened = true;
     });
   };
-  const close = () => {
+  const hangUp = () => {
     source?.close();
     source = null;
   };
-  const onVisibility = () => {
-    if (view.document.hidden) return close();
-    open();
-    return onChange();
+  const open = () => {
+    resign ??= lead(view, (waited) => {
+      connect();
+      if (waited) onChange();
+    });
   };
+  const close = () => {
+    hangUp();
+    resign?.();
+    resign = null;
+  };
+  const onVisibility = () => (view.document.hidden ? close() : open());
   const subscriptions = [
     [view.document, "visibilitychange", onVisibility],
     [view, "pagehide", close],
@@ -44,8 +53,8 @@ export function listen(url, onChange, view = globalThis) {
     },
     reopen() {
       if (!source) return;
-      close();
-      open();
+      hangUp();
+      connect();
     },
   };
 }
