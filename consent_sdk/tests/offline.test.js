@@ -13,6 +13,10 @@ beforeEach(async () => {
 afterEach(() => pop.close());
 
 const page = () => new Consent(browser.tab(pop));
+const forgetting = () => {
+  const { cookies } = browser;
+  browser = Object.assign(new FakeBrowser(), { cookies }); // its storage was cleared, its cookies were not
+};
 const offline = (tab) => ({ ...tab, fetcher: async () => Promise.reject(new TypeError("no network")) });
 const consented = async () => {
   const consent = page();
@@ -63,10 +67,10 @@ test("a no is sent when the network is back, without another click", async () =>
 
 test("a browser that knows nothing says no without a number, and yes only after it asked", async () => {
   await consented();
-  browser.storage.clear();
+  forgetting();
   const consent = page();
   await consent.withdraw("contextual");
-  browser.storage.clear();
+  forgetting();
   await page().grant("contextual");
   const [, no, yes] = pop.changes();
 
@@ -77,7 +81,7 @@ test("a browser that knows nothing says no without a number, and yes only after 
 
 test("a POP that could not ask knows of no record: no number is made of that", async () => {
   await consented();
-  browser.storage.clear();
+  forgetting();
   const consent = page();
   pop.next("GET", { doubt: true, adding: { ver: 0 } });
   await consent.sync();
