@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from consent_core.errors import Unavailable
 from consent_core.formats.session import credentials_of, stored
 from runtime_host.pop.stores import Withdrawal
 from tests.runtime_host.pop.edge import SESSION_COOKIE, TOKEN_COOKIE
@@ -278,3 +279,27 @@ def test_one_name_of_each_cookie_is_active(shop, run, tmp_path, name):
     run(pop.stop())
 
     assert shown == ["contextual", "default"]
+
+
+def test_what_a_restored_control_plane_needs_is_kept_and_never_shown(shop, run):
+    """The signed proof of each yes, also of one of which nothing counts, is on this POP's disk and nowhere else."""
+    visitor = shop.browser()
+    first = run(visitor.grant("contextual"))
+    second = run(visitor.grant("contextual"))
+    kept = [row.body.decode() for row in shop.pop.store.raw.after(0) if row.kind == "grant"]
+
+    assert len(kept) == 2
+    for reply in (first, second):
+        assert not [proof for proof in kept if proof.encode() in reply.body + repr(reply.headers).encode()]
+
+
+def test_a_yes_is_answered_although_its_proof_cannot_be_kept(shop, run, monkeypatch):
+    """It is recorded: a disk that refuses now loses what a restore would need, and nothing of the visitor's."""
+    visitor = shop.browser()
+
+    def refuse(kind, body):
+        raise Unavailable("store-io", "full")
+
+    monkeypatch.setattr(shop.pop.store.raw, "keep", refuse)
+    assert run(visitor.grant("contextual")).json()["choices"] == ["contextual"]
+    assert run(visitor.shown()) == "contextual"

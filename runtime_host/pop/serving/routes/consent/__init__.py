@@ -80,7 +80,7 @@ class ConsentRoom:
         """All of them."""
         room, near = self._room, self._near
         reading = Reading(room.asker, room.states, room.records, room.carried)
-        granting = Granting(room, near.store.sessions, near.streams)
+        granting = Granting(room, near.store.sessions, near.store.raw, near.streams)
         withdrawing = Withdrawing(room, near.pipeline, near.clock)
         listening = Listening(room.asker, near.streams, near.pipeline.trust_state)
         notice = NoticePage(room.notices, self._jurisdiction())

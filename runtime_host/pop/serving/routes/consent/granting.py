@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass
 
+from consent_core.errors import Unavailable
 from consent_core.formats.consent import ConsentAnswer, ConsentRequest
 from consent_core.formats.session import Credentials, credentials_of, stored, write_secret
 from consent_core.formats.subject import subject_of
@@ -14,6 +15,7 @@ from runtime_host.pop.serving.routes.consent.room import Room
 from runtime_host.pop.serving.routes.request_bodies import MAX_BRACKETS, MAX_CONSENT_BYTES, Wish, read_grant
 from runtime_host.pop.serving.routes.stream import Streams
 from runtime_host.pop.serving.routing import Call
+from runtime_host.pop.stores.raw import GRANT, Raw
 from runtime_host.pop.stores.sessions import Sessions
 
 
@@ -29,9 +31,10 @@ class Recorded:
 class Granting:
     """`POST /v1/consent`."""
 
-    def __init__(self, room: Room, sessions: Sessions, streams: Streams) -> None:
+    def __init__(self, room: Room, sessions: Sessions, raw: Raw, streams: Streams) -> None:
         self._room = room
         self._sessions = sessions
+        self._raw = raw
         self._streams = streams
 
     async def grant(self, call: Call) -> Answer:
@@ -55,6 +58,7 @@ class Granting:
         room.carried.take(asked, current, room.asker.owner(current))
         self._sessions.reserve(stored(following.grant))
         answer = await room.records.record(self._request(asked, wish, key, current, following))
+        self._keep(answer)
         granted = [name for name in wish.grant if name in answer.choices]
         headers = (
             *room.records.adopt(asked, answer, following, presented=False),
@@ -62,6 +66,17 @@ class Granting:
             *room.refusal_cookie.after_yes(asked, granted),
         )
         return Recorded(answer, following, headers)
+
+    def _keep(self, answer: ConsentAnswer) -> None:
+        """Keep what a control plane restored from a backup needs to record this yes again.
+
+        A disk that refuses now loses that alone: the yes is recorded, and is answered as such.
+        """
+        try:
+            if answer.proof is not None:
+                self._raw.keep(GRANT, answer.proof.encode("ascii"))
+        except Unavailable as error:
+            self._room.records.count(error)
 
     def _request(
         self, asked: Asked, wish: Wish, key: str, current: Credentials | None, following: Credentials

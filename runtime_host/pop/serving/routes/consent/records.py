@@ -61,13 +61,17 @@ class Records:
         try:
             self._sessions.remember(self._kept(session, subject, answer), legacy)
         except Unavailable as error:
-            self._pipeline.count(error)
+            self.count(error)
         self._states.remember(session, LastAnswer(answer, asked.refusals.categories, presented))
         self._pipeline.recent.forget(subject)
         if answer.token is None or answer.expires_at is None or asked.refusals.broken:
             return [self.clear_token()]
         life = max(0, answer.expires_at - self._clock.now())
         return [(b"set-cookie", self._here.cookies.set_token(answer.token, life))]
+
+    def count(self, error: Unavailable) -> None:
+        """Count what went wrong although the visitor is answered."""
+        self._pipeline.count(error)
 
     def clear_token(self) -> Header:
         """Takes the token from the browser."""
