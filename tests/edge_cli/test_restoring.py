@@ -14,6 +14,8 @@ from rich.console import Console
 from fleet.processes import Fleet, PopSpec
 from fleet.project import SHOP, prepare
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]  # the first run builds the components
+
 SAME_SITE = {"content-type": "application/json", "sec-fetch-site": "same-origin"}
 PATIENCE_S = 120.0  # many times what it takes; a loaded machine is no failure
 CATEGORIES = ["contextual", "behavioral", "experimental"]
