@@ -1,5 +1,6 @@
 """A store of any earlier build opens and keeps everything; a later one is refused; killed in between it is whole."""
 
+import hashlib
 import re
 import signal
 import sqlite3
@@ -16,12 +17,21 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, select, text
 
+from consent_core.formats.session import stored
+from consent_core.formats.token import encode_base64url
+from consent_core.formats.withdrawals import WithdrawalRow
+from consent_core.policy.sources import read_sources
+from consent_core.trust.keys import KeyStore
+from control_plane.app import ControlPlane, create_app
+from control_plane.log.log import RevocationLog
+from control_plane.policies.current import Policies
+from control_plane.policies.publishing import publish_sources
 from control_plane.settings import Settings
 from control_plane.store.database import Database
 from control_plane.store.migrations import FIRST, HOME, revisions
 from control_plane.store.schema import metadata
 from tests.control_plane import crashing
-from tests.control_plane.conftest import refused_with
+from tests.control_plane.conftest import Browser, refused_with
 
 STORES = Path(__file__).parent / "stores"
 Rows = dict[str, list[dict[str, Any]]]
@@ -166,3 +176,94 @@ def test_a_new_store_has_one_log(opened):
         heads = connection.execute(select(metadata.tables["log_head"])).all()
 
     assert [head.id for head in heads] == [1]
+
+
+def test_a_step_that_fails_leaves_the_store_as_it_was(version_1):
+    """Something in the way of a step, such as a table made by hand: refused, and still version 0.1.0's store."""
+    database = Database(Database.engine_of(version_1.store_url))
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE changes (sub VARCHAR(22))"))
+    database.close()
+    before = rows(version_1)
+
+    with pytest.raises(Exception, match=r"already exists|store did not answer"):
+        Database.open(version_1.store_url)
+    assert rows(version_1) == before
+
+
+def secret(name: str) -> str:
+    """A cookie's secret as version 0.1.0 wrote it; the fixtures say how these were made."""
+    return encode_base64url(hashlib.sha256(f"fixture/{name}".encode()).digest())
+
+
+@pytest.fixture
+def moved(version_1: Settings) -> Iterator[ControlPlane]:
+    """A control plane over version 0.1.0's store, once a policy that its own keys sign is in force."""
+    keys, database = KeyStore.open(version_1.data, clock=version_1.clock), Database.open(version_1.store_url)
+    policies = Policies(RevocationLog(database, keys, version_1.clock), keys.trust_file, version_1.clock)
+    sources = read_sources(version_1.policies, version_1.legal)
+    publish_sources(policies, database, keys, sources, "test", version_1.clock.now())
+    database.close()
+    plane = create_app(version_1)
+    yield plane
+    plane.close()
+
+
+def browser(plane: ControlPlane, name: str, *place: object) -> Browser:
+    found = Browser(plane, *place)  # type: ignore[arg-type]
+    found.secret = secret(name)
+    return found
+
+
+def test_people_of_the_first_version_go_on_with_the_cookies_they_have(moved):
+    """What they chose, refused and were told holds; a yes and a no count; the next secret is of the new form."""
+    anna, bert, fritz = browser(moved, "anna-2"), browser(moved, "bert-1"), browser(moved, "fritz-1", "US-CA", True)
+    carl = browser(moved, "carl-1", "US-CA")
+    answers = [visitor.refresh(legacy=visitor.secret) for visitor in (anna, bert, carl, fritz)]
+
+    assert [answer.choices for answer in answers] == [
+        ("contextual", "experimental"),
+        ("contextual",),
+        ("contextual", "behavioral", "experimental"),
+        ("contextual",),
+    ]
+    assert answers[2].categories == ("contextual", "experimental")  # the signal that carl's browser sent is kept
+    assert [answer.ver for answer in answers] == [2, 2, 2, 1]
+    assert anna.withdraw("experimental", number=3).choices == ("contextual",)
+    granted = bert.grant("behavioral", number=3)
+    assert (granted.ver, granted.choices, granted.sub) == (3, ("contextual", "behavioral"), answers[1].sub)
+    assert bert.refresh().categories == ("contextual", "behavioral")
+
+
+def test_a_no_that_waited_in_an_old_outbox_counts(moved):
+    """It names its session by the old hash; one that was forwarded before the upgrade is not counted again."""
+    emil = WithdrawalRow(
+        "emil-no-0123456789", None, stored(secret("emil-1")), None, None, ("contextual",), "tokyo-1", 0
+    )
+    bert = WithdrawalRow(
+        "bert-no-0123456789", None, stored(secret("bert-1")), None, None, ("behavioral",), "tokyo-1", 0
+    )
+    head = moved.log.head()
+    first, again = moved.consents.withdraw_many([emil, bert])
+
+    assert (first.code, again.code, again.ver) == (None, None, 2)
+    assert moved.log.head() == head + 1
+    assert browser(moved, "emil-1").refresh(legacy=secret("emil-1")).choices == ("behavioral",)
+
+
+def test_a_session_that_the_first_version_rotated_away_stays_so(moved):
+    """It may say no; it refreshes nothing; a yes begins a new identity, as it did there."""
+    old, new = browser(moved, "anna-1"), browser(moved, "anna-2")
+    anna = new.refresh(legacy=new.secret)
+
+    refused_with("session-rotated", 409, old.refresh, legacy=old.secret)
+    assert old.grant("contextual", legacy=secret("anna-1")).sub != anna.sub
+    row = WithdrawalRow("k" * 22, None, stored(secret("anna-1")), None, None, None, "tokyo-1", 0)
+    assert moved.consents.withdraw(None, row).sub == anna.sub
+
+
+def test_who_was_purged_before_stays_purged(moved):
+    """Nothing leads back to dora."""
+    dora = browser(moved, "dora-1")
+
+    refused_with("session-unknown", 404, dora.refresh, legacy=dora.secret)
