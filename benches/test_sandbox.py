@@ -1,6 +1,7 @@
 """What a fresh sandbox costs, with typed contract, deadline and memory limit on.
 
-`fresh`: the request alone, in a single-use instance that was made ahead, as a POP serves it. `fresh_with_its_making`:
+`fresh`: the request alone, in a single-use instance that was made ahead and touched, as a POP serves it when it is not
+busy; `untouched`: when it is. `fresh_with_its_making`:
 instance, request and drop in one piece; `fresh_cpu` the same in processor time: what a second of one core is spent on.
 `converters` against `stock` are calls on one kept instance.
 """
@@ -59,6 +60,15 @@ def pool(function: LoadedComponent) -> Iterator[SandboxPool]:
 
 
 def test_fresh(benchmark: BenchmarkFixture, pool: SandboxPool, arguments: tuple[Any, ...]) -> None:
+    def make_ahead() -> tuple[tuple[Any, ...], dict[str, Any]]:
+        pool.prepare()
+        pool.touch()
+        return arguments, {}
+
+    benchmark.pedantic(pool.call, setup=make_ahead, rounds=ROUNDS, warmup_rounds=20)
+
+
+def test_untouched(benchmark: BenchmarkFixture, pool: SandboxPool, arguments: tuple[Any, ...]) -> None:
     def make_ahead() -> tuple[tuple[Any, ...], dict[str, Any]]:
         pool.prepare()
         return arguments, {}

@@ -25,6 +25,7 @@ from builder.source import FunctionSource
 from consent_core.crash import crash_point
 from consent_core.formats.canonical import canonical_json, sha256_digest
 from consent_core.trust.files import locked
+from runtime_host.wasm import exports
 from runtime_host.wasm.engine import engine_fingerprint
 
 MAX_ENTRIES = 32  # of about 65 MB each; beyond it the least recently used go
@@ -32,9 +33,9 @@ COMPONENT, COMPILED, ENTRY = "component.wasm", "component.cwasm", "entry.json"
 BARE = "bare.wasm"
 _BUILDING = ".building-"
 
-# A change to how tools are called, to a finishing step, or to what the gate records makes other entries of the same
-# sources.
-_RECIPES = [Path(str(module.__file__)) for module in (toolchain, gate)]
+# A change to how tools are called, to a finishing step, to the requests an image is taken after, or to what the gate
+# records makes other entries of the same sources.
+_RECIPES = [Path(str(module.__file__)) for module in (toolchain, gate, exports)]
 _RECIPES += sorted(Path(str(finish.__file__)).parent.glob("*.py"))
 _RECIPE = sha256_digest(b"".join(path.read_bytes() for path in _RECIPES))
 

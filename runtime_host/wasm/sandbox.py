@@ -33,6 +33,7 @@ from runtime_host.wasm.failures import failed_call, failed_start
 from runtime_host.wasm.shapes import shape
 
 MIB = 1024 * 1024
+IDLE_S = 0.005  # without a request before the instance made ahead is touched: a busy pool never pays for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +87,13 @@ class Loaded(Protocol):
 class _Sandbox:
     """A live instance of one component in a store of its own."""
 
-    __slots__ = ("_context", "_function", "_store")
+    __slots__ = ("_context", "_function", "_store", "touched")
 
     def __init__(self, store: Store, function: Func) -> None:
         self._store = store
         self._function = function
         self._context = _ffi.context_address(store)
+        self.touched = False
 
     def run(self, converter: Converter, arguments: tuple[Any, ...], slot: _ffi.ResultSlot, ticks: int) -> Any:
         """One call under a deadline. Raises: Unavailable; ValueError when the arguments do not fit."""
@@ -113,7 +115,8 @@ class SandboxPool:
     """Runs one function of one component, each request in an instance of its own.
 
     `_turn` is held by whoever makes or runs an instance, for at most a deadline or two; it owns `_ready`, `_used`,
-    `_slot` and `_converter`. The event loop's thread owns `_waiting`. The worker thread exists once `acall` was used.
+    `_slot` and `_converter`. The event loop's thread owns `_waiting` and `_idle`. The worker thread exists once `acall`
+    was used.
     """
 
     def __init__(self, loaded: Loaded, limits: Limits | None = None, *, export: Export | None = None) -> None:
@@ -135,6 +138,7 @@ class SandboxPool:
         self._ready: _Sandbox | None = None
         self._used: _Sandbox | None = None
         self._waiting = 0
+        self._idle: asyncio.TimerHandle | None = None
         self._worker: ThreadPoolExecutor | None = None
         self._closed = False
 
@@ -160,6 +164,21 @@ class SandboxPool:
         finally:
             self._turn.release()
 
+    def touch(self) -> None:
+        """Call the instance made ahead with a public request, once: its pages are there when a request comes.
+
+        Raises: Unavailable, and the instance is gone.
+        """
+        self._take_turn(self.limits.wait_s)
+        try:
+            if self._ready is not None and not self._ready.touched:
+                self._used, self._ready = self._ready, None
+                self._run(self._used, self.export.public[0])
+                self._used.touched = True
+                self._used, self._ready = None, self._used
+        finally:
+            self._turn.release()
+
     async def acall(self, *arguments: Any) -> Any:
         """Serve one request in the pool's worker thread; the event loop goes on meanwhile.
 
@@ -174,6 +193,7 @@ class SandboxPool:
             return await asyncio.wrap_future(future)
         finally:
             self._waiting -= 1
+            self._touch_when_idle()
 
     def close(self) -> None:
         """Refuse new requests, finish the running one, free everything."""
@@ -214,6 +234,23 @@ class SandboxPool:
         """A failure to prepare shows at the next request, which tries again and gets the reason."""
         try:
             self.prepare()
+        except Unavailable:
+            return
+
+    def _touch_when_idle(self) -> None:
+        """Each reply puts it off."""
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._touch_soon)
+
+    def _touch_soon(self) -> None:
+        if self._worker is not None and not self._waiting and not self._closed:
+            self._worker.submit(self._touch_quietly)
+
+    def _touch_quietly(self) -> None:
+        """What fails on a public request is made again on the spot, and fails where somebody hears of it."""
+        try:
+            self.touch()
         except Unavailable:
             return
 

@@ -1,6 +1,7 @@
 """From a folder of Python to a signed release, and what stops on the way."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from rich.console import Console
 
 from builder import BuildResult, build, buildable
 from builder.pipeline import STAGES
-from builder.report import results_json, results_table, show_progress
+from builder.report import refusals, results_json, results_table, show_progress
 from builder.source import find_function, roots
 from consent_core.decision.contract import Candidate, PageContext, Signals
 from consent_core.errors import Rejected
@@ -117,6 +118,17 @@ def test_a_world_the_trust_file_does_not_name_may_import_nothing(tmp_path: Path,
 
     assert components.trust.allowed_imports.get("edge-personalization", ()) == ()
     assert find_function("demo", roots(tmp_path)).limits.memory_mib == 64
+
+
+def test_a_step_that_was_left_out_is_said(components: Components) -> None:
+    """On the terminal and in JSON, with the reason; where all were taken, nothing is."""
+    (result,) = rebuilt(components, "personalization")
+    without = replace(result, refused={"image": "a call moved a global"})
+
+    assert refusals([result]) == ()
+    assert refusals([without]) == ("personalization: built without the step image: a call moved a global",)
+    assert results_json([without])[0]["refused"] == {"image": "a call moved a global"}
+    assert result.manifest.steps == ("link", "image", "immortal")
 
 
 def test_progress_and_table_tell_the_same_story(components: Components) -> None:

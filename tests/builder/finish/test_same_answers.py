@@ -1,14 +1,18 @@
 """Finishing a component changes no answer, and an instance knows nothing but public data. `--inputs 1000` asks more."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from builder import build
+from builder.finish import finish
 from builder.gate import surface_of
 from consent_core.decision.contract import Err, Ok
 from runtime_host.wasm.exports import DECIDE, VALIDATE
 from tests.builder.finish.answers import Both, both, decisions, validations
-from tests.conftest import Components
+from tests.conftest import ROOT, Components
 
 INPUTS = {"personalization": decisions, "consent_validation": validations}
 
@@ -62,6 +66,17 @@ def test_the_image_holds_the_public_requests_and_no_other(function: tuple[str, B
     assert any(text.encode() in image for text in texts)
     assert secret.encode() not in image
     assert not any(secret in repr(answer) for answer in pair.answers(*public[0]))
+
+
+def test_finishing_again_gives_the_same_bytes(components: Components, tmp_path: Path) -> None:
+    """From the link on a build is reproducible: what differs between two builds is componentize-py's own output."""
+    key = components.store.current("component")
+    (result,) = build(["personalization"], root=ROOT, out=components.directory, signer=key)
+    shutil.copytree(ROOT / "wit", tmp_path / "wit")
+    finished = finish(result.bare, tmp_path / "wit", (result.manifest.world,), tmp_path / "again.wasm")
+
+    assert finished.steps == result.manifest.steps == ("link", "image", "immortal")
+    assert (tmp_path / "again.wasm").read_bytes() == (result.directory / result.manifest.wasm_file).read_bytes()
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -15,8 +15,8 @@ from consent_core.decision.contract import (
     Signals,
 )
 from consent_core.errors import Unavailable, Untrusted
-from runtime_host.wasm.exports import VALIDATE
-from runtime_host.wasm.sandbox import MIB, Limits, SandboxPool
+from runtime_host.wasm.exports import DECIDE, VALIDATE
+from runtime_host.wasm.sandbox import IDLE_S, MIB, Limits, SandboxPool
 from tests.runtime_host.wasm import guests
 from tests.runtime_host.wasm.guests import compiled, deciding
 
@@ -51,6 +51,54 @@ def test_an_instance_remembers_nothing() -> None:
     pool = SandboxPool(compiled(guests.remembering()))
 
     assert [_decided(pool.call(*_arguments(f"asset-{n}"))).asset for n in range(2)] == ["asset-0", "asset-1"]
+
+
+def test_an_instance_that_was_touched_remembers_one_public_request() -> None:
+    """The same guest, called once while nobody waited: what it remembers is in our source, and of no request."""
+    pool = SandboxPool(compiled(guests.remembering()))
+    public = DECIDE.public[0][2][0].asset
+    for n in range(3):
+        pool.prepare()
+        pool.touch()
+
+        assert _decided(pool.call(*_arguments(f"asset-of-visitor-{n}"))).asset == public
+
+
+def test_an_instance_is_touched_once_and_only_when_there_is_one(counting: SandboxPool) -> None:
+    """Its request is then the second call; without an instance made ahead nothing is made for it."""
+    counting.touch()
+    assert _decided(counting.call(*_arguments("asset"))).propensity == 1
+
+    counting.prepare()
+    counting.touch()
+    counting.touch()
+    assert _decided(counting.call(*_arguments("asset"))).propensity == 2
+
+
+def test_an_idle_pool_touches_what_it_made_ahead(counting: SandboxPool) -> None:
+    """Some milliseconds after the last reply, and never between replies that follow each other."""
+
+    async def ask_until_touched() -> set[int]:
+        found = set()
+        for _ in range(1_000):
+            found.add(_decided(await counting.acall(*_arguments("asset"))).propensity)
+            if 2 in found:
+                break
+            await asyncio.sleep(2 * IDLE_S)
+        return found
+
+    assert 2 in asyncio.run(ask_until_touched())
+
+
+def test_a_guest_that_fails_a_public_request_is_not_kept() -> None:
+    """The request that comes next meets another instance, and the reason."""
+    with SandboxPool(compiled(deciding("unreachable"))) as pool:
+        pool.prepare()
+        with pytest.raises(Unavailable, match="trapped"):
+            pool.touch()
+        pool.touch()
+        with pytest.raises(Unavailable, match="trapped"):
+            pool.call(*_arguments("asset"))
 
 
 def test_threads_with_opposite_requests_each_get_their_own_answer(counting: SandboxPool) -> None:
@@ -130,7 +178,7 @@ def test_a_full_queue_refuses_at_once(counting: SandboxPool) -> None:
 def test_waiting_has_an_end() -> None:
     """A request queued behind slow ones is refused when its time is up, without running."""
     loops = deciding("(loop $again (br $again)) unreachable")
-    limits = Limits(deadline_s=0.2, wait_s=0.1)
+    limits = Limits(deadline_s=1.5, wait_s=0.75)  # a busy machine takes its time to start the first
     pool = SandboxPool(compiled(loops), limits)
 
     async def three() -> list[object]:
