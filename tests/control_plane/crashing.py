@@ -8,6 +8,7 @@ from pathlib import Path
 from consent_core.clock import ManualClock
 from consent_core.crash import arm
 from consent_core.formats.consent import ConsentRequest
+from consent_core.formats.kept import END, Kept
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.revocation_request import RevocationRequest
 from consent_core.formats.session import Credentials, credentials_of, stored, write_secret
@@ -69,11 +70,18 @@ def prune(plane: ControlPlane) -> None:
     plane.log.prune()
 
 
+def collect(plane: ControlPlane) -> None:
+    """The last POP's delivery to a store that collects."""
+    plane.collecting.take(POP, [Kept(END, b"")])
+
+
 def start(plane: ControlPlane) -> None:
     """Nothing but opening the store."""
 
 
-ACTIONS = {action.__name__: action for action in (grant, withdraw, revoke, purge, revoke_key, publish, prune, start)}
+ACTIONS = {
+    action.__name__: action for action in (grant, withdraw, revoke, purge, revoke_key, publish, prune, collect, start)
+}
 
 
 def settings(data: Path, url: str | None = None) -> Settings:

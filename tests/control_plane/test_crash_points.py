@@ -142,4 +142,6 @@ def test_crash_points_are_all_tried():
     sources = "".join(path.read_text() for path in mine)
     named = set(re.findall(r'crash_point\("([^"]+)"\)', sources))
 
-    assert named == {point for _, point in CASES}
+    restoring = {"restore.before-commit"}  # in the log's own room; tried in test_restore.py
+
+    assert named - restoring == {point for _, point in CASES}

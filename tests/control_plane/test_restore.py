@@ -14,10 +14,12 @@ from consent_core.formats.kept import Kept, read_kept, write_kept
 from consent_core.formats.revocation import Entry
 from consent_core.formats.revocation_request import RevocationRequest
 from consent_core.formats.token import CATEGORIES
+from control_plane.app import create_app
 from control_plane.consent.changes import NOTHING_SAID, Word
 from control_plane.restore.backup import MANIFEST, back_up, put_back, read_backup
 from control_plane.restore.deciding import RAISE, No, Source, decide
 from control_plane.settings import Settings
+from tests.control_plane import crashing
 from tests.control_plane.conftest import Caller, poll
 from tests.control_plane.restoring import Visitor, World, with_refusal
 
@@ -180,12 +182,29 @@ def test_a_restart_in_the_middle_goes_on_collecting(small: World) -> None:
     small.lose(backup)
     small.deliver("tokyo-1")
     small.plane.close()
-    from control_plane.app import create_app
-
     small.plane = create_app(small.settings)
     small.deliver("paris-1")
 
     assert visitor.held() == ("contextual",)
+
+
+@pytest.mark.parametrize("point", ["restore.page-kept", "restore.entries-taken", "restore.before-commit"])
+def test_killed_at_any_line_a_restore_is_done_wholly_or_not_at_all(small: World, point: str) -> None:
+    """The store goes on collecting when a control plane is started on it; nobody delivers twice."""
+    visitor = Visitor(small)
+    visitor.yes(*BOTH)
+    backup = small.back_up()
+    visitor.no("contextual", pop="paris-1", forward=False)
+    small.lose(backup)
+    small.deliver("paris-1")
+    small.plane.close()
+    assert crashing.run("collect", small.settings.data, small.settings.database_url, point) == -9
+    small.plane = create_app(small.settings)
+    assert small.plane.log.standing() == "collecting"
+    assert small.plane.collecting.complete()
+
+    assert visitor.held() == ("behavioral",)
+    assert visitor.refresh().ver > RAISE
 
 
 def test_a_pop_that_is_gone_is_left_out_and_its_noes_return_with_it(world: World) -> None:
@@ -239,8 +258,6 @@ def test_both_histories_of_a_log_that_was_copied_back_are_taken_over(small: Worl
     small.plane.close()
     database = put_back(backup, small.settings.store_url, 1)
     database.close()
-    from control_plane.app import create_app
-
     small.plane = create_app(small.settings)
     two.no("contextual", pop="paris-1")
     small.edges["paris-1"].poll()
