@@ -1,7 +1,8 @@
 """Where a component came from, as SLSA provenance in an in-toto statement, signed by a component key.
 
-It says no more than the signed manifest does: sources, lock file and tools by digest and version. Whoever holds the
-signing key could say anything, so this is SLSA Build level 1, and level 2 where the key is a build service's.
+It says no more than the signed manifest does: sources, lock file and tools by digest and version, and the steps that
+finished the component. Whoever holds the signing key could say anything, so this is SLSA Build level 1, and level 2
+where the key is a build service's.
 
 Source: slsa.dev/spec/v1.0/provenance.
 """
@@ -58,8 +59,10 @@ def _predicate(manifest: ComponentManifest, sbom: str) -> dict[str, Any]:
         "buildDefinition": {
             "buildType": BUILD_TYPE,
             "externalParameters": {"function": manifest.name, "world": manifest.world},
-            "internalParameters": {"limits": {"memory_mib": manifest.limits.memory_mib,
-                                              "deadline_ms": manifest.limits.deadline_ms}},
+            "internalParameters": {
+                "limits": {"memory_mib": manifest.limits.memory_mib, "deadline_ms": manifest.limits.deadline_ms},
+                "steps": list(manifest.steps),
+            },
             "resolvedDependencies": _dependencies(manifest),
         },
         "runDetails": {

@@ -23,9 +23,9 @@ MANIFEST = ComponentManifest(
     world="edge-personalization",
     component="sha256:" + "01" * 32,
     compiled="sha256:" + "02" * 32,
-    engine="wasmtime 50.0.1; x86_64-unknown-linux-gnu; epoch interruption",
+    engine="wasmtime 50.0.1; x86_64-unknown-linux-gnu; epoch interruption; wide arithmetic",
     imports=(),
-    exports=("consent-edge:functions/personalization@0.1.0", "exports"),
+    exports=("consent-edge:functions/personalization@0.1.0",),
     category=("contextual", "behavioral"),
     limits=Limits(64, 250),
     sources={"functions/personalization/app.py": DIGEST},
@@ -48,6 +48,7 @@ manifests = st.builds(
     sources=st.dictionaries(texts, digests, max_size=3),
     lock=st.just("") | digests,
     tools=st.dictionaries(texts, texts, max_size=3),
+    steps=st.lists(texts, max_size=3).map(tuple),
 )
 WRONG: dict[str, dict[str, Any]] = {
     "another version": {"version": 2},
@@ -65,6 +66,8 @@ WRONG: dict[str, dict[str, Any]] = {
     "sources without digests": {"sources": {"app.py": "?"}},
     "lock is a path": {"lock": "requirements.lock"},
     "tools is a list": {"tools": []},
+    "steps is a text": {"steps": "link"},
+    "steps is missing": {"steps": None},
     "world is missing": {"world": None},
 }
 
