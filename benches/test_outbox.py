@@ -61,7 +61,7 @@ def queued(directory: Path) -> tuple[Forwarder, Callable[[], int]]:
             category = (CATEGORIES[number % len(CATEGORIES)],)
             store.outbox.add(Withdrawal(token_urlsafe(16), withdraw, subject, 1, category, number // VISITORS + 2))
     client = httpx.AsyncClient(transport=Far(plane), base_url="http://control-plane")
-    return Forwarder("tokyo-1", store, Plane(client, 30.0)), plane.log.head
+    return Forwarder("tokyo-1", store, Plane(client, 120.0)), plane.log.head
 
 
 def test_ten_thousand_withdrawals(benchmark: BenchmarkFixture, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from runtime_host.pop.stores.history import DAY_S
 
 CLOSED_KEPT_S = 15 * DAY_S  # a control plane that was restored from a backup asks for them
 MAX_BATCH = 256  # rows in one request, as the control plane takes them
-LEASE_S = 15  # longer than one attempt; a worker that died leaves its rows to the others after this
+LEASE_S = 45  # longer than one attempt; a worker that died leaves its rows to the others after this
 
 _COLUMNS = "key, withdraw, subject, below, categories, number, session, at"
 

@@ -23,7 +23,7 @@ from runtime_host.pop.sync.config import SyncConfig
 from runtime_host.pop.sync.delivery import Deliverer
 from runtime_host.pop.sync.fetch import ControlPlane
 from runtime_host.pop.sync.follower import COLLECTING, LogFollower, random_nonce
-from runtime_host.pop.sync.forwarder import Forwarder
+from runtime_host.pop.sync.forwarder import TIMEOUT_S, Forwarder
 from runtime_host.pop.sync.freshness import Freshness
 from runtime_host.pop.sync.judge import Judge
 from runtime_host.pop.sync.keys import KeyFollower
@@ -101,7 +101,7 @@ class Sync:
         self._keys = KeyFollower(
             config.home, trust.keys("token"), plane, clock, config.keys_wanted_s, revocations.key_revoked
         )
-        self._forwarder = Forwarder(config.pop, store, plane)
+        self._forwarder = Forwarder(config.pop, store, ControlPlane(client, TIMEOUT_S))
         self._deliverer = Deliverer(config.pop, store, plane, config.home / FILE)
         self._reporter = Reporter(config.pop, store, plane, self._state)
         self._poll_task = self._task(self.poll, config.poll_s, "poll")
