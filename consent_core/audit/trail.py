@@ -108,10 +108,9 @@ class Walk:
 
 
 def _from_record(files: list[Path], seq: int) -> list[Path]:
-    """The last file that begins at or before a record, and all later ones."""
-    first = 0
-    for number, file in enumerate(files):
-        header = next((frame for frame in read_frames(map_file(file)) if frame.is_header), None)
-        if header is not None and Header.from_bytes(header.body).first_seq <= seq:
-            first = number
-    return files[first:] if seq else files
+    """The newest file that begins at or before a record, and all later ones. Older ones are not looked at."""
+    for number in range(len(files) - 1, 0, -1):
+        header = next((frame for frame in read_frames(map_file(files[number])) if frame.is_header), None)
+        if seq and header is not None and Header.from_bytes(header.body).first_seq <= seq:
+            return files[number:]
+    return files

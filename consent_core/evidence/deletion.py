@@ -27,12 +27,13 @@ def deletions(case: Case) -> Outcome:
     purge = purge_of(case)
     stated = [held for held in case.deletions if purge and held.value.seq == purge.seq]
     found = [error for held in stated for error in _deleted(case, held.value)]
-    if purge and "erased" not in case.signed.pack.open:
+    asked = case.signed.pack.question == "deletion"
+    if purge and asked and "erased" not in case.signed.pack.open:
         found += _missing(case, stated)
     unseen = [text for text in case.signed.pack.left if text.startswith(UNSEEN)]
-    reason = (
-        "no-purge" if purge is None else "unseen" if unseen else "open" if "erased" in case.signed.pack.open else None
-    )
+    unfinished = "open" if "erased" in case.signed.pack.open else None
+    answered = "unseen" if unseen else unfinished
+    reason = "no-purge" if purge is None else answered if asked else "not-asked"
     excuse = {"unseen": UNSEEN, "open": "erased"}.get(reason or "")
     ends = sorted({f"{part} until {day}" for held in stated for part, day in held.value.ends.items()})
     return outcome(found, reason, excuse, count=len(stated), ends="; ".join(ends), devices="; ".join(unseen))
@@ -42,6 +43,8 @@ def _missing(case: Case, stated: list[Held[Deletion]]) -> Iterator[Untrusted]:
     places = {held.value.place for held in stated}
     for place in sorted((listed_places(case) | set(case.signed.pack.parties.control_planes)) - places):
         yield Untrusted("deletion-missing", f"{place} did not say that it deleted")
+    if not any(place.startswith("control-plane/") for place in places):
+        yield Untrusted("deletion-missing", "no control plane said that it deleted")
     devices = {place for place in places if place.startswith("device/")}
     unseen = sum(text.startswith(UNSEEN) for text in case.signed.pack.left)
     if len(devices) + unseen < case.signed.pack.parties.devices:

@@ -54,6 +54,7 @@ NOT_SHOWN: Mapping[tuple[int, str], str] = {
     (12, "no-entry"): "Not shown: the file holds no withdrawal after which to search.",
     (12, "no-search"): "Not shown: no search of the trails of {places}.",
     (13, "no-purge"): "Not shown: the file holds no erasure.",
+    (13, "not-asked"): "Not shown: whether every place deleted; this file answers another question.",
     (13, "open"): "Not shown: the erasure is not finished.",
     (13, "unseen"): "Not shown for {devices}: not seen again; its share of the key was deleted.",
     (14, "learning"): "Not shown: no model learns from visitors yet; models in use are made from synthetic data.",

@@ -259,3 +259,16 @@ def test_a_portable_edge_is_not_shown_and_the_file_says_so(tmp_path):
 
     assert verdict_of(world, world.sealed(world.pack())).exit_code == 1
     assert verdict_of(world, world.sealed(told)).exit_code == 0
+
+
+def test_a_file_without_a_control_plane_is_refused(tmp_path):
+    """Who holds the records is a place too, whatever the lists say."""
+    no_plane = {
+        "list": lambda listed: replace(listed, places=PLACES[1:]),
+        "deletion": lambda s: None if s.place == "control-plane/main" else s,
+    }
+    world = World(tmp_path, tweaks=no_plane).play()
+    pack = world.pack()
+    hidden = replace(pack, parties=replace(pack.parties, control_planes=()))
+
+    refused(world, "deletion-missing", 13, world.sealed(hidden))
