@@ -25,11 +25,12 @@ from edge_cli.console import when
 def verdict_of_ledger(place: str, trust_path: Path, since: Path | None) -> dict[str, Any]:
     """Everything recomputed. Raises: Untrusted, Unavailable."""
     trust = TrustFile.load(trust_path)
-    ledger = open_ledger(source_of(place), trust)
-    leaves = [read_leaf(leaf) for leaf in ledger.verified_leaves()]
-    if since is not None:
-        before = open_trusted(since.read_bytes(), trust).checkpoint
-        require_grown(ledger, Seen(before.size, before.root))
+    with source_of(place) as source:
+        ledger = open_ledger(source, trust)
+        leaves = [read_leaf(leaf) for leaf in ledger.verified_leaves()]
+        if since is not None:
+            before = open_trusted(since.read_bytes(), trust).checkpoint
+            require_grown(ledger, Seen(before.size, before.root))
     kinds = {kind: sum(leaf.kind == kind for leaf in leaves) for kind in sorted({leaf.kind for leaf in leaves})}
     return {"verdict": "in order", **_signed(ledger.opened, trust), "leaves": kinds, "trust_file": _digest(trust_path)}
 
@@ -47,11 +48,12 @@ def verdict_of_proof(data: bytes, trust_path: Path) -> dict[str, Any]:
 def proof_of(leaf: str, place: str, trust_path: Path) -> tuple[bytes, int]:
     """The proof's text and the leaf's place. Raises: Rejected("leaf-unknown"), Untrusted, Unavailable."""
     wanted = _commitment(leaf)
-    ledger = open_ledger(source_of(place), TrustFile.load(trust_path))
-    for index, data in enumerate(ledger.leaves(0, ledger.size)):
-        if read_leaf(data).commitment == wanted:
-            path = inclusion_path(index, ledger.size, ledger.hashes)
-            return write_proof(Proof(data, index, tuple(path), ledger.note)), index
+    with source_of(place) as source:
+        ledger = open_ledger(source, TrustFile.load(trust_path))
+        for index, data in enumerate(ledger.leaves(0, ledger.size)):
+            if read_leaf(data).commitment == wanted:
+                path = inclusion_path(index, ledger.size, ledger.hashes)
+                return write_proof(Proof(data, index, tuple(path), ledger.note)), index
     raise Rejected("leaf-unknown", "no leaf of the published ledger has this commitment", status=404)
 
 
@@ -59,8 +61,9 @@ def look_again(place: str, trust_path: Path, state: Path) -> dict[str, Any]:
     """One more look; what was seen is written down unless something was found. Raises: Untrusted, Unavailable."""
     trust = TrustFile.load(trust_path)
     before = read_watched(state.read_bytes()) if state.exists() else Watched()
-    ledger = open_ledger(source_of(place), trust)
-    after, findings = look(ledger, before)
+    with source_of(place) as source:
+        ledger = open_ledger(source, trust)
+        after, findings = look(ledger, before)
     if not findings:
         write_atomically(state, after.to_bytes())
     return {**_signed(ledger.opened, trust), "findings": [asdict(finding) for finding in findings]}
@@ -93,7 +96,8 @@ def restored_from(place: str, trust_path: Path, data: Path) -> dict[str, Any]:
     from control_plane.ledger.restoring import restore
 
     settings = LedgerSettings(data / "control-plane" / "ledger")
-    restored = restore(settings, source_of(place), TrustFile.load(trust_path), SystemClock().now())
+    with source_of(place) as source:
+        restored = restore(settings, source, TrustFile.load(trust_path), SystemClock().now())
     return {"leaves": restored.size, "put_again": restored.again, "old_database": restored.kept}
 
 

@@ -1,6 +1,7 @@
 """Where the public files of a ledger come from: a directory (its own, an archive, a copy) or a public listener."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -38,10 +39,10 @@ class DirectorySource:
 
 
 class HttpSource:
-    """A public listener; `url` ends before `/checkpoint`."""
+    """A public listener; the client's base URL ends before `checkpoint`."""
 
-    def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url.rstrip("/") + "/", timeout=TIMEOUT_S)
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
 
     def fetch(self, path: str) -> bytes | None:
         """The body of the answer."""
@@ -56,8 +57,12 @@ class HttpSource:
         return response.content
 
 
-def source_of(place: str) -> Source:
+@contextmanager
+def source_of(place: str) -> Iterator[Source]:
     """`http(s)://host:port` of a control plane, or a directory."""
-    if place.startswith(("http://", "https://")):
-        return HttpSource(place.rstrip("/").removesuffix("/ledger") + "/ledger")
-    return DirectorySource(Path(place))
+    if not place.startswith(("http://", "https://")):
+        yield DirectorySource(Path(place))
+        return
+    url = place.rstrip("/").removesuffix("/ledger") + "/ledger/"
+    with httpx.Client(base_url=url, timeout=TIMEOUT_S) as client:
+        yield HttpSource(client)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from consent_core.errors import ConsentEdgeError, Untrusted
 from consent_core.evidence.bodies import AttesterList, attesters_body
-from consent_core.formats.leaf import commit, fact_leaf, public_commitment, read_leaf
+from consent_core.formats.leaf import commit, fact_leaf, public_commitment
 from consent_core.formats.seen import Seen
 from consent_core.formats.tile import cut_bundle, tile_path, write_bundle
 from consent_core.formats.tlog import inclusion_path, leaf_hash, verify_inclusion
@@ -199,9 +199,11 @@ def test_a_watcher_sees_who_speaks_twice_and_who_left_the_list(world):
 
 
 def test_files_come_from_a_directory_or_over_http(full):
-    """The same reader for an archive and for a public listener."""
-    assert isinstance(source_of("http://127.0.0.1:1/"), HttpSource)
-    assert isinstance(source_of(str(full.public.root)), DirectorySource)
-    assert source_of(str(full.public.root)).fetch("tile/9/000") is None
-    assert code(source_of("http://127.0.0.1:1").fetch, "checkpoint") == "ledger-unreachable"
-    assert read_leaf(person("ann")).kind == "person"
+    """The same reader for an archive and for a public listener; what is absent is told from what cannot be read."""
+    with source_of(str(full.public.root)) as source:
+        assert isinstance(source, DirectorySource)
+        assert source.fetch("tile/9/000") is None
+        assert code(source.fetch, "tile") == "ledger-unreachable"
+    with source_of("http://127.0.0.1:1/ledger") as source:
+        assert isinstance(source, HttpSource)
+        assert code(source.fetch, "checkpoint") == "ledger-unreachable"
