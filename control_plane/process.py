@@ -31,6 +31,7 @@ from consent_core.trust.svid_source import SvidSource, open_source, rotate_forev
 from consent_core.trust.tls import server_context
 from control_plane.app import ControlPlane, create_app
 from control_plane.audit import WRITER, Shredding, open_audit, recorded
+from control_plane.metrics import admin_application
 from control_plane.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         ]
         if source is not None:
             others.append(asyncio.create_task(rotate_forever(source, settings.clock)))
+        if settings.admin_port is not None:
+            others.append(asyncio.create_task(_administer(plane, settings.admin_port)))
         try:
             await started(servers, listeners)
             yield Running(plane, public.getsockname()[1], mesh.getsockname()[1])
@@ -113,6 +116,15 @@ async def _sequence(plane: ControlPlane) -> None:
     while True:
         await asyncio.to_thread(plane.ledger.tick)
         await asyncio.sleep(plane.ledger.settings.copy_s)
+
+
+async def _administer(plane: ControlPlane, port: int) -> None:
+    """`/metrics` and `/readyz`, for this machine only, until cancelled."""
+    try:
+        with listening("127.0.0.1", port) as sock:
+            await Server(uvicorn.Config(admin_application(plane), **_common(plane.settings))).serve([sock])
+    except OSError as error:
+        logger.error("admin listener: port %d: %s", port, error.strerror)  # noqa: TRY400 - the trace says no more
 
 
 async def _gather(plane: ControlPlane) -> None:

@@ -31,6 +31,7 @@ class Settings:
     host: str = "127.0.0.1"
     public_port: int = 7000
     mesh_port: int = 7443
+    admin_port: int | None = None  # /metrics and /readyz, on 127.0.0.1 whatever `host` says; None: no such listener
     maintain_every_s: float = 60.0
     name: str = "main"  # of this control plane in its SPIFFE id
     spiffe_endpoint_socket: str | None = None  # SPIRE's Workload API; None: the development CA under `data`

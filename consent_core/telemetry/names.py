@@ -100,6 +100,14 @@ METRICS = (
         ("kind",),
         TURNAROUND_BOUNDS,
     ),
+    Metric("consent_edge_ledger_size", Kind.GAUGE, "", "leaves that have a place in the ledger"),
+    Metric("consent_edge_ledger_published_size", Kind.GAUGE, "", "leaves under the published checkpoint"),
+    Metric("consent_edge_ledger_unwitnessed_seconds", Kind.GAUGE, "s", "how long too few witnesses have cosigned"),
+    Metric(
+        "consent_edge_ledger_inclusion_seconds", Kind.GAUGE, "s", "how long the last beat's oldest leaf waited for it"
+    ),
+    Metric("consent_edge_ledger_findings", Kind.GAUGE, "", "what an operator must look at"),
+    Metric("consent_edge_archive_lag_leaves", Kind.GAUGE, "", "published leaves that the archive has not"),
     Metric("consent_edge_privacy_budget_spent_ratio", Kind.GAUGE, "", "spent share of the privacy budget", ("model",)),
 )
 

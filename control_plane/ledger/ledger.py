@@ -69,7 +69,7 @@ class Ledger:
         self.entries = Entries(self.seen, proofs)
         self.sequencer = Sequencer(parts)
         self._copying = Copying(database, parts.store, parts.clock)
-        self._archive = None if settings.archive is None else DirectoryArchive(settings.archive)
+        self.archive = None if settings.archive is None else DirectoryArchive(settings.archive)
         self._clock = parts.clock
         self._seen = self._newest()
         self._beat_at: float | None = None
@@ -123,8 +123,8 @@ class Ledger:
         self.sequencer.beat()
         self._seen = self._newest()
         self._copying.forget(self._seen.size)
-        if self._archive is not None:
-            archive_published(self.public, self._archive, self.store)
+        if self.archive is not None:
+            archive_published(self.public, self.archive, self.store)
 
     def close(self) -> None:
         """Let another process sequence, and close the database."""

@@ -99,6 +99,9 @@ Witnesses = Annotated[
         "--witnesses", min=0, max=9, help="Run so many witnesses of the ledger here; more than half must sign."
     ),
 ]
+PlaneAdminPort = Annotated[
+    int | None, typer.Option("--admin-port", help="/metrics and /readyz, this machine only; else no such listener.")
+]
 WitnessAt = Annotated[
     list[str] | None, typer.Option("--witness", help="name=http://host:port of one in the trust file; may be repeated.")
 ]
@@ -253,6 +256,7 @@ def control_plane(
     witness: WitnessAt = None,
     ledger_beat: LedgerBeat = None,
     archive: ArchiveDir = None,
+    admin_port: PlaneAdminPort = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the control plane. Every setting: `edge config control-plane`; the file's, then EDGE_PLANE_…, then an
@@ -269,7 +273,7 @@ def control_plane(
         "policies": policies, "legal": legal, "svid_ttl_s": svid_ttl,
         "spiffe_endpoint_socket": spire_socket, "key_provider": key_provider,
         "key_provider_token": key_provider_token, "witnesses": tuple(witness) if witness else None,
-        "ledger_beat_s": ledger_beat, "archive": archive,
+        "ledger_beat_s": ledger_beat, "archive": archive, "admin_port": admin_port,
     }, {"data": DEFAULT_DATA, "policies": resource("policies"), "legal": resource("legal")})  # fmt: skip
     show({"public_port": settings.public_port, "mesh_port": settings.mesh_port}, as_json=as_json, text=lambda: None)
     ports = f"public {settings.public_port}, mesh {settings.mesh_port}"

@@ -130,8 +130,10 @@ def test_a_witness_counts_once():
     note = sign_checkpoint(CHECKPOINT, [LOG])
     twice = note + cosign(note, "w1.example", W1, 9) + cosign(note, "w1.example", W1, 5)
 
+    later = note + cosign(note, "w1.example", W1, 5) + cosign(note, "w1.example", W1, 9)
+
     refused("witness-quorum", twice)
-    assert opened(twice, quorum=1).witness_time == 5
+    assert opened(twice, quorum=1).witness_time == opened(later, quorum=1).witness_time == 5
 
 
 def test_a_known_key_that_did_not_sign_refuses_the_note():
@@ -183,6 +185,7 @@ def line_of(name, payload):
         lambda note: note + line_of("w3.example", b"four"),
         lambda note: note + line_of("w3 .example", b"12345678"),
         lambda note: note + line_of("w3+example", b"12345678"),
+        lambda note: note + line_of("w3\x01example", b"12345678"),
         lambda note: note + "\u2014 w3.example MTIzNDU2Nzg\n".encode(),
         lambda note: note + "\u2014 w3.example MTIzNDU2Nzh=\n".encode(),
         lambda note: note + b"\xff\n",

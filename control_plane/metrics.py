@@ -1,0 +1,75 @@
+"""What a control plane tells a scraper, on this machine only: refusals by code, and how its ledger stands.
+
+    /metrics    Prometheus page        /readyz    200 while the store answers and the ledger takes leaves
+
+Counts of what people do (changes, requests) are not here by name: a public listener must not tell what padding hides.
+"""
+
+from functools import partial
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from consent_core.errors import ConsentEdgeError
+from consent_core.telemetry.metrics import Metrics
+from consent_core.telemetry.numbers import Labels
+from consent_core.telemetry.prometheus import PAGE_TYPE, page
+from control_plane.app import ControlPlane
+from control_plane.ledger.archive import archived_size
+
+FAMILIES = ("rejected", "untrusted", "unavailable")
+
+
+def metrics_of(plane: ControlPlane) -> Metrics:
+    """Every number is read when somebody looks."""
+    metrics = Metrics("control-plane", "control-plane")
+    for family in FAMILIES:
+        metrics.add_source(f"consent_edge_{family}", partial(_failures, plane, family))
+    progress, clock = plane.ledger.sequencer.progress, plane.settings.clock
+
+    def since(at: int | None) -> float:
+        return 0.0 if at is None else float(clock.now() - at)
+
+    metrics.watch("consent_edge_ledger_size", lambda: float(progress.size))
+    metrics.watch("consent_edge_ledger_published_size", lambda: float(progress.published))
+    metrics.watch("consent_edge_ledger_unwitnessed_seconds", lambda: since(progress.unwitnessed_since))
+    metrics.watch("consent_edge_ledger_inclusion_seconds", lambda: float(progress.inclusion_s or 0))
+    metrics.watch("consent_edge_ledger_findings", lambda: float(len(plane.ledger.store.findings())))
+    metrics.watch("consent_edge_archive_lag_leaves", lambda: float(_lag(plane)))
+    return metrics
+
+
+def admin_application(plane: ControlPlane) -> Starlette:
+    """The admin listener's two routes."""
+    metrics = metrics_of(plane)
+
+    async def numbers(_: Request) -> Response:
+        return Response(await run_in_threadpool(page, metrics), media_type=PAGE_TYPE)
+
+    async def ready(_: Request) -> Response:
+        status = await run_in_threadpool(_status, plane)
+        return JSONResponse(status, 200 if status["store"] and status["ledger"] is None else 503)
+
+    return Starlette(routes=[Route("/metrics", numbers), Route("/readyz", ready)])
+
+
+def _failures(plane: ControlPlane, family: str) -> dict[Labels, int]:
+    return {(code,): count for (kind, code), count in list(plane.failures.items()) if kind == family}
+
+
+def _lag(plane: ControlPlane) -> int:
+    """Published leaves that the archive has not; 0 where there is no archive."""
+    archive = plane.ledger.archive
+    return 0 if archive is None else plane.ledger.sequencer.progress.published - archived_size(archive)
+
+
+def _status(plane: ControlPlane) -> dict[str, bool | str | None]:
+    """store: it answers. ledger: why it takes no leaves; None while it does."""
+    try:
+        plane.log.head()
+    except ConsentEdgeError:
+        return {"store": False, "ledger": None}
+    return {"store": True, "ledger": plane.ledger.sequencer.progress.closed}
