@@ -43,7 +43,7 @@ class Settings:
     ledger_url: str | None = None  # of the ledger's own database; None: SQLite under `data`
     witnesses: tuple[str, ...] = ()  # where those of the trust file listen, each as name=http://host:port
     ledger_beat_s: float = 30.0  # between two checkpoints of the ledger
-    archive: Path | None = None  # a directory that every published file of the ledger is added to
+    archive: str | None = None  # a directory or s3://bucket/prefix that the published files are added to
     proof_kept_days: int = PROOF_KEPT_DAYS  # of consent, after the record is gone; the clause `retention` says so
     backups_kept_days: int = BACKUPS_KEPT_DAYS  # after which no backup holds a destroyed key; the same clause
     grace_s: int = 3  # open requests may end after a stop is asked for

@@ -59,7 +59,12 @@ class HttpSource:
 
 @contextmanager
 def source_of(place: str) -> Iterator[Source]:
-    """`http(s)://host:port` of a control plane, or a directory."""
+    """`http(s)://host:port` of a control plane, `s3://bucket/prefix`, or a directory."""
+    if place.startswith("s3://"):
+        from consent_core.ledger.s3_source import S3Source  # boto3 costs 0.3 s: only who reads a bucket pays
+
+        yield S3Source.open(place)
+        return
     if not place.startswith(("http://", "https://")):
         yield DirectorySource(Path(place))
         return

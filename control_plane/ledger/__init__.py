@@ -11,5 +11,6 @@ sequencer.py    one beat after the other; recovery is the normal path
 tiles.py        the public files
 witnessing.py   asks the witnesses
 archive.py      a second place for what is published
+s3_archive.py   the same in an S3-compatible bucket
 restoring.py    a lost or set-back database, made again from published files
 """

@@ -75,6 +75,15 @@ class DirectoryArchive:
         return None
 
 
+def open_archive(place: str) -> Archive:
+    """A directory, or `s3://bucket/prefix`. Nothing is asked of it yet."""
+    if not place.startswith("s3://"):
+        return DirectoryArchive(Path(place))
+    from control_plane.ledger.s3_archive import S3Archive  # boto3 costs 0.3 s and 20 MB: only who has a bucket pays
+
+    return S3Archive.open(place)
+
+
 def archived_size(archive: Archive) -> int:
     """How many leaves the archive's newest checkpoint covers."""
     note = archive.checkpoint()

@@ -20,7 +20,7 @@ from consent_core.clock import Clock
 from consent_core.errors import ConsentEdgeError
 from consent_core.formats.seen import NONE, Seen
 from consent_core.trust.keys import KeyStore
-from control_plane.ledger.archive import DirectoryArchive, archive_published
+from control_plane.ledger.archive import archive_published, open_archive
 from control_plane.ledger.copying import Copying
 from control_plane.ledger.entries import Entries, Proofs
 from control_plane.ledger.sequencer import MOST, Parts, Sequencer
@@ -44,7 +44,7 @@ class LedgerSettings:
     directory: Path
     url: str | None = None
     witnesses: tuple[WitnessAddress, ...] = ()
-    archive: Path | None = None
+    archive: str | None = None
     beat_s: float = 30.0
     copy_s: float = 0.5  # between two looks into the outbox: durable in the ledger within a second
 
@@ -69,7 +69,7 @@ class Ledger:
         self.entries = Entries(self.seen, proofs)
         self.sequencer = Sequencer(parts)
         self._copying = Copying(database, parts.store, parts.clock)
-        self.archive = None if settings.archive is None else DirectoryArchive(settings.archive)
+        self.archive = None if settings.archive is None else open_archive(settings.archive)
         self._clock = parts.clock
         self._seen = self._newest()
         self._beat_at: float | None = None

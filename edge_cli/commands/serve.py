@@ -109,8 +109,8 @@ LedgerBeat = Annotated[
     float | None,
     typer.Option("--ledger-beat", help="Seconds between two checkpoints.", show_default="30"),
 ]
-ArchiveDir = Annotated[
-    Path | None, typer.Option("--archive", help="A directory that every published file of the ledger is added to.")
+ArchivePlace = Annotated[
+    str | None, typer.Option("--archive", help="A directory or s3://bucket/prefix; the ledger's files are added to it.")
 ]
 NoPush = Annotated[bool, typer.Option("--no-push", help="Do not listen to hints; polls carry everything.")]
 SpireSocket = Annotated[
@@ -255,7 +255,7 @@ def control_plane(
     key_provider_token: KeyProviderToken = None,
     witness: WitnessAt = None,
     ledger_beat: LedgerBeat = None,
-    archive: ArchiveDir = None,
+    archive: ArchivePlace = None,
     admin_port: PlaneAdminPort = None,
     as_json: JsonOption = False,
 ) -> None:

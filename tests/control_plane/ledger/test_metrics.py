@@ -66,7 +66,7 @@ def test_refusals_are_counted_by_code(plane, public, admin):
 
 def test_an_archive_that_lags_shows(settings, browser):
     """Leaves that are published and not yet in the second place."""
-    plane = create_app(replace(settings, archive=settings.data / "archive"))
+    plane = create_app(replace(settings, archive=str(settings.data / "archive")))
     plane.ledger.tick()
     assert numbers(Caller(admin_application(plane)))["consent_edge_archive_lag_leaves"] == 0
     (settings.data / "archive" / "checkpoint").unlink()
