@@ -17,6 +17,7 @@ import pytest
 
 from fleet.processes import free_port
 from tests.conftest import ROOT
+from tests.consent_core.evidence.world import World
 
 TRAP = "raise SystemExit('somebody else\\'s module was imported')\n"
 NAMESAKES = ("builder", "consent_core", "simulator", "runtime_host", "demo")  # folders a user may well have
@@ -30,6 +31,7 @@ SHIPPED = (
     "consent_edge_data/demo/art.py",
     "consent_edge_data/consent_sdk/consent-edge.js",
     "consent_edge_data/benches/budgets.toml",
+    "consent_core/evidence/templates/verdict.html.j2",
     "runtime_host/pop/images/fonts/Manrope-Bold.ttf",
     "latency_gate/observe.js",
     "dev_server/page.html",
@@ -122,6 +124,24 @@ def test_nothing_is_imported_from_the_checkout_or_the_project(environment):
     assert done.returncode == 0, done.stderr
     for path in done.stdout.split():
         assert Path(path).is_relative_to(environment.edge.parents[1])
+
+
+def test_an_evidence_file_is_verified_by_who_has_the_wheel_alone(environment, tmp_path):
+    """The file, the person's receipt and the trust file, in an environment that never saw the operator."""
+    world = World(tmp_path).play()
+    given = {
+        "pack.json": world.sealed(world.pack()),
+        "trust.json": world.trust.to_bytes(),
+        "receipt.jwt": world.receipts[-1].encode(),
+    }
+    for name, content in given.items():
+        (environment.project / name).write_bytes(content)
+    options = ("--trust", "trust.json", "--receipt", "receipt.jwt", "--at", str(world.now + 60))
+    verdict = environment.run("evidence", "verify", "pack.json", *options)
+
+    assert (verdict["answered"], verdict["question"]) == (True, "deletion")
+    environment.run("evidence", "html", "pack.json", *options, "--out", "pack.html")
+    assert "proves nothing" in (environment.project / "pack.html").read_text()
 
 
 def test_a_users_function_is_built_and_invoked(environment):

@@ -1,0 +1,115 @@
+"""A pack of a real visitor: a session, two POPs, three witnesses; verified by who has only file and trust file."""
+
+import base64
+import json
+import time
+
+import httpx
+import pytest
+from rich.console import Console
+
+from fleet.processes import Fleet, PopSpec
+from fleet.project import SHOP, prepare
+
+SAME_SITE = {"content-type": "application/json", "sec-fetch-site": "same-origin"}
+POPS = [PopSpec("frankfurt-1", "EU"), PopSpec("tokyo-1", "JP")]
+WITNESSES = ("w1", "w2", "w3")
+PATIENCE_S = 240
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    """A beat of a second, an attestation every two."""
+    place = tmp_path_factory.mktemp("evidence")
+    stage = prepare(place / "data", place / "components", Console(quiet=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGE_POP_ATTEST_EVERY_S", "2")
+        options = {"plane_options": ("--ledger-beat", "1"), "witnesses": WITNESSES}
+        with Fleet(stage.data, POPS, site=SHOP / "site", components=stage.components, **options) as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
+def visitor(fleet):
+    """A person who said yes, looked around, and said no; and the receipt of that no."""
+    with httpx.Client(base_url=fleet.url("frankfurt-1"), headers=SAME_SITE, trust_env=False) as client:
+        wait_for_reports(fleet)
+        answer = client.post("/v1/consent", content=json.dumps({"grant": ["contextual", "behavioral"]}))
+        keep_cookies(client, answer)
+        for _ in range(3):
+            assert client.get("/v1/slots/home-hero?section=water").json()["category"] == "contextual"
+        time.sleep(3)  # the POPs attest a time that ended before the no: their own clocks, two seconds
+        said = client.request("DELETE", "/v1/consent", content="{}")
+        assert said.json()["ver"] == 2
+        return said.json()["receipt"]
+
+
+def keep_cookies(client, answer):
+    """Over plain HTTP a client drops `Secure` cookies, which browsers keep on loopback."""
+    pairs = [line.partition(";")[0] for line in answer.headers.get_list("set-cookie")]
+    client.headers["cookie"] = "; ".join(pairs)
+
+
+def wait_for_reports(fleet):
+    """Until both POPs are on the list: what happened before it, no list could show."""
+    until(lambda: len(listed(fleet)) == 2)
+
+
+def listed(fleet):
+    for n in (2, 1):
+        answer = httpx.get(f"{fleet.control_plane_url}/ledger/attesters/{n}", trust_env=False)
+        if answer.status_code == 200:
+            return answer.json()["places"]
+    return []
+
+
+def until(condition):
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.5)
+
+
+def subject_in(receipt):
+    payload = receipt.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=="))["pii_principal_id"]
+
+
+def made(edge, fleet, receipt, question, out):
+    """The pack, once nothing that the question needs is open."""
+    who = ("--data", fleet.data, "--control-plane", fleet.mesh_url, "--as", "ann")
+
+    def ready():
+        asked = ("--subject", subject_in(receipt), "--question", question, "--out", out)
+        said = edge("evidence", "pack", *asked, *who, "--json")
+        return said.code == 0 and not set(said.json["open"]) & {"enforced", "erased"}
+
+    until(ready)
+
+
+@pytest.mark.slow
+def test_a_real_visitors_pack_is_verified_by_a_stranger(edge, fleet, visitor, tmp_path):
+    """The file, the person's own receipt and trust.json; nothing of the operator's is at hand."""
+    made(edge, fleet, visitor, "enforcement", tmp_path / "pack.json")
+    (tmp_path / "receipt.jwt").write_text(visitor)
+    (tmp_path / "trust.json").write_bytes((fleet.data / "trust.json").read_bytes())
+    given = ("--trust", tmp_path / "trust.json", "--receipt", tmp_path / "receipt.jwt", "--data", tmp_path / "nothing")
+    said = edge("evidence", "verify", tmp_path / "pack.json", *given, "--json")
+    verdicts = {check["number"]: check["verdict"] for check in said.json["checks"]}
+
+    assert said.code == 0, said.out
+    assert said.json["lines"][1].startswith("2 of the 3 witnesses")
+    assert all(verdicts[number] == "holds" for number in (*range(13), 17))
+
+
+@pytest.mark.slow
+def test_a_purge_is_stated_by_every_pop(edge, fleet, visitor, tmp_path):
+    """Counted, deleted, counted again; the proof of consent is still there."""
+    who = ("--data", fleet.data, "--control-plane", fleet.mesh_url, "--as", "ann")
+    assert edge("purge", "--session", subject_in(visitor), "--wait", "60", *who, "--json").code == 0
+    made(edge, fleet, visitor, "deletion", tmp_path / "pack.json")
+    said = edge("evidence", "show", tmp_path / "pack.json", "--trust", fleet.data / "trust.json", "--json")
+    told = [row["said"] for row in said.json if "deleted" in row["said"]]
+
+    assert sorted(line.partition(" ")[0] for line in told) == ["edge/frankfurt-1", "edge/tokyo-1"]
+    assert all(line.endswith("0 remain") for line in told)
