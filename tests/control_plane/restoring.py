@@ -124,9 +124,18 @@ class Visitor(Browser):
     """One person's browser at POPs of a world: it numbers its clicks, and the POPs keep what they are given."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(world.plane)
         self.world, self.high = world, 0
+        super().__init__(world.plane)
         self.answers: list[ConsentAnswer] = []
+
+    @property
+    def plane(self) -> ControlPlane:
+        """The one that runs now."""
+        return self.world.plane
+
+    @plane.setter
+    def plane(self, _: ControlPlane) -> None:
+        """Whoever runs next is asked next."""
 
     @property
     def subject(self) -> str:

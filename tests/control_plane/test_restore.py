@@ -151,6 +151,7 @@ def test_nothing_is_served_before_every_pop_has_delivered(small: World) -> None:
     """No yes, no no, no token, no edge state, no revocation; health and each refusal say why."""
     visitor = Visitor(small)
     visitor.yes(*BOTH)
+    assert visitor.refresh().token is not None  # its session is presented: from now on a refresh only reads
     backup = small.back_up()
     small.lose(backup)
     small.deliver("tokyo-1")
