@@ -7,6 +7,7 @@ import typer
 
 from consent_core.errors import ConsentEdgeError
 from edge_cli.commands import (
+    attest,
     audit,
     build,
     deploy,
@@ -43,6 +44,7 @@ for room in (
     receipt,
     restore,
     evidence,
+    attest,
     ledger,
     audit,
     doctor,
