@@ -49,7 +49,9 @@ class Program:
         if missing := [name for name in PYTHON if name not in parts.exports]:
             raise refuse(f"its interpreter has no {', '.join(missing)}")
         self._signature = Signature.of(resolved, self.export.interface, self.export.function)
-        self._engine = Engine(Config())
+        config = Config()
+        config.cranelift_opt_level = "none"  # some hundred calls: compiling costs more than running
+        self._engine = Engine(config)
         self._module = Module(self._engine, _with_globals(core, parts))
 
     def start(self, memory: bytes | None = None) -> "Running":

@@ -9,6 +9,7 @@ An expected failure of the function is `Rejected` with the WIT case as its code.
 breaks the contract (an asset nobody offered, claims that were not asked for) is `sandbox-rubbish`, as is a bad form.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -68,11 +69,12 @@ class Runner(Protocol):
 
 
 class ConsentValidator:
-    """Consent validation: a token in, its claims or the reason out."""
+    """Consent validation: a token in, its claims or the reason out. The event loop's thread owns `_asked`."""
 
     def __init__(self, runner: Runner) -> None:
         self.runner = _running(runner, VALIDATE)
         self.digest = runner.digest
+        self._asked: dict[tuple[Any, ...], asyncio.Task[Any]] = {}
 
     def validate(self, text: str, keys: Sequence[VerificationKey], expected: Expectation) -> Claims:
         """The claims of a token that is wholly in order. Raises: Rejected("token-…"), Unavailable("sandbox-…")."""
@@ -80,9 +82,29 @@ class ConsentValidator:
         return _claims(self.runner.call(text, tuple(keys), expected), expected)
 
     async def avalidate(self, text: str, keys: Sequence[VerificationKey], expected: Expectation) -> Claims:
-        """As `validate`, leaving the event loop free."""
+        """As `validate`, leaving the event loop free.
+
+        Requests that ask the very same at the same time, as the pictures of one page do, share one call.
+        """
         _refuse_early(text)
-        return _claims(await self.runner.acall(text, tuple(keys), expected), expected)
+        return _claims(await asyncio.shield(self._ask((text, tuple(keys), expected))), expected)
+
+    def _ask(self, arguments: tuple[Any, ...]) -> "asyncio.Task[Any]":
+        """The call for these arguments that runs now. Shielded above: one caller's leaving stops nobody else's."""
+        running = self._asked.get(arguments)
+        if running is None:
+            running = self._asked[arguments] = asyncio.create_task(self._call(arguments))
+            running.add_done_callback(lambda task: self._answered(arguments, task))
+        return running
+
+    async def _call(self, arguments: tuple[Any, ...]) -> Any:
+        return await self.runner.acall(*arguments)
+
+    def _answered(self, arguments: tuple[Any, ...], task: "asyncio.Task[Any]") -> None:
+        """A failure that no caller waits for any more is not reported as forgotten."""
+        del self._asked[arguments]
+        if not task.cancelled():
+            task.exception()
 
 
 class Personalizer:

@@ -68,6 +68,80 @@ class Canned:
     def close(self) -> None: ...
 
 
+class Gated(Canned):
+    """A function whose answers wait until they are let through."""
+
+    def __init__(self, answer: Any) -> None:
+        super().__init__(VALIDATE, answer)
+        self.open = asyncio.Event()
+
+    async def acall(self, *arguments: Any) -> Any:
+        self.calls += 1
+        await self.open.wait()
+        return self.answer
+
+
+def test_requests_that_ask_the_very_same_at_once_share_one_call() -> None:
+    """The pictures of a page come with one token; each gets the claims, the function ran once. Later it runs again."""
+
+    async def ask() -> tuple[list[Claims], int, int]:
+        gated = Gated(Ok(GOOD))
+        validator = ConsentValidator(gated)
+        asked = [asyncio.ensure_future(validator.avalidate("a.b.c", KEYS, EXPECTED)) for _ in range(20)]
+        await asyncio.sleep(0)
+        gated.open.set()
+        claims = list(await asyncio.gather(*asked))
+        together = gated.calls
+        await validator.avalidate("a.b.c", KEYS, EXPECTED)
+        return claims, together, gated.calls
+
+    assert asyncio.run(ask()) == ([GOOD] * 20, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "expected"),
+    [
+        ("a.b.d", KEYS, EXPECTED),
+        ("a.b.c", (), EXPECTED),
+        ("a.b.c", (KEYS[0]._replace(key=bytes(31) + b"1"),), EXPECTED),
+        ("a.b.c", KEYS, EXPECTED._replace(now=EXPECTED.now + 1)),
+    ],
+    ids=["another token", "no key", "another key", "another second"],
+)
+def test_requests_that_differ_in_anything_share_nothing(text: str, keys: Any, expected: Expectation) -> None:
+    """Neither an answer for another token nor one for keys that are trusted no more."""
+
+    async def ask() -> int:
+        gated = Gated(Ok(GOOD))
+        validator = ConsentValidator(gated)
+        asked = [validator.avalidate("a.b.c", KEYS, EXPECTED), validator.avalidate(text, keys, expected)]
+        gated.open.set()
+        await asyncio.gather(*asked)
+        return gated.calls
+
+    assert asyncio.run(ask()) == 2
+
+
+def test_one_that_leaves_does_not_take_the_others_along() -> None:
+    """A browser that closes its connection cancels its own request only; a refusal reaches all that are left."""
+
+    async def ask() -> tuple[list[object], int]:
+        gated = Gated(Err("token-expired"))
+        validator = ConsentValidator(gated)
+        asked = [asyncio.ensure_future(validator.avalidate("a.b.c", KEYS, EXPECTED)) for _ in range(3)]
+        await asyncio.sleep(0)
+        asked[0].cancel()
+        await asyncio.sleep(0)
+        gated.open.set()
+        return list(await asyncio.gather(*asked, return_exceptions=True)), gated.calls
+
+    (left, *refused), calls = asyncio.run(ask())
+
+    assert isinstance(left, asyncio.CancelledError)
+    assert [getattr(error, "code", None) for error in refused] == ["token-expired"] * 2
+    assert calls == 1
+
+
 def _validate(answer: Any, text: str = "a.b.c") -> Claims:
     validator = ConsentValidator(Canned(VALIDATE, answer))
     both = (validator.validate(text, KEYS, EXPECTED), asyncio.run(validator.avalidate(text, KEYS, EXPECTED)))
