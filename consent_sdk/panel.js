@@ -4,7 +4,7 @@
  *   <consent-panel></consent-panel>
  *   <script type="module" src="/sdk/panel.js"></script>
  *
- * Attributes: `lang` (else the page's, else the browser's), `base` (path of the POP), `open` (never folds away).
+ * Attributes: `lang` (else the page's, else the browser's), `base` (path of the POP), `open` (never folds away where there is room).
  * What stands in the element, a plain form for instance, is there until the panel is. `element.consent` is the SDK's
  * Consent once `await element.ready`. A link to `#` and the element's id opens it.
  */
@@ -117,7 +117,7 @@ export class ConsentPanel extends HTMLElement {
 
   #fold(away, moveFocus = false) {
     const { sheet, launcher, close, notice } = this.#view;
-    const stays = this.hasAttribute("open");
+    const stays = this.hasAttribute("open") && matchMedia("(min-width: 48rem)").matches;
     close.hidden = stays || !this.consent.decided;
     sheet.hidden = away && !stays;
     launcher.hidden = !sheet.hidden;

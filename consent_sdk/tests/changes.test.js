@@ -188,6 +188,20 @@ test("a yes that the record did not take is no success", async () => {
   assert.deepEqual(consent.choices, ["contextual", "behavioral"]);
 });
 
+test("an answer that a change overtook is not taken over", async () => {
+  const consent = page();
+  await consent.sync();
+  const { until, open } = gate();
+  const sent = pop.next("GET", { until, adding: { choices: [], categories: [], ver: 0 } });
+  const old = consent.sync();
+  await sent;
+  await consent.grant("contextual");
+  open();
+  await old;
+
+  assert.deepEqual(consent.choices, ["contextual"]);
+});
+
 test("an unknown category is refused before anything is sent", () => {
   const consent = page();
 

@@ -94,7 +94,7 @@ export class FakePop {
       give(record, { ...call.body, key });
     }
     if (call.method === "DELETE" && record) take(record, { number: 0, categories: NAMES, ...call.body, key });
-    const state = stateOf(record ?? newRecord(), refusals);
+    const state = stateOf(record ?? newRecord(), refusals, call.body?.grant ?? [], call.body?.number ?? Infinity);
     const slots = call.body?.slots?.map(({ request }) => ({ request, decision: this.decide(request, state.categories) }));
     return { session: fresh, state: { ...state, slots } };
   }
@@ -128,11 +128,13 @@ function take(record, { categories, number, key }) {
   if (later.length) record.ver = Math.max(record.ver + 1, at);
 }
 
-function stateOf({ ver, cats }, refusals) {
+/** `granted`: what this very request says yes to, by a click of that number: an earlier refusal is no word against it. */
+function stateOf({ ver, cats }, refusals, granted = [], at = 0) {
   const choices = NAMES.filter((name) => cats[name].on);
-  const refused = new Set(refusals.flatMap(({ letters }) => categoriesOf(letters)));
+  const against = ({ letters, number }) => categoriesOf(letters).filter((name) => !granted.includes(name) || number > at);
+  const refused = new Set(refusals.flatMap(against));
   const superseded = refusals.map(({ key, letters, number }) => {
-    const late = categoriesOf(letters).filter((name) => cats[name]?.on && number < cats[name].at);
+    const late = categoriesOf(letters).filter((name) => cats[name]?.on && number > 0 && number < cats[name].at);
     return { key, categories: late };
   });
   const categories = choices.filter((name) => !refused.has(name));

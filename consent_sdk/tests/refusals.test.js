@@ -72,6 +72,18 @@ test("a recorded yes removes the refusals that were there when it was clicked, w
   assert.deepEqual(held().map(({ letters }) => letters), ["b"]);
 });
 
+test("a refusal without a number, which no answer lists, goes with the yes that saw it", async () => {
+  await page().withdraw("contextual");
+  const unnumbered = held();
+  const consent = page();
+  await consent.sync();
+  await consent.grant("contextual");
+
+  assert.deepEqual(unnumbered.map(({ number }) => number), [0]);
+  assert.deepEqual(held(), []);
+  assert.deepEqual(consent.categories, ["contextual"]);
+});
+
 test("a yes under way does not remove a later no", async () => {
   const consent = page();
   await consent.sync();

@@ -115,6 +115,17 @@ def test_a_yes_while_a_no_is_under_way_and_the_other_way_round(visit):
     assert gone == []
 
 
+def test_a_yes_after_a_no_shows_it_again(visit):
+    """What was refused is not refused for ever: the yes takes the cookie's entry away."""
+    visit.open().toggle("contextual")
+    granted = visit.pixels("home-hero")
+    visit.toggle("contextual").toggle("contextual")
+
+    assert visit.assets()["home-hero"] == "contextual"
+    assert visit.pixels("home-hero") == granted
+    assert "consent-no" not in visit.page.evaluate("document.cookie")
+
+
 def test_offline_the_no_holds_and_goes_out_later(visit):
     """Without a network the default is on screen at once; with one the record hears of it, nobody clicks again."""
     visit.open()
