@@ -103,7 +103,8 @@ def grant(context: BrowserContext, origin: str, choices: list[str]) -> None:
     status, text = page.evaluate(
         """async (choices) => {
           const headers = { "Content-Type": "application/json" };
-          const answer = await fetch("/v1/consent", { method: "POST", headers, body: JSON.stringify({ grant: choices }) });
+          const body = JSON.stringify({ grant: choices });
+          const answer = await fetch("/v1/consent", { method: "POST", headers, body });
           return [answer.status, await answer.text()];
         }""",
         choices,

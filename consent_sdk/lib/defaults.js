@@ -1,19 +1,25 @@
 import { request } from "./http.js";
-import { blank, hold, load, put } from "./picture.js";
+import { blank, copied, load, put } from "./picture.js";
 import { slotUrl } from "./slots.js";
 
 /**
  * The default of every slot, kept at hand while something else is shown: a "no" needs no network. What is kept is
- * the picture that a first visit began with, or one that was fetched without cookies while the page had nothing to do.
+ * a copy of the picture that the page began with, or one that was fetched without cookies while the page had nothing to do.
  */
 const held = new WeakMap(); // element -> { of, picture, texts, decision }
 const restored = new WeakSet(); // elements that show what was kept for them
 
-/** The slot shows its default and is about to show something else. */
-export function keepDefault(image, base) {
-  if (image.dataset.consentCategory !== "default" || !image.currentSrc) return;
+/** The slot shows its default and is about to show something else: its picture is taken now, and encoded meanwhile. */
+export async function keepDefault(image, base) {
+  const isThere = image.dataset.consentCategory === "default" && image.complete && image.naturalWidth > 0;
+  if (!isThere || hasDefault(image, base)) return;
   const texts = [image, ...copyTargets(image)].map((target) => [target, copyOf(target)]);
-  held.set(image, { of: slotUrl(image, base), picture: hold(image.currentSrc), texts });
+  const of = slotUrl(image, base);
+  try {
+    await keep(image, base, { of, picture: await copied(image), texts });
+  } catch {
+    // no copy: one is fetched at idle time
+  }
 }
 
 /** Fetch a default for who may need it. The request has no cookie: everybody gets the same. */
@@ -23,8 +29,12 @@ export async function fetchDefault(image, fetcher, base) {
   const { data } = await request("GET", of, { fetcher, credentials: "omit", priority: "low" });
   if (data?.category !== "default") return;
   const { element: picture } = await load(image, data.rendition, base);
-  if (image.dataset.consentCategory === "default") return;
-  held.set(image, { of, picture, texts: [], decision: data });
+  await keep(image, base, { of, picture, texts: [], decision: data });
+}
+
+/** From now on it is at hand; a place that is empty for want of it is filled. */
+async function keep(image, base, found) {
+  held.set(image, found);
   if (image.dataset.consentCategory === "none") await showDefault(image, base);
 }
 

@@ -46,14 +46,16 @@ function quieten(image) {
   for (const source of image.parentElement?.querySelectorAll(":scope > source") ?? []) source.removeAttribute("srcset");
 }
 
-const kept = new Set(); // blob addresses that a default is held under
+const kept = new Set(); // addresses of copies
 
-/** An address of a picture, and with it the decoded picture, for as long as the caller keeps what this gives. */
-export function hold(src) {
-  const picture = new Image();
-  picture.src = src;
-  if (src.startsWith("blob:")) kept.add(src);
-  return picture;
+/** The picture as it is shown now, decoded, by an address of its own: the page's would be asked anew, with new cookies. */
+export async function copied(image) {
+  const bitmap = await createImageBitmap(image);
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  const src = URL.createObjectURL(await canvas.convertToBlob({ type: "image/webp", quality: 0.9 }));
+  kept.add(src);
+  return decode({ src });
 }
 
 function dropBlob(before, after) {

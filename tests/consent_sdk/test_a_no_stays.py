@@ -206,8 +206,9 @@ def test_back_and_forward(tab):
 def test_back_to_a_page_that_began_with_the_default(tab):
     """Its picture's address showed somebody's on the page between: the browser's memory must not bring that back."""
     tab.open().do("await consent.grant('contextual')")
-    tab.open("/picture").do("await consent.withdraw()")
-    tab.fault("GET", path="/v1/consent", delay=2_000)
+    tab.open("/worker").do("await consent.withdraw()")
+    for _ in range(6):
+        tab.fault("GET", path="/v1/consent", delay=5_000)
     tab.page.go_back()
 
     assert tab.page.evaluate("document.documentElement.dataset.ready") is None
