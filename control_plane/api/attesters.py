@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
 from consent_core.errors import Rejected
@@ -41,6 +41,11 @@ def attester_routes(attesters: Attesters, max_body_bytes: int) -> APIRouter:
         """Every place: its key, its newest attestation, its gaps."""
         endorsing = attesters.endorsing
         return json_answer(canonical_json(overview(endorsing.database, endorsing.clock.now())))
+
+    @router.delete("/v1/attesters/{role}/{name}")
+    def retire(role: Annotated[str, Path(pattern="^(edge|device|control-plane)$")], name: str) -> Response:
+        """Take a place off the public list, once it has said that it stopped."""
+        return json_answer(canonical_json({"list": attesters.endorsing.retire(f"{role}/{name}")}))
 
     return router
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select
 from consent_core.clock import Clock
 from consent_core.errors import Rejected
 from consent_core.evidence.bodies import endorsement_body
-from consent_core.formats.attestation import place_of
+from consent_core.formats.attestation import Attestation, open_attestation, place_of
 from consent_core.formats.attester import AttesterAnswer, AttesterRequest, Known, proof_message
 from consent_core.formats.canonical import sha256_digest
 from consent_core.formats.endorsement import ROLE, Endorsement, sign_endorsement
@@ -62,6 +62,20 @@ class Endorsing:
             assert fact is not None
             return AttesterAnswer(json.loads(fact.body)["envelope"], newest_of(connection, place))
 
+    def retire(self, place: str) -> int:
+        """Take a place off the public list for good, once it has said that it stopped. Returns: the list's number.
+
+        Raises: Rejected("attester-unknown-place", 404), Rejected("attester-running", 409).
+        """
+        with self.database.write() as connection:
+            listed = listing.current(connection)
+            if listed is None or place not in listed.places:
+                raise Rejected("attester-unknown-place", "no place of that name is on the list", status=404)
+            newest = facts.newest(connection, "attestation", place)
+            if newest is not None and read_attestation(newest).kind != "stop":
+                raise Rejected("attester-running", "the place has not said that it stopped", status=409)
+            return listing.leave(connection, place, self.clock.now())
+
     def _add(self, connection: Connection, spiffe_id: str, request: AttesterRequest) -> None:
         place, now = place_of(spiffe_id), self.clock.now()
         endorsed = Endorsement(spiffe_id, request.kid, request.key, now - CLOCK_SKEW_S, now + ENDORSED_S)
@@ -87,6 +101,11 @@ def newest_of(connection: Connection, place: str) -> Known:
     if fact is None or fact.life is None or fact.n is None:
         return Known()
     return Known(fact.life, fact.n, digest_in(fact))
+
+
+def read_attestation(fact: Fact) -> Attestation:
+    """An attestation that was verified when it was taken."""
+    return open_attestation(str(json.loads(fact.body)["jws"]), lambda *_: None)
 
 
 def digest_in(fact: Fact) -> str:

@@ -29,15 +29,16 @@ def join(connection: Connection, place: str, at: int) -> None:
         _next(connection, listed, {*places, place}, at)
 
 
-def leave(connection: Connection, place: str, at: int) -> None:
-    """Take a place off. What it owes (its `stop`, its deletions) is asked of it before."""
+def leave(connection: Connection, place: str, at: int) -> int:
+    """Take a place off that is on the list. Returns: the number of the list without it."""
     listed = current(connection)
-    if listed is not None and place in listed.places:
-        _next(connection, listed, set(listed.places) - {place}, at)
+    places = () if listed is None else listed.places
+    return _next(connection, listed, set(places) - {place}, at)
 
 
-def _next(connection: Connection, before: AttesterList | None, places: Iterable[str], at: int) -> None:
+def _next(connection: Connection, before: AttesterList | None, places: Iterable[str], at: int) -> int:
     n = 1 if before is None else before.n + 1
     portable = () if before is None else before.portable
     body = attesters_body(AttesterList(n, at, tuple(sorted(places)), portable))
     facts.put(connection, Fact.of(PUBLIC, f"{n}", body, n=n), at)
+    return n

@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from consent_core.evidence.bodies import LogEntry
-from consent_core.formats.attestation import Attestation, open_attestation, place_of
+from consent_core.formats.attestation import Attestation, place_of
 from control_plane.attesters import facts
+from control_plane.attesters.endorsing import read_attestation
 from control_plane.attesters.facts import PUBLIC, Fact
 
 BEFORE_S = 86_400  # a place's last report from before the no is looked for so far back, then everywhere
@@ -24,8 +25,9 @@ BEFORE_S = 86_400  # a place's last report from before the no is looked for so f
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What the person's own proofs say. statements: the payloads of all statements."""
+    """What the person's own proofs say. begun: Unix time of the first receipt. statements: payloads of all of them."""
 
+    begun: int
     entries: tuple[LogEntry, ...]
     statements: tuple[Mapping[str, Any], ...]
 
@@ -51,10 +53,17 @@ class Story:
 
 def choose(connection: Connection, story: Story) -> list[Fact]:
     """Lists, endorsements and the chains' parts, in the order in which they were put."""
-    lists = list(facts.all_of(connection, PUBLIC))
+    lists = _lists(connection, story.begun)
     places = {place for fact in lists for place in json.loads(fact.body)["places"]}
     chains = [fact for place in sorted(places) for fact in _chain(connection, place, story)]
     return [*lists, *facts.all_of(connection, "endorsement"), *chains]
+
+
+def _lists(connection: Connection, begun: int) -> list[Fact]:
+    """The list that was in force when the first receipt was given, and all later ones."""
+    lists = list(facts.all_of(connection, PUBLIC))
+    before = [fact for fact in lists if json.loads(fact.body)["at"] < begun]
+    return lists[max(len(before) - 1, 0) :]
 
 
 def _chain(connection: Connection, place: str, story: Story) -> Sequence[Fact]:
@@ -79,8 +88,3 @@ def _around(chain: Iterable[tuple[Fact, Attestation]], no: LogEntry, named: tupl
             taken.append(fact)
         applied = applied or attestation.log.position >= no.seq
     return taken
-
-
-def read_attestation(fact: Fact) -> Attestation:
-    """An attestation that was verified when it was taken."""
-    return open_attestation(str(json.loads(fact.body)["jws"]), lambda *_: None)

@@ -26,8 +26,9 @@ from consent_core.formats.statement import TYP as STATEMENT
 from consent_core.policy.bundle import open_bundle
 from consent_core.trust.keys import KeyStore
 from consent_core.trust.trust_file import NO_LOG
+from control_plane.attesters.endorsing import read_attestation
 from control_plane.attesters.facts import Fact
-from control_plane.evidence.choosing import Story, choose, read_attestation
+from control_plane.evidence.choosing import Story, choose
 from control_plane.evidence.proving import Opening, prove
 from control_plane.ledger.ledger import Ledger
 from control_plane.proofs.store import Proof, ProofStore
@@ -61,7 +62,7 @@ class Packing:
             if not proofs:
                 raise Rejected("evidence-none", "no proof is kept of a person of that name", status=404)
             bodies = [json.loads(proof.body) for proof in proofs]
-            story = _story(bodies)
+            story = _story(bodies, min((_given_at(one) for one in self._receipts(bodies)), default=0))
             facts = choose(connection, story) if question != "consent" else []
             texts = self._texts(connection, bodies, facts)
         policies = self._policies(bodies, facts)
@@ -127,9 +128,13 @@ def _belongs(proof: Proof, question: str) -> bool:
     return question != "consent" or json.loads(proof.body)["kind"] != "statements"
 
 
-def _story(bodies: Sequence[Mapping[str, Any]]) -> Story:
+def _given_at(receipt: Receipt) -> int:
+    return int(receipt.events[0]["event_time"])
+
+
+def _story(bodies: Sequence[Mapping[str, Any]], begun: int) -> Story:
     entries = tuple(read_entry_shown(body["entry"]) for body in bodies if body["kind"] == "revocation")
-    return Story(entries, tuple(_statements(bodies)))
+    return Story(begun, entries, tuple(_statements(bodies)))
 
 
 def _statements(bodies: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:

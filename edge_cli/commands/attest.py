@@ -1,12 +1,14 @@
 """`edge attest`: who attests, and whether every place has done so without a gap."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Column, Table
 
 from edge_cli.commands.operate import DEFAULT_CONTROL_PLANE, As, ControlPlane, operator_of
 from edge_cli.console import DEFAULT_DATA, FAILED, DataOption, JsonOption, show, when
+
+Place = Annotated[str, typer.Argument(help="Role and name, such as edge/tokyo-1.")]
 
 attest = typer.Typer(help="Attestations of POPs and devices: list, verify.", no_args_is_help=True)
 
@@ -29,6 +31,22 @@ def list_places(
     """
     told = operator_of(data, name, control_plane).get("/v1/attesters")
     show(told, as_json=as_json, text=lambda: _table(told))
+
+
+@attest.command("retire")
+def retire(
+    place: Place,
+    data: DataOption = DEFAULT_DATA,
+    control_plane: ControlPlane = DEFAULT_CONTROL_PLANE,
+    name: As = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a place off the public list for good, after it has attested its stop.
+
+    Example: [bold]edge attest retire edge/tokyo-1[/bold]
+    """
+    told = operator_of(data, name, control_plane).delete(f"/v1/attesters/{place}")
+    show(told, as_json=as_json, text=lambda: f"{place} is not on list {told['list']}")
 
 
 @attest.command("verify")

@@ -59,7 +59,10 @@ routes := {
 		"v1/revocations": {"roles": ["operator"], "condition": "none"},
 		"v1/withdrawals": {"roles": ["edge"], "condition": "own-region"},
 	},
-	"DELETE": {"v1/consents/*": {"roles": ["edge"], "condition": "own-region"}},
+	"DELETE": {
+		"v1/attesters/**": {"roles": ["operator"], "condition": "none"},
+		"v1/consents/*": {"roles": ["edge"], "condition": "own-region"},
+	},
 }
 
 condition("none", _, _)

@@ -7,6 +7,7 @@ import pytest
 from consent_core.evidence.bodies import statements_body
 from consent_core.evidence.pack import pack_value
 from consent_core.formats.canonical import canonical_json
+from consent_core.formats.tlog import consistency_path
 from consent_core.trust.keys import KeyStore
 
 from .reading import failing, refused, shown, verdict_of
@@ -158,3 +159,30 @@ def test_a_statement_of_one_kind_only_is_no_statement(played):
     placed = (body, *played.placed[-1][1:])
 
     refused(played, "commitment", 6, played.sealed(played.pack(records=[*played.placed[:-1], placed])))
+
+
+def test_a_ledger_that_was_rewritten_did_not_grow(played):
+    """Two cosigned checkpoints of two sizes, of which the later one does not hold the earlier one's leaves."""
+    pack, log = played.pack(), played.pack().logs[0]
+    other = World.__new__(World)
+    leaves = [played.leaves[1], *played.leaves[1:], played.leaves[0]]
+    other.__dict__ = {**played.__dict__, "leaves": leaves, "checkpoints": []}
+    other.publish(pad=0)
+    old, new = played.checkpoints[-1][1].size, len(leaves)
+    proof = tuple(consistency_path(old, new, other.hashes(new)))
+    grown = replace(log, checkpoints=(*log.checkpoints, other.checkpoints[0][0]), consistency=(*log.consistency, proof))
+
+    refused(played, "proof", 5, played.sealed(replace(pack, logs=(grown,))))
+
+
+def test_a_leaf_in_another_places_name_is_refused(tmp_path):
+    """What the public list of leaves says of an attestation is what the attestation says."""
+    world = World(tmp_path)
+    put = world.put
+    world.put = lambda body, kind="person", **named: put(
+        body, kind, **{**named, **({"n": 77} if "life" in named else {})}
+    )
+    world.begin()
+    world.say_yes()
+
+    refused(world, "commitment", 6, world.sealed(world.pack("consent")))

@@ -7,7 +7,7 @@ import pytest
 from consent_core.evidence.bodies import AttesterList
 
 from .reading import failing, refused, shown, verdict_of, without
-from .world import PLACES, Key, World
+from .world import PLACES, START, Key, World
 
 OTHER = "0d" * 32
 
@@ -272,3 +272,28 @@ def test_a_file_without_a_control_plane_is_refused(tmp_path):
     hidden = replace(pack, parties=replace(pack.parties, control_planes=()))
 
     refused(world, "deletion-missing", 13, world.sealed(hidden))
+
+
+def test_a_statement_by_another_places_key_is_refused(tmp_path):
+    """A search is stated by the place whose trails were searched."""
+    world = World(tmp_path)
+    for act in (world.begin, world.say_yes):
+        act()
+    intervals = world.intervals
+
+    def swapped():
+        intervals()
+        world.attesters["edge/tokyo-1"] = world.attesters["edge/frankfurt-1"]
+
+    world.intervals = swapped
+    world.say_no()
+
+    refused(world, "attestation-issuer", 10, world.sealed(world.pack("enforcement")))
+
+
+def test_a_key_whose_endorsement_ran_out_is_refused(tmp_path):
+    """By the witness time of what it signed."""
+    brief = {"endorsement": lambda e: replace(e, not_after=START + 40) if e.spiffe_id.endswith("/tokyo-1") else e}
+    world = World(tmp_path, tweaks=brief).play()
+
+    refused(world, "trust-key-expired", 3)

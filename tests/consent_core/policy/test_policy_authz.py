@@ -19,6 +19,7 @@ ROUTES = {
     ("POST", "v1/purge"): {"control-plane"},
     ("POST", "v1/consents"): {"edge"},
     ("GET", "v1/consents/c3ViamVjdA"): {"edge"},
+    ("DELETE", "v1/attesters/edge/tokyo-1"): {"operator"},
     ("DELETE", "v1/consents/c3ViamVjdA"): {"edge"},
     ("DELETE", "v1/consents/-"): {"edge"},
     ("POST", "v1/consents/c3ViamVjdA/refresh"): {"edge"},

@@ -253,3 +253,17 @@ def test_waiting_statements_name_nobody(plane, tokyo):
     plane.attesters.statements.flush()
     with plane.database.read() as connection:
         assert plane.proofs.of(connection, SUBJECT) == []
+
+
+def test_a_place_that_stopped_leaves_the_list(plane, tokyo):
+    """Only after it said so, by an operator, and the list without it has the next number."""
+    operator = Caller(plane.mesh_app, SpiffeId.of("ui-tools", "operator", "ann"))
+    Place(plane, PARIS).enrol()
+    tokyo.send(tokyo.next())
+    assert code(operator("DELETE", "/v1/attesters/edge/tokyo-1")) == "attester-running"
+    tokyo.send(tokyo.next(kind="stop"))
+    assert operator("DELETE", "/v1/attesters/edge/tokyo-1").json() == {"list": 3}
+    assert code(operator("DELETE", "/v1/attesters/edge/tokyo-1")) == "attester-unknown-place"
+
+    shown = operator("GET", "/v1/attesters").json()
+    assert [place["place"] for place in shown["places"]] == ["edge/paris-1"]

@@ -150,6 +150,19 @@ def test_the_file_shows_no_other_person(story, browser):
     assert other.sub.encode() not in data
 
 
+def test_a_place_that_left_before_the_person_came_is_not_asked(plane, browser):
+    """Lists from the first receipt on: who stopped earlier has nothing to say."""
+    earlier = Place(plane, SpiffeId.of("ui-tools", "edge", "paris-1"))
+    earlier.enrol()
+    earlier.send(earlier.next(kind="stop"))
+    plane.settings.clock.advance(10)
+    plane.attesters.endorsing.retire("edge/paris-1")
+    plane.settings.clock.advance(10)
+    story = Story(plane, browser).play()
+
+    assert story.verdict(story.pack().content).exit_code == 0
+
+
 def test_a_new_trail_begins_without_a_record():
     """What a place had not attested before, it searches from its very beginning."""
     assert NO_RECORD == "0:" + "0" * 64
