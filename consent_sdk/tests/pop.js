@@ -48,6 +48,10 @@ export class FakePop {
     await fault.until;
     if (fault.lost) return request.socket.destroy();
     if (fault.delay) await new Promise((resolve) => setTimeout(resolve, fault.delay));
+    if (fault.late) {
+      const end = response.end.bind(response);
+      response.end = (text) => setTimeout(() => end(text), fault.late); // decided now, said later
+    }
     if (fault.status) return this.#answer(response, fault.status, { error: { code: fault.code, message: fault.code } });
     if (!CONSENT.test(call.path)) return this.serve(call, response);
     const { session, status = 200, state } = this.#change(call);
