@@ -5,22 +5,32 @@ and opens what the disk held at that moment; crashes between two lines are `pyte
 """
 
 import asyncio
+import json
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
 from consent_core.decision.request import Headers
 from consent_core.decision.seams import TrustState, Validator
 from consent_core.formats.consent import ConsentAnswer, read_answer
+from consent_core.http.asgi import App
 from consent_core.policy.bundle import Bundle, open_bundle
 from consent_core.telemetry.counters import Counter, Histogram
 from fleet.processes import PopSpec
+from runtime_host.pop.serving.cookies import CookieNames
 from runtime_host.pop.serving.decisions import Decider
+from runtime_host.pop.serving.delivery import Delivery
+from runtime_host.pop.serving.last_answers import LastAnswers
 from runtime_host.pop.serving.pipeline import Counters, Pipeline, Rules, Visit
 from runtime_host.pop.serving.recent import Recent
+from runtime_host.pop.serving.routes.consent import ConsentRoom, Neighbours, PopIdentity
+from runtime_host.pop.serving.routes.stream import Streams
+from runtime_host.pop.serving.routing import RequestCounts, Router
 from runtime_host.pop.serving.token_cache import TokenCache
 from runtime_host.pop.stores import Change, PopStore
 from runtime_host.pop.sync import Sync, SyncConfig
@@ -31,9 +41,25 @@ from simulator.virtual.time import MachineClock
 from simulator.virtual.watch import Watch
 
 COOKIE = b"consent-token"
+BROWSER = {b"content-type": b"application/json", b"sec-fetch-site": b"same-origin", b"consent-client": b"sdk"}
+LAST_ANSWERS = 10_000
 DATABASE = "pop.db"
 TOKENS = 20_000
 TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a POP's consent routes answered."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    def json(self) -> dict[str, Any]:
+        """The body as a value; nothing for an empty one."""
+        value: dict[str, Any] = json.loads(self.body) if self.body else {}
+        return value
 
 
 class SimulatedPop:
@@ -84,6 +110,7 @@ class SimulatedPop:
         self.sync = Sync(config, self.store, self._plane.trust, self._client, self._clock, opener=self._open_bundle)
         self.sync.subscribe(self._arrived)
         self.pipeline = self._pipeline()
+        self._consent = self._consent_routes()
         self.up = True
         self._follow()
         self.look()
@@ -161,6 +188,33 @@ class SimulatedPop:
         await self.pipeline.grant(visit)
         return visit
 
+    async def shows(self, cookies: bytes) -> tuple[str, ...]:
+        """The categories that a browser's next picture may be decided by."""
+        visit = Visit({b"cookie": cookies}, None, None)
+        await self.pipeline.grant(visit)
+        return visit.grant.categories
+
+    async def http(
+        self, method: str, path: str, headers: Mapping[bytes, bytes], body: bytes, cookies: bytes
+    ) -> Answered:
+        """A browser's request to the consent routes, as its page's module sends it."""
+        sent = {**BROWSER, **headers, b"host": b"shop.example", b"cookie": cookies}
+        scope = {
+            "type": "http", "method": method, "path": path, "raw_path": path.encode("ascii"), "query_string": b"",
+            "headers": list(sent.items()), "extensions": {},
+        }  # fmt: skip
+        parts: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            parts.append(message)
+
+        await self._consent(scope, receive, send)
+        answer = b"".join(part.get("body", b"") for part in parts[1:])
+        return Answered(parts[0]["status"], list(parts[0]["headers"]), answer)
+
     async def say(self, method: str, path: str, body: bytes) -> ConsentAnswer | None:
         """A visitor's wish to the control plane, as the consent desk sends it; None where it was refused."""
         reply = await self._desk.send(method, path, body)
@@ -197,6 +251,16 @@ class SimulatedPop:
         )
         self._watch.policy(self.number, bundle.hash)
         return bundle
+
+    def _consent_routes(self) -> App:
+        """The real routes. No simulated page sends slots along, so nothing is delivered."""
+        code = Counter(("code",))
+        here = PopIdentity(self.name, self.jurisdiction, None, CookieNames.choose(False), "adult")
+        near = Neighbours(
+            self._clock, self.pipeline, cast(Delivery, None), self.store, self.sync, self._desk,
+            Streams(lambda: self.sync.generation, 2, 15.0), LastAnswers(LAST_ANSWERS),
+        )  # fmt: skip
+        return Router(ConsentRoom(here, near).routes(), RequestCounts(Counter(("route", "status")), code, code, code))
 
     def _pipeline(self) -> Pipeline:
         rules = Rules(

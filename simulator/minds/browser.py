@@ -1,0 +1,150 @@
+"""One browser: its cookies, its clicks, and the rules by which the page's module sends them (`docs/page.md`).
+
+A click takes a number above everything this browser knows. A "no" stands in `consent-no` before anything is sent. One
+change is under way at a time; a change whose answer is lost is sent again with the same key, to another POP if need be.
+"""
+
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from http.cookies import SimpleCookie
+from random import Random
+from typing import Any
+
+from consent_core.formats.refusals import Refusal, write_refusals
+from consent_core.formats.token import encode_base64url
+from simulator.virtual.pop import Answered, SimulatedPop
+
+TRIES = 4  # of one change; a "no" that none of them placed stays in the cookie
+TOKEN, SESSION, NO = "consent-token", "consent-session", "consent-no"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One click. `turn`: its place among this person's clicks; `sees`: keys of the refusals a yes was clicked over."""
+
+    kind: str
+    categories: tuple[str, ...]
+    number: int
+    key: str
+    turn: int
+    sees: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Browser:
+    """`high`: the highest version or number it knows. `queue`: changes not answered yet; `recorded`: turns that are.
+
+    `pending`: POP where a "no" was answered 202, by its key. `full_lists`: sends every category it believes in.
+    """
+
+    random: Random
+    home: int
+    full_lists: bool = False
+    token: str = ""
+    session: str = ""
+    high: int = 0
+    clicks: int = 0
+    tag: str = ""
+    refusals: list[Refusal] = field(default_factory=list)
+    queue: deque[Change] = field(default_factory=deque)
+    believed: set[str] = field(default_factory=set)
+    recorded: set[int] = field(default_factory=set)
+    pending: dict[str, int] = field(default_factory=dict)
+    busy: bool = False
+
+    def __post_init__(self) -> None:
+        self.tag = self._id()
+
+    def click(self, kind: str, categories: tuple[str, ...], now: int) -> Change:
+        """The person clicks. What a no refuses is in the cookie when this returns."""
+        self.clicks += 1
+        self.high = max([self.high, *(refusal.number for refusal in self.refusals)]) + 1
+        key = self._id()
+        sees = tuple(one.key for one in self.refusals if kind == "yes" and set(one.categories) & set(categories))
+        if kind == "no":
+            self._drop({one.key for one in self.refusals}, categories)
+            self.refusals.append(Refusal(self.high, categories, key, now))
+        change = Change(kind, categories, self.high, key, self.clicks, sees)
+        self.queue.append(change)
+        return change
+
+    def cookies(self, *, session: bool) -> bytes:
+        """The Cookie header. The session travels to the consent routes alone."""
+        pairs = [(TOKEN, self.token), (SESSION, self.session if session else "")]
+        if self.refusals:
+            pairs.append((NO, write_refusals(self.tag, self.refusals)))
+        return "; ".join(f"{name}={value}" for name, value in pairs if value).encode("ascii")
+
+    async def send(self, pop: SimulatedPop, change: Change, lost: bool) -> bool:
+        """Send a change; whether its answer came and settles it. `lost`: the answer does not reach the browser."""
+        answered = await pop.http(*self._request(change), self.cookies(session=True))
+        if lost or answered.status >= 400:
+            return False
+        self.hear(answered)
+        self._settle(change, answered, pop.number)
+        return True
+
+    async def look(self, pop: SimulatedPop) -> dict[str, Any] | None:
+        """`GET /v1/consent`, as each page does; None where that failed."""
+        answered = await pop.http("GET", "/v1/consent", {}, b"", self.cookies(session=True))
+        if answered.status != 200:
+            return None
+        self.hear(answered)
+        return answered.json()
+
+    def late_copy(self, change: Change) -> Callable[[SimulatedPop], Awaitable[Answered]]:
+        """A copy of the request with the cookies of now, to arrive later; no script hears its answer."""
+        request, cookies = self._request(change), self.cookies(session=True)
+        return lambda pop: pop.http(*request, cookies)
+
+    def hear(self, answered: Answered) -> None:
+        """Take an answer's cookies, its version, and what it lists as overtaken."""
+        for name, value in answered.headers:
+            if name == b"set-cookie":
+                self._take_cookie(value.decode("ascii"))
+        state = answered.json()
+        self.high = max(self.high, int(state.get("ver") or 0))
+        self.believed = set(state.get("choices") or ())
+        for entry in state.get("superseded") or ():
+            self._drop({entry["key"]}, entry["categories"])
+
+    def _request(self, change: Change) -> tuple[str, str, dict[bytes, bytes], bytes]:
+        headers = {b"idempotency-key": change.key.encode("ascii")}
+        categories = set(change.categories) | (self.believed if self.full_lists and change.kind == "yes" else set())
+        name, method = ("grant", "POST") if change.kind == "yes" else ("categories", "DELETE")
+        body = {name: sorted(categories), "number": change.number}
+        return method, "/v1/consent", headers, json.dumps(body).encode("ascii")
+
+    def _settle(self, change: Change, answered: Answered, pop: int) -> None:
+        state = answered.json()
+        if change.kind == "no":
+            self.recorded.add(change.turn)
+            if answered.status == 202:
+                self.pending[change.key] = pop
+            return
+        given = set(change.categories) & set(state.get("choices") or ())
+        self._drop(set(change.sees), given)
+        if given == set(change.categories):
+            self.recorded.add(change.turn)
+
+    def _drop(self, keys: set[str], categories: Any) -> None:
+        """Take categories out of the entries with these keys; an entry without any goes."""
+        gone = set(categories)
+        kept = [
+            replace(one, categories=tuple(c for c in one.categories if c not in gone)) if one.key in keys else one
+            for one in self.refusals
+        ]
+        self.refusals = [one for one in kept if one.categories]
+
+    def _take_cookie(self, header: str) -> None:
+        for name, morsel in SimpleCookie(header).items():
+            value = "" if morsel["max-age"] == "0" else morsel.value
+            if name == TOKEN:
+                self.token = value
+            elif name == SESSION:
+                self.session = value
+
+    def _id(self) -> str:
+        return encode_base64url(self.random.randbytes(16))
