@@ -10,6 +10,7 @@ from edge_cli.console import FAILED, JsonOption, err, progress, show
 
 SOME_REQUESTS = 1_000  # per POP, if it is not said
 MOST_REQUESTS = 100_000
+PLANE = "control-plane@"
 
 Pops = Annotated[int, typer.Option("--pops", min=1, max=1000, help="POPs in one process, on simulated time.")]
 Processes = Annotated[
@@ -24,13 +25,23 @@ Changes = Annotated[int | None, typer.Option("--changes", min=0, help="Withdrawa
 Partition = Annotated[list[str] | None, typer.Option("--partition", help="No word either way: 3@10s+70s.")]
 CutPush = Annotated[list[str] | None, typer.Option("--cut-push", help="Only polls get through: 1-9@5s+30s.")]
 Kill = Annotated[list[str] | None, typer.Option("--kill", help="kill -9, back after 2 s: 5@20s, 5@20s+10s.")]
-Restore = Annotated[list[str] | None, typer.Option("--restore", help="Comes back with an older pop.db: 4@30s.")]
+Restore = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--restore", help="Comes back with an older pop.db: 4@30s; control-plane@30s: from a backup and its POPs."
+    ),
+]
 Suspend = Annotated[list[str] | None, typer.Option("--suspend", help="The machine sleeps: 6@10s+70s.")]
 Replay = Annotated[list[str] | None, typer.Option("--replay", help="Polls get an old answer: 7@10s+70s.")]
 Rewind = Annotated[list[str] | None, typer.Option("--rewind", help="The control plane's store is put back: 50s.")]
 Skew = Annotated[list[str] | None, typer.Option("--skew", help="A wrong wall clock: 2@+90s, 2@-90s.")]
 NoPush = Annotated[bool, typer.Option("--no-push", help="No POP listens to push; polls carry everything.")]
 Careless = Annotated[list[str] | None, typer.Option("--careless", help="POPs without the in-sync rule: must fail.")]
+MindChanges = Annotated[
+    int, typer.Option("--minds", min=0, help="Changes of mind of people who move between POPs; 0: none.")
+]
+MindRequests = Annotated[int | None, typer.Option("--mind-requests", min=0, help="Pictures that these people ask for.")]
+SelfTest = Annotated[bool, typer.Option("--self-test", help="Break the rules one by one: each must turn red.")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed, the same faults and wishes.")]
 Out = Annotated[Path, typer.Option("--out", help="Where simulate.json, .svg and .png go.")]
 
@@ -61,16 +72,25 @@ def simulate(
     skew: Skew = None,
     no_push: NoPush = False,
     careless: Careless = None,
+    minds: MindChanges = 200,
+    mind_requests: MindRequests = None,
+    self_test: SelfTest = False,
     seed: Seed = 1,
     out: Out = Path("build/simulate"),
     as_json: JsonOption = False,
 ) -> None:
     """Play faults on a fleet of POPs and check that no "no" is ever outlived by more than 60 s.
 
-    Exit code 1 if something was personalised after the bound, or a log entry was skipped.
+    Exit code 1 if something was personalised after the bound, a log entry was skipped, or a person's last word did not
+    hold: no picture in a category they refused, no yes lost.
 
     Example: [bold]edge simulate --pops 200 --requests 100000 --partition 3@10s+70s --kill 5@20s --skew 2@+90s[/bold]
     """
+    if self_test:
+        _self_test(as_json=as_json)
+        return
+    of_plane = [text for text in restore or () if text.startswith(PLANE)]
+    restore = [text for text in restore or () if not text.startswith(PLANE)]
     faults = {
         "partition": partition, "cut-push": cut_push, "kill": kill, "restore": restore, "suspend": suspend,
         "replay": replay, "rewind": rewind,
@@ -112,10 +132,30 @@ def simulate(
             seed=seed,
         ),
     )
-    _simulate(scenario, out, as_json=as_json)
+    from simulator.minds.world import Minds
+
+    people = Minds(
+        changes=minds,
+        requests=5 * minds if mind_requests is None else mind_requests,
+        restore_at=tuple(parsed("restore", lambda text=text: parse_duration(text[len(PLANE) :])) for text in of_plane),  # type: ignore[misc]
+        seed=seed,
+    )
+    _simulate(scenario, people, out, as_json=as_json)
 
 
-def _simulate(scenario: Any, out: Path, *, as_json: bool) -> None:
+def _self_test(*, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from simulator.minds.report import self_test, self_test_table
+
+    with progress("faults", hidden=as_json) as bar:
+        tried = self_test(on_progress=bar)
+    show([asdict(one) for one in tried], as_json=as_json, text=lambda: self_test_table(tried))
+    if not all(one.caught for one in tried):
+        raise typer.Exit(FAILED)
+
+
+def _simulate(scenario: Any, people: Any, out: Path, *, as_json: bool) -> None:
     from time import perf_counter
 
     from simulator.plot import draw
@@ -126,11 +166,32 @@ def _simulate(scenario: Any, out: Path, *, as_json: bool) -> None:
     with progress(f"{scenario.pops} POPs", hidden=as_json) as bar:
         outcome = play(scenario, bar)
     document = to_json(outcome, perf_counter() - started)
+    if people.changes:
+        document = _with_people(document, people, hidden=as_json)
     written = write(document, out), *draw(outcome, document, out)
-    show(document, as_json=as_json, text=lambda: to_text(document))
+    show(document, as_json=as_json, text=lambda: _shown(document, to_text))
     err.print("[dim]" + "  ".join(str(path) for path in written) + "[/]")
     if not document["ok"]:
         raise typer.Exit(FAILED)
+
+
+def _with_people(document: dict[str, Any], people: Any, *, hidden: bool) -> dict[str, Any]:
+    """The fleet's document with what people who change their mind came to: their counters stand beside its own."""
+    from simulator.minds.report import to_json
+    from simulator.minds.world import play
+
+    with progress("people who change their mind", hidden=hidden) as bar:
+        minds = to_json(people, play(people, bar))
+    counters = {name: minds[name] for name in ("personalised_after_no_same_browser", "yes_lost", "situations")}
+    return {**document, **counters, "minds": minds, "ok": document["ok"] and minds["ok"]}
+
+
+def _shown(document: dict[str, Any], fleet: Callable[[dict[str, Any]], Any]) -> Any:
+    from rich.console import Group
+
+    from simulator.minds.report import to_text
+
+    return Group(fleet(document), to_text(document["minds"])) if "minds" in document else fleet(document)
 
 
 def _measure(processes: int, events: int, *, push: bool, out: Path, as_json: bool) -> None:

@@ -47,13 +47,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Minds:
-    """What to play. `changes`: changes of mind, some of several clicks; `requests`: pictures asked for."""
+    """What to play. `changes`: changes of mind, some of several clicks; `requests`: pictures asked for.
+
+    `restores`: how often the control plane is lost, evenly spread; `restore_at`: simulated seconds instead.
+    """
 
     pops: int = 6
     browsers: int = 300
     changes: int = 2_000
     requests: int = 10_000
     restores: int = 2
+    restore_at: tuple[float, ...] = ()
     burst: int = BURST
     seed: int = 1
 
@@ -143,7 +147,7 @@ class _World:
 
     async def _run(self) -> None:
         minds = self._minds
-        every = max(1, minds.changes // max(1, minds.restores + 1))
+        restores = self._restore_turns()
         per_change = minds.requests / max(1, minds.changes)
         owed = 0.0
         for turn in range(minds.changes):
@@ -154,11 +158,18 @@ class _World:
                 owed -= 1
                 await self._request()
             await asyncio.sleep(APART_S)
-            if minds.restores and turn % every == every - 1 and self._verdict.seen["restores"] < minds.restores:
+            for _ in range(restores.count(turn)):
                 await self._restore()
             if turn % 50 == 0:
                 self._on_progress(turn, minds.changes)
         await self._until(lambda: not any(browser.busy for browser in self._browsers))
+
+    def _restore_turns(self) -> list[int]:
+        """Before which change of mind the control plane is lost."""
+        minds, last = self._minds, self._minds.changes - 1
+        if minds.restore_at:
+            return [min(last, int(at / APART_S)) for at in minds.restore_at]
+        return [min(last, (turn + 1) * minds.changes // (minds.restores + 1)) for turn in range(minds.restores)]
 
     async def _change_mind(self, number: int) -> None:
         browser = self._browsers[number]
