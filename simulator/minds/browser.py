@@ -22,7 +22,10 @@ TOKEN, SESSION, NO = "consent-token", "consent-session", "consent-no"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One click. `turn`: its place among this person's clicks; `sees`: keys of the refusals a yes was clicked over."""
+    """One click. `turn`: its place among this person's clicks; `sees`: keys of the refusals a yes was clicked over.
+
+    `along`: categories that a module which sends full lists adds, by what the page showed at the click.
+    """
 
     kind: str
     categories: tuple[str, ...]
@@ -30,6 +33,7 @@ class Change:
     key: str
     turn: int
     sees: tuple[str, ...] = ()
+    along: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -37,11 +41,13 @@ class Browser:
     """`high`: the highest version or number it knows. `queue`: changes not answered yet; `recorded`: turns that are.
 
     `pending`: POP where a "no" was answered 202, by its key. `full_lists`: sends every category it believes in.
+    `keeps_no`: False for a client that keeps no `consent-no`, whose "no" may arrive later than its next yes.
     """
 
     random: Random
     home: int
     full_lists: bool = False
+    keeps_no: bool = True
     token: str = ""
     session: str = ""
     high: int = 0
@@ -63,10 +69,11 @@ class Browser:
         self.high = max([self.high, *(refusal.number for refusal in self.refusals)]) + 1
         key = self._id()
         sees = tuple(one.key for one in self.refusals if kind == "yes" and set(one.categories) & set(categories))
-        if kind == "no":
+        if kind == "no" and self.keeps_no:
             self._drop({one.key for one in self.refusals}, categories)
             self.refusals.append(Refusal(self.high, categories, key, now))
-        change = Change(kind, categories, self.high, key, self.clicks, sees)
+        along = tuple(sorted(self.believed)) if self.full_lists and kind == "yes" else ()
+        change = Change(kind, categories, self.high, key, self.clicks, sees, along)
         self.queue.append(change)
         return change
 
@@ -112,7 +119,7 @@ class Browser:
 
     def _request(self, change: Change) -> tuple[str, str, dict[bytes, bytes], bytes]:
         headers = {b"idempotency-key": change.key.encode("ascii")}
-        categories = set(change.categories) | (self.believed if self.full_lists and change.kind == "yes" else set())
+        categories = {*change.categories, *change.along}
         name, method = ("grant", "POST") if change.kind == "yes" else ("categories", "DELETE")
         body = {name: sorted(categories), "number": change.number}
         return method, "/v1/consent", headers, json.dumps(body).encode("ascii")

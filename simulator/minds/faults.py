@@ -69,7 +69,7 @@ FAULTS = (
     Fault(
         "no-chain-check",
         "POPs believe a log whose store was only copied back",
-        ("yes_lost", "no_lost"),
+        ("yes_lost", "no_lost", "locked_out"),
         (
             (judge, "_check_chain", _no_check),
             (judge, "_check_continuity", _no_check),

@@ -38,6 +38,8 @@ MEMORY = Path("/dev/shm")  # noqa: S108  no simulated crash loses what the kerne
 LAG_S = (0.005, 0.08)  # one way, nearest and farthest POP
 LOST, COPIED = 0.05, 0.05  # shares of changes whose answer is lost, or of which a copy comes late
 CUT_S, OPEN_S = (10.0, 40.0), (5.0, 25.0)  # how long a POP is cut off, and is not
+PLAIN = 4  # each fourth client keeps no `consent-no`
+OTHER = 0.4  # share of clicks after which the next one is about other categories
 APART_S = 0.1  # between two changes of mind somewhere
 SETTLE_S = 120.0
 BURST = 400  # people at one POP who say no at once
@@ -101,6 +103,7 @@ class _World:
                 task.cancel()
             await asyncio.gather(*cutting, return_exceptions=True)
             await self._heal()
+            await self._judge()  # before a burst gives everybody another last word
             await self._burst()
             await self._judge()
             return self._verdict
@@ -120,7 +123,7 @@ class _World:
         self._pops = [self._pop(number, validator) for number in range(1, minds.pops + 1)]
         lists = self._fault is not None and self._fault.full_lists
         self._browsers = [
-            Browser(Random(f"{minds.seed}/{n}"), 1 + n % minds.pops, lists)  # noqa: S311
+            Browser(Random(f"{minds.seed}/{n}"), 1 + n % minds.pops, lists, keeps_no=n % PLAIN != 0)  # noqa: S311
             for n in range(minds.browsers)
         ]
         self._people = [Person() for _ in self._browsers]
@@ -179,6 +182,8 @@ class _World:
         kinds = ("no", "yes") if draw < 0.6 else ("yes", "no") if draw < 0.75 else ("no",) if draw < 0.9 else ("yes",)
         for kind in kinds:
             self._click(number, kind, categories)
+            if self._random.random() < OTHER:
+                categories = self._some(0.5)
             if self._random.random() < 0.5:
                 await asyncio.sleep(self._random.uniform(0.0, 0.15))  # before the answer to the first
             else:
@@ -263,7 +268,7 @@ class _World:
         pop = self._random.choice(self._pops)
         shown = await pop.shows(browser.cookies(session=False))
         self._verdict.requests += 1
-        refused = person.refused()
+        refused = person.refused() if browser.keeps_no else set()  # others learn of it with the log
         self._verdict.seen["moved_after_no"] += any(person.words[c].pop != pop.number for c in refused)
         for category in refused & set(shown):
             self._verdict.break_("personalised_after_no_same_browser", f"{category} at POP {pop.number}")
@@ -354,13 +359,13 @@ class _World:
 
     async def _judge_one(self, number: int, browser: Browser, person: Person) -> None:
         state = await browser.look(self._pops[0]) or {}
-        choices, effective = set(state.get("choices") or ()), set(state.get("categories") or ())
+        choices = set(state.get("choices") or ())  # of which each is effective here
         shown = {pop.number: set(await pop.shows(browser.cookies(session=False))) for pop in self._pops[:2]}
         for category, word in person.words.items():
             if word.kind == "no" and category in choices:
                 self._verdict.break_("no_lost", f"browser {number}, {category}")
             if word.kind == "yes" and word.turn in browser.recorded:
-                lacking = [pop for pop, there in shown.items() if category in effective and category not in there]
+                lacking = [pop for pop, there in shown.items() if category not in there]
                 if category not in choices or lacking:
                     where = f"POPs {lacking}" if lacking else "the record"
                     self._verdict.break_("yes_lost", f"browser {number}, {category}: {where}")
