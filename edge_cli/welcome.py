@@ -12,7 +12,8 @@ def places(fleet: Fleet, specs: Sequence[PopSpec]) -> dict[str, Any]:
     """Where everything listens, as `--json` prints it."""
     pops = [{"pop": s.pop, "jurisdiction": s.jurisdiction, "url": fleet.url(s.pop), "admin": fleet.admin_url(s.pop)}
             for s in specs]  # fmt: skip
-    return {"pops": pops, "control_plane": fleet.control_plane_url, "mesh": fleet.mesh_url}
+    return {"pops": pops, "control_plane": fleet.control_plane_url, "mesh": fleet.mesh_url,
+            "witnesses": list(fleet.witnesses)}  # fmt: skip
 
 
 def welcome(fleet: Fleet, specs: Sequence[PopSpec]) -> str:
@@ -40,6 +41,8 @@ def _try(fleet: Fleet, spec: PopSpec) -> list[str]:
         ("the receipt, verified", f"curl -s -b jar {url}/v1/consent | {edge} receipt -"),
         ("say no", f"{change} -X DELETE -d '{{}}' {url}/v1/consent"),
         ("what is on record", f"{edge} audit read {spec.pop}"),
+        ("the public ledger, every leaf recomputed, and who cosigned it", f"{edge} ledger verify "
+         f"--from {fleet.control_plane_url}"),
         ("metrics", f"curl -s {admin}/metrics"),
     )  # fmt: skip
     lines = []

@@ -12,7 +12,6 @@ from starlette.responses import FileResponse, Response
 
 from consent_core.errors import Rejected
 from control_plane.ledger.ledger import Ledger
-from control_plane.ledger.tiles import CHECKPOINT
 
 TILE = re.compile(r"(?:entries|[0-9]|[1-5][0-9]|6[0-3])/(?:x[0-9]{3}/)*[0-9]{3}(?:\.p/[1-9][0-9]{0,2})?")
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -27,14 +26,17 @@ def ledger_routes(ledger: Ledger) -> APIRouter:
     @router.get("/ledger/checkpoint", response_class=Response)
     def checkpoint() -> Response:
         """The newest checkpoint, signed and cosigned."""
-        return _file(root / CHECKPOINT, "text/plain; charset=utf-8", "no-cache")
+        note = ledger.public.checkpoint()  # read whole: the file is replaced while others read it
+        if note is None:
+            raise _missing()
+        return Response(note, 200, {"cache-control": "no-cache"}, media_type="text/plain; charset=utf-8")
 
     @router.get("/ledger/tile/{path:path}", response_class=Response)
     def tile(path: str) -> Response:
         """One tile or bundle, which never changes."""
         if not TILE.fullmatch(path):
             raise _missing()
-        return _file(root / "tile" / path, BINARY, IMMUTABLE)
+        return _file(root / "tile" / path)
 
     @router.get("/ledger/attesters/{n}", response_class=Response)
     def attesters(n: Annotated[int, Path(ge=1, lt=2**53)]) -> Response:
@@ -47,10 +49,10 @@ def ledger_routes(ledger: Ledger) -> APIRouter:
     return router
 
 
-def _file(path: FilePath, media_type: str, cache: str) -> Response:
+def _file(path: FilePath) -> Response:
     if not path.is_file():
         raise _missing()
-    return FileResponse(path, 200, {"cache-control": cache}, media_type=media_type)
+    return FileResponse(path, 200, {"cache-control": IMMUTABLE}, media_type=BINARY)
 
 
 def _missing() -> Rejected:
