@@ -10,12 +10,14 @@ from consent_core.formats.canonical import read_json_object
 from consent_core.formats.leaf import commit, fact_leaf, public_commitment, read_leaf, verify_commitment
 from consent_core.formats.tile import read_bundle, tile_width
 from consent_core.trust.checkpoints import open_trusted
+from consent_core.trust.trust_file import Witness
 from control_plane.app import create_app
 from control_plane.ledger.copying import Copying
 from control_plane.ledger.entries import Entries
 from control_plane.ledger.ledger import Ledger
 from control_plane.ledger.store import NewLeaf
 from control_plane.store.schema import ledger_outbox
+from tests.control_plane.conftest import Browser
 
 
 @dataclass
@@ -113,6 +115,22 @@ def test_rows_go_once_their_leaf_is_published_and_the_newest_stays(plane, browse
 
     assert [row.id for row in outbox(plane)] == [newest]
     assert plane.ledger.store.head().outbox == newest
+
+
+def test_rows_stay_while_too_few_witnesses_have_seen_their_leaf(settings):
+    """Committed is not published: until a quorum has cosigned it, the consent database keeps the leaf."""
+    plane = create_app(settings)
+    plane.ledger.tick()
+    plane.keys.set_trust(witnesses=(Witness("w1", b"w" * 32),), witness_quorum=1)
+    Browser(plane).grant("contextual")
+    Browser(plane).grant("contextual")
+    leaves = outbox(plane)[-2:]
+    size = plane.ledger.store.head().size
+    plane.ledger.beat()
+
+    assert plane.ledger.store.head().size > size
+    assert outbox(plane) == leaves
+    plane.close()
 
 
 def test_unpublished_leaves_survive_the_loss_of_the_ledger(plane, browser, settings):

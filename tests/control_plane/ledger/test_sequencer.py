@@ -1,5 +1,6 @@
 """The ledger only grows, each leaf gets one place, and nothing is published that too few witnesses have seen."""
 
+import base64
 import shutil
 
 import pytest
@@ -27,6 +28,23 @@ def refused(code, call, *arguments):
     with pytest.raises((Untrusted, Unavailable)) as caught:
         call(*arguments)
     assert caught.value.code == code
+
+
+class Broken:
+    """A witness whose answers were damaged on the way: right name, right key, a signature that does not verify."""
+
+    def __init__(self, server):
+        self._server = server
+        self.key, self.store = server.key, server.store
+
+    def add_checkpoint(self, body):
+        response = self._server.add_checkpoint(body)
+        if response.status_code == 200:
+            start, _, text = bytes(response.body).strip().rpartition(b" ")
+            line = bytearray(base64.b64decode(text))
+            line[-1] ^= 1
+            response.body = start + b" " + base64.b64encode(line) + b"\n"
+        return response
 
 
 def test_a_leaf_is_published_with_the_next_beat_cosigned_by_the_quorum(world):
@@ -133,6 +151,32 @@ def test_a_witness_that_signs_with_a_foreign_key_counts_for_nothing(world):
     world.beat("ann")
 
     assert world.public.checkpoint() is None
+    assert [answer.problem for answer in world.sequencer.progress.answers] == ["witness-refused"] * 2 + [None]
+
+
+def test_a_witness_that_answers_with_a_broken_line_stops_nobody(world):
+    """Its line is left out: in the note it would refuse the whole checkpoint, whoever else signed."""
+    world.beat("ann")
+    honest = world.servers["w1"]
+    world.servers["w1"] = Broken(honest)
+    world.beat("bob")
+
+    opened = world.published()
+    assert person("bob") in world.entries()
+    assert [cosignature.name for cosignature in opened.cosignatures] == ["w2", "w3"]
+    assert world.sequencer.progress.answers[0].problem == "note-signature"
+
+
+def test_an_older_checkpoint_never_replaces_a_newer_one(world):
+    """Two publishers over one directory: the slower one changes nothing."""
+    world.beat("ann")
+    older = world.public.checkpoint()
+    world.beat("bob")
+    newer = world.public.checkpoint()
+
+    assert not world.public.publish(older)
+    assert not world.public.publish(newer)
+    assert world.public.checkpoint() == newer
 
 
 def test_a_following_ledger_key_signs_beside_the_old_one(world):
