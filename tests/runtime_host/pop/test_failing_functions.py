@@ -10,6 +10,7 @@ from consent_core.decision.contract import (
 )
 from consent_core.errors import Unavailable
 from consent_core.formats.token import CATEGORIES
+from consent_core.telemetry.prometheus import page
 from runtime_host.wasm.functions import ConsentValidator, Personalizer
 from runtime_host.wasm.native import NativeFunction
 from tests.runtime_host.pop.edge import ROOT, make_edge
@@ -86,7 +87,7 @@ def test_a_bad_decision_becomes_the_default(scripted, run, code, misdeed, path):
 
     assert (bad.code, bad.fixed) == (code, default)
     assert (good.code, good.fixed == default) == (None, False)
-    assert f'code="{code}"' in scripted.pop.metrics.page().decode()
+    assert f'code="{code}"' in page(scripted.pop.metrics).decode()
 
 
 @pytest.mark.parametrize(
