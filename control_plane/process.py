@@ -22,6 +22,7 @@ import uvloop
 
 from consent_core.audit.writer import AuditWriter
 from consent_core.errors import ConsentEdgeError
+from consent_core.http.bounded import BoundedProtocol
 from consent_core.http.listeners import Server, listening, started
 from consent_core.http.peer import PeerCertificateProtocol
 from consent_core.trust.mesh import GuardSettings, MeshGuard
@@ -171,7 +172,8 @@ def _mesh_config(plane: ControlPlane, source: SvidSource | None, audit: AuditWri
         refused=refused,
     )
     app = recorded(MeshGuard(plane.mesh_app, guard), audit, "mesh")
-    return uvicorn.Config(app, http=PeerCertificateProtocol, ssl_context_factory=context, **_common(plane.settings))
+    mesh = {"http": PeerCertificateProtocol, "ssl_context_factory": context}
+    return uvicorn.Config(app, **{**_common(plane.settings), **mesh})
 
 
 def _common(settings: Settings) -> dict[str, Any]:
@@ -180,5 +182,7 @@ def _common(settings: Settings) -> dict[str, Any]:
         "access_log": False,
         "server_header": False,
         "lifespan": "off",
+        "http": BoundedProtocol,
+        "ws": "none",
         "timeout_graceful_shutdown": settings.grace_s,
     }

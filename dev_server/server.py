@@ -30,6 +30,7 @@ from consent_core.decision.contract import Adjustment
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable, Untrusted
 from consent_core.formats.canonical import read_json_object
 from consent_core.formats.rendition import RenditionKey, open_path, sign_path
+from consent_core.http.bounded import BoundedProtocol
 from dev_server.session import Session, Tell, open_session
 from dev_server.workbench import Answer
 
@@ -65,7 +66,13 @@ class DevServer:
             port = sock.getsockname()[1]
             await self.session.start()
             watching = asyncio.create_task(self.session.watch())
-            server = _Server(uvicorn.Config(self.app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+            settings: dict[str, Any] = {
+                "log_config": None,
+                "lifespan": "off",
+                "ws": "none",
+                "timeout_graceful_shutdown": 1,
+            }
+            server = _Server(uvicorn.Config(self.app, http=BoundedProtocol, **settings))
             server.on_started = lambda: self._tell(
                 {"event": "ready", "url": f"http://{HOST}:{port}/", "seconds": _since_start()}
             )

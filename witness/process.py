@@ -8,13 +8,14 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
 
 from consent_core.clock import Clock, SystemClock
+from consent_core.http.bounded import BoundedProtocol
+from consent_core.http.listeners import Server
 from consent_core.trust.trust_file import TrustFile
 from witness.judge import Logs
 from witness.keys import WitnessKey
@@ -82,22 +83,14 @@ def run(settings: WitnessSettings) -> None:
     asyncio.run(_serve(settings))
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
-
-
 async def _serve(settings: WitnessSettings) -> None:
     witness = open_witness(settings)
     config = uvicorn.Config(
         witness.application(), log_config=None, access_log=False, server_header=False, lifespan="off",
+        http=BoundedProtocol, ws="none",
         timeout_graceful_shutdown=settings.grace_s,
     )  # fmt: skip
-    server = _Server(config)
+    server = Server(config)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, setattr, server, "should_exit", True)
     with socket.create_server((settings.host, settings.port)) as sock:

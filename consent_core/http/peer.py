@@ -6,27 +6,20 @@ Source: asgi.readthedocs.io, "TLS Extension" 0.2.
 import asyncio
 import ssl
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from consent_core.http.bounded import BoundedProtocol
 
 TLS_1_3 = 0x0304
 
 
-class PeerCertificateProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 protocol, with the peer certificate in `scope["extensions"]["tls"]`."""
-
-    _tls: dict[object, object] | None = None
+class PeerCertificateProtocol(BoundedProtocol):
+    """The bounded protocol, with the peer certificate in `scope["extensions"]["tls"]`."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Read the certificate once per connection; the handshake is complete."""
         super().connection_made(transport)
         connection = transport.get_extra_info("ssl_object")
-        self._tls = None if connection is None else _tls_extension(connection)
-
-    def on_message_begin(self) -> None:
-        """Give each request's scope the connection's certificate."""
-        super().on_message_begin()
-        if self._tls is not None:
-            self.scope["extensions"] = {"tls": self._tls}
+        if connection is not None:
+            self._extensions = {"tls": _tls_extension(connection)}
 
 
 def _tls_extension(connection: ssl.SSLObject) -> dict[object, object]:

@@ -1,6 +1,7 @@
 """The running process: two listeners, mutual TLS, hints, clean stops, two starts at once, kill -9."""
 
 import asyncio
+import contextlib
 import shutil
 import signal
 import ssl
@@ -158,6 +159,37 @@ def test_an_idle_long_poll_answers_when_its_time_is_over(free_ports):
     answer = asyncio.run(scenario())
 
     assert (answer.status_code, answer.json()["entries"], answer.json()["head"]) == (200, [], 1)
+
+
+HOSTILE = {
+    "two hosts": b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "a head without end": b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 1_000_000,
+    "silence": b"",
+    "half a head": b"GET /healthz HTTP/1.1\r\nHost: ",
+    "trailers without end": b"POST /v1/consents HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: "
+    + b"a" * 1_000_000,
+}
+
+
+def test_both_listeners_are_bounded(free_ports, monkeypatch):
+    """What is too long is cut off, what is silent or half-open is closed, on the public and on the mesh listener."""
+    monkeypatch.setattr("consent_core.http.bounded.RECEIVE_S", 0.1)
+
+    async def closed(port: int, data: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        read = b""
+        with contextlib.suppress(ConnectionError):
+            writer.write(data)
+            read = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        return read
+
+    async def scenario() -> list[bytes]:
+        async with serving(replace(free_ports, mutual_tls=False)) as running:
+            ports = (running.public_port, running.mesh_port)
+            return [await closed(port, data) for port in ports for data in HOSTILE.values()]
+
+    assert not any(b" 200 " in answer for answer in asyncio.run(scenario()))
 
 
 def test_a_taken_port_is_an_error_before_anything_is_made(tmp_path):

@@ -14,7 +14,6 @@ NOT_IMPORTED = {  # declared for another reason, which is said here
     "componentize-py": "run as a program by the builder",
     "opentelemetry-sdk": "shares a namespace with its exporter, so that its imports count as the exporter's",
     "opentelemetry-exporter-otlp-proto-http": "shares a namespace with the sdk",
-    "httptools": "uvicorn's parser, subclassed by way of uvicorn",
     "psycopg": "SQLAlchemy's driver, named in its URL",
     "pytest": "run as a program by `edge bench`",
     "pytest-benchmark": "the plug-in of `edge bench --suite micro`",
