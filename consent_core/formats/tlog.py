@@ -81,10 +81,10 @@ def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: 
     Raises: Untrusted("proof").
     """
     _require(1 <= old_size <= new_size <= MAX_SIZE, "expected 1 <= old size <= new size")
-    _require_hashes((old_root, new_root, *proof))
     if old_size == new_size:
         _require(not proof and old_root == new_root, "one size has one root and needs no proof")
         return
+    _require_hashes((old_root, new_root, *proof))
     shared = (old_size & -old_size).bit_length() - 1  # height of the largest subtree at the old tree's right edge
     inner, border = _path_lengths(old_size - 1, new_size)
     inner -= shared
