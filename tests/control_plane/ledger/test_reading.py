@@ -72,6 +72,18 @@ def test_one_changed_byte_of_any_file_is_found(full, path):
     assert read(full).verified_leaves()
 
 
+def test_files_that_agree_with_each_other_must_agree_with_the_checkpoint(full, tmp_path):
+    """A whole other ledger of the same size, every tile right, under our cosigned checkpoint."""
+    other = World(tmp_path / "other", witnesses=0, quorum=0)
+    other.beat(*(f"m{i}" for i in range(300)))
+    other.beat("eve")
+    assert other.store.head().size == read(full).size
+    shutil.copytree(other.public.root / "tile", full.public.root / "tile", dirs_exist_ok=True)
+
+    assert code(read(full).verified_leaves) == "proof"
+    other.close()
+
+
 def test_a_bundle_that_is_not_its_tiles_is_not_read(full):
     """Leaves are taken only from bundles that the signed tree was made of."""
     file = full.public.root / tile_path("entries", 2, 8)
