@@ -62,10 +62,6 @@ class Operator:
         content = None if value is None else canonical_json(value)
         return self._call("POST", path, content=content, params=query).json()
 
-    def delete(self, path: str) -> Any:
-        """The JSON that a route answers to DELETE."""
-        return self._call("DELETE", path).json()
-
     def post_for_bytes(self, path: str, value: Mapping[str, Any]) -> bytes:
         """The bytes that a route answers to JSON."""
         return self._call("POST", path, content=canonical_json(value)).content

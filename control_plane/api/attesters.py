@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from consent_core.errors import Rejected
@@ -14,8 +14,10 @@ from consent_core.formats.attester import (
     write_intake,
 )
 from consent_core.formats.canonical import canonical_json
+from consent_core.formats.consent import bad_request
+from consent_core.formats.fields import Fields
 from consent_core.trust.spiffe import SpiffeId
-from control_plane.api.requests import body_reader, json_answer
+from control_plane.api.requests import body_reader, json_answer, parsed
 from control_plane.attesters.overview import overview
 from control_plane.attesters.room import Attesters
 
@@ -42,10 +44,11 @@ def attester_routes(attesters: Attesters, max_body_bytes: int) -> APIRouter:
         endorsing = attesters.endorsing
         return json_answer(canonical_json(overview(endorsing.database, endorsing.clock.now())))
 
-    @router.delete("/v1/attesters/{role}/{name}")
-    def retire(role: Annotated[str, Path(pattern="^(edge|device|control-plane)$")], name: str) -> Response:
-        """Take a place off the public list, once it has said that it stopped."""
-        return json_answer(canonical_json({"list": attesters.endorsing.retire(f"{role}/{name}")}))
+    @router.post("/v1/attesters/retired")
+    def retire(body: Body) -> Response:
+        """`{"place"}` → `{"list"}`: the place is off the public list, once it has said that it stopped."""
+        place = Fields(parsed(body), bad_request, ("place",)).text("place", 160)
+        return json_answer(canonical_json({"list": attesters.endorsing.retire(place)}))
 
     return router
 

@@ -1,4 +1,4 @@
-"""`POST /v1/dsar/evidence`: the evidence file of one person, for an operator."""
+"""`POST /v1/evidence`: the evidence file of one person, for an operator."""
 
 import re
 from typing import Annotated
@@ -6,12 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from consent_core.errors import Untrusted
 from consent_core.evidence.pack import QUESTIONS
-from consent_core.formats.canonical import read_json_object
 from consent_core.formats.consent import MAX_BODY_BYTES, bad_request
 from consent_core.formats.fields import Fields
-from control_plane.api.requests import body_reader
+from control_plane.api.requests import body_reader, parsed
 from control_plane.evidence.packing import Packing
 
 TYPE = "application/vnd.consent-edge.evidence+json"
@@ -24,18 +22,11 @@ def evidence_routes(packing: Packing) -> APIRouter:
     router = APIRouter(tags=["evidence"])
     Body = Annotated[bytes, Depends(body_reader(MAX_BODY_BYTES))]  # noqa: N806  # a type, named as one
 
-    @router.post("/v1/dsar/evidence")
+    @router.post("/v1/evidence")
     def evidence(body: Body) -> Response:
         """`{"subject", "question"}` → the signed file."""
-        fields = Fields(_parsed(body), bad_request, ("subject", "question"))
+        fields = Fields(parsed(body), bad_request, ("subject", "question"))
         subject, question = fields.matching("subject", _PERSON), fields.one_of("question", QUESTIONS)
         return Response(packing.pack(subject, question), 200, {"cache-control": "no-store"}, media_type=TYPE)
 
     return router
-
-
-def _parsed(body: bytes) -> object:
-    try:
-        return read_json_object(body, MAX_BODY_BYTES)
-    except Untrusted as error:
-        raise bad_request(error.message) from error

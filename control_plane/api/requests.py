@@ -7,7 +7,9 @@ from fastapi import Request
 from pydantic import TypeAdapter
 from starlette.responses import Response
 
-from consent_core.errors import Rejected
+from consent_core.errors import Rejected, Untrusted
+from consent_core.formats.canonical import read_json_object
+from consent_core.formats.consent import MAX_BODY_BYTES, bad_request
 
 ReadBody = Callable[[Request], Awaitable[bytes]]
 
@@ -61,3 +63,11 @@ def described(request: type[Any] | None = None, answer: type[Any] | None = None)
 
 def _content(kind: type[Any]) -> dict[str, Any]:
     return {"application/json": {"schema": TypeAdapter(kind).json_schema()}}
+
+
+def parsed(body: bytes) -> object:
+    """A small JSON object. Raises: Rejected("bad-request")."""
+    try:
+        return read_json_object(body, MAX_BODY_BYTES)
+    except Untrusted as error:
+        raise bad_request(error.message) from error

@@ -45,7 +45,7 @@ def retire(
 
     Example: [bold]edge attest retire edge/tokyo-1[/bold]
     """
-    told = operator_of(data, name, control_plane).delete(f"/v1/attesters/{place}")
+    told = operator_of(data, name, control_plane).post("/v1/attesters/retired", {"place": place})
     show(told, as_json=as_json, text=lambda: f"{place} is not on list {told['list']}")
 
 

@@ -86,7 +86,7 @@ def pack(
     from consent_core.evidence.pack import read_pack
 
     made = operator_of(data, name, control_plane).post_for_bytes(
-        "/v1/dsar/evidence", {"subject": subject, "question": question.value}
+        "/v1/evidence", {"subject": subject, "question": question.value}
     )
     signed = read_pack(made)
     out.write_bytes(made)

@@ -46,9 +46,11 @@ routes := {
 		"federated-updates": {"roles": ["edge"], "condition": "own-region"},
 		"v1/attestations": {"roles": ["edge", "device"], "condition": "own-issuer"},
 		"v1/attesters": {"roles": ["edge", "device"], "condition": "none"},
+		"v1/attesters/retired": {"roles": ["operator"], "condition": "none"},
 		"v1/consents": {"roles": ["edge"], "condition": "own-region"},
 		"v1/consents/*/refresh": {"roles": ["edge"], "condition": "own-region"},
 		"v1/dsar/**": {"roles": ["operator"], "condition": "none"},
+		"v1/evidence": {"roles": ["operator"], "condition": "none"},
 		"v1/keys/*/rotate": {"roles": ["operator"], "condition": "none"},
 		"v1/policy/bundle": {"roles": ["operator"], "condition": "none"},
 		"v1/pops/*/kept": {"roles": ["edge"], "condition": "own-path"},
@@ -59,10 +61,7 @@ routes := {
 		"v1/revocations": {"roles": ["operator"], "condition": "none"},
 		"v1/withdrawals": {"roles": ["edge"], "condition": "own-region"},
 	},
-	"DELETE": {
-		"v1/attesters/**": {"roles": ["operator"], "condition": "none"},
-		"v1/consents/*": {"roles": ["edge"], "condition": "own-region"},
-	},
+	"DELETE": {"v1/consents/*": {"roles": ["edge"], "condition": "own-region"}},
 }
 
 condition("none", _, _)

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
-from consent_core.formats.canonical import sha256_digest
+import pytest
 
-from .reading import failing, refused, verdict_of, without
+from consent_core.formats.canonical import sha256_digest
+from consent_core.policy.signature import lines_digest
+
+from .reading import failing, refused, shown, verdict_of, without
 from .world import APPROVED, START, WORDS, World, signed_receipt
 
 OTHER = "0d" * 32
@@ -144,3 +147,40 @@ def test_late_is_said_and_is_no_failure(tmp_path):
 
     assert failing(verdict) == {"overdue": 16}
     assert (verdict.exit_code, "Late" in verdict.results[16].sentence) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda policy: replace(policy, files={**policy.files, "data.json": "cd" * 32}),
+        lambda policy: replace(policy, hash="sha256:" + "00" * 32),
+        lambda policy: replace(policy, files={**policy.files, "approval.jws": "cd" * 32}),
+    ],
+)
+def test_rules_that_were_not_the_ones_approved_are_refused(tmp_path, spoil):
+    """The files make the hash, the approval is among them, and it is about the rest."""
+    world = World(tmp_path, tweaks={"policy": spoil}).play()
+    verdict = verdict_of(world, world.sealed(world.pack()))
+
+    assert {"approval-digest", "approval-missing"} & set(failing(verdict))
+    assert (shown(verdict, 17), verdict.exit_code) == ("fails", 1)
+
+
+def test_an_approval_of_other_rules_is_refused(tmp_path):
+    """An approval cannot be carried over to other files, even where the hash is made anew."""
+
+    def carried_over(policy):
+        files = {**policy.files, "data.json": "cd" * 32}
+        return replace(policy, files=files, hash=lines_digest(files))
+
+    refused(World(tmp_path, tweaks={"policy": carried_over}).play(), "approval-digest", 17)
+
+
+def test_an_approval_that_is_not_in_the_policy_is_refused(tmp_path):
+    """Another signed approval, beside the policy, is not its approval."""
+
+    def beside(policy):
+        files = {"data.json": policy.files["data.json"], "approval.jws": "cd" * 32}
+        return replace(policy, files=files, hash=lines_digest(files))
+
+    refused(World(tmp_path, tweaks={"policy": beside}).play(), "approval-digest", 17)

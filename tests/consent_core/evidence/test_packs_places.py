@@ -297,3 +297,12 @@ def test_a_key_whose_endorsement_ran_out_is_refused(tmp_path):
     world = World(tmp_path, tweaks=brief).play()
 
     refused(world, "trust-key-expired", 3)
+
+
+def test_one_that_names_another_before_it_is_a_gap(tmp_path):
+    """Numbers alone could be told again: each names the text of the one before."""
+    other = "sha256:" + "77" * 32
+    forgetful = {"attestation": lambda a: replace(a, prev=other) if (a.place, a.n) == ("edge/tokyo-1", 3) else a}
+    world = World(tmp_path, tweaks=forgetful).play()
+
+    refused(world, "attestation-gap", 10)

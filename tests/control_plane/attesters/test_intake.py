@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -260,10 +261,11 @@ def test_a_place_that_stopped_leaves_the_list(plane, tokyo):
     operator = Caller(plane.mesh_app, SpiffeId.of("ui-tools", "operator", "ann"))
     Place(plane, PARIS).enrol()
     tokyo.send(tokyo.next())
-    assert code(operator("DELETE", "/v1/attesters/edge/tokyo-1")) == "attester-running"
+    retired = partial(operator, "POST", "/v1/attesters/retired", content=b'{"place":"edge/tokyo-1"}', headers=JSON)
+    assert code(retired()) == "attester-running"
     tokyo.send(tokyo.next(kind="stop"))
-    assert operator("DELETE", "/v1/attesters/edge/tokyo-1").json() == {"list": 3}
-    assert code(operator("DELETE", "/v1/attesters/edge/tokyo-1")) == "attester-unknown-place"
+    assert retired().json() == {"list": 3}
+    assert code(retired()) == "attester-unknown-place"
 
     shown = operator("GET", "/v1/attesters").json()
     assert [place["place"] for place in shown["places"]] == ["edge/paris-1"]

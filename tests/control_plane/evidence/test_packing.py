@@ -68,7 +68,7 @@ class Story:
     def pack(self, question="enforcement"):
         operator = Caller(self.plane.mesh_app, SpiffeId.of("ui-tools", "operator", "ann"))
         asked = json.dumps({"subject": self.subject, "question": question})
-        return operator("POST", "/v1/dsar/evidence", content=asked, headers={"content-type": "application/json"})
+        return operator("POST", "/v1/evidence", content=asked, headers={"content-type": "application/json"})
 
     def receipt(self):
         with self.plane.database.read() as connection:
