@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from consent_core.errors import ConsentEdgeError
 from consent_core.http.asgi import Receive, Send
+from consent_core.http.conditions import takes_gzip
 
 Header = tuple[bytes, bytes]
 WholeAnswer = Callable[[int, Sequence[Header], bytes], bool]  # (status, headers, body) -> whether it was taken
@@ -67,7 +68,7 @@ def json_answer(value: Any, *headers: Header, status: int = 200) -> Answer:
 
 def compressed(answer: Answer, accept_encoding: bytes) -> Answer:
     """The same answer in fewer bytes, for whoever takes gzip. Only for bodies made for one reader alone."""
-    if b"gzip" not in accept_encoding or len(answer.body) < WORTH_COMPRESSING:
+    if not takes_gzip(accept_encoding) or len(answer.body) < WORTH_COMPRESSING:
         return answer
     body = gzip.compress(answer.body, COMPRESSION_LEVEL, mtime=0)
     kept = [header for header in answer.headers if header[0] != b"content-length"]

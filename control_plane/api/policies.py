@@ -10,6 +10,7 @@ from consent_core.errors import Untrusted
 from consent_core.formats.canonical import canonical_json
 from consent_core.formats.consent import REGION
 from consent_core.formats.status import PopStatus, read_status
+from consent_core.http.conditions import holds
 from control_plane.api.requests import body_reader, described, json_answer, require_pop
 from control_plane.policies.current import Policies, Stored
 from control_plane.policies.pops import Pops
@@ -29,7 +30,7 @@ def policy_routes(policies: Policies, pops: Pops, max_body_bytes: int, max_bundl
     def fetch(if_none_match: IfNoneMatch = None) -> Response:
         """The signed bundle in force; 304 if the caller has it."""
         stored = policies.bundle()
-        if if_none_match is not None and _etag(stored) in (tag.strip() for tag in if_none_match.split(",")):
+        if if_none_match is not None and holds(if_none_match.encode("latin-1"), _etag(stored)):
             return Response(None, 304, _headers(stored))
         return Response(stored.body, 200, _headers(stored), media_type=BUNDLE_TYPE)
 

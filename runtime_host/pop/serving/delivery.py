@@ -30,6 +30,7 @@ from consent_core.http.answers import (
     Header,
     not_modified,
 )
+from consent_core.http.conditions import holds
 from runtime_host.pop.images.cache import Rendition
 from runtime_host.pop.images.loading import LoadedCatalogue
 from runtime_host.pop.images.negotiation import negotiate
@@ -224,8 +225,5 @@ def _own_headers(visit: Visit) -> list[Header]:
 
 def _unless_known(answer: Answer, rendition: Rendition, headers: Headers) -> Answer:
     """304 if the client already holds these bytes (RFC 9110 section 13.1.2)."""
-    condition = headers.get(b"if-none-match")
-    if condition is None:
-        return answer
-    known = {tag.strip().removeprefix("W/") for tag in condition.decode("latin-1").split(",")}
-    return not_modified(answer.headers) if rendition.etag in known or "*" in known else answer
+    known = holds(headers.get(b"if-none-match"), rendition.etag)
+    return not_modified(answer.headers) if known else answer

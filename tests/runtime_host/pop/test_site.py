@@ -103,7 +103,11 @@ def test_text_is_compressed_for_who_takes_it(site, run):
     packed = run(site.get("/", None, accept_encoding="gzip, br"))
     again = run(site.get("/", None, accept_encoding="gzip", if_none_match=packed.header("etag")))
 
+    weak = run(site.get("/", None, accept_encoding="gzip", if_none_match="W/" + packed.header("etag")))
+    refused = run(site.get("/", None, accept_encoding="br, gzip;q=0"))
+
     assert (plain.header("content-encoding"), packed.header("content-encoding")) == (None, "gzip")
+    assert (weak.status, refused.header("content-encoding"), refused.body) == (304, None, plain.body)
     assert gzip.decompress(packed.body) == plain.body
     assert packed.header("content-length") == str(len(packed.body))
     assert plain.header("vary") == packed.header("vary") == "Accept-Encoding"

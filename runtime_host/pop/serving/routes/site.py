@@ -19,6 +19,7 @@ from consent_core.http.answers import (
     Header,
     not_modified,
 )
+from consent_core.http.conditions import holds, takes_gzip
 from runtime_host.pop.serving.routing import Call
 
 MAX_FILE_BYTES = 16 * 2**20
@@ -65,11 +66,11 @@ class Site:
             RuntimeError,
         ) as error:  # too long a name, a loop of links, a file just gone
             raise _nothing() from error
-        takes_gzip = b"gzip" in call.headers.get(b"accept-encoding", b"")
-        form = file.packed if file.packed is not None and takes_gzip else file.plain
+        packed = takes_gzip(call.headers.get(b"accept-encoding", b""))
+        form = file.packed if file.packed is not None and packed else file.plain
         answer = Answer(200, form.headers, form.body)
-        condition = call.headers.get(b"if-none-match", b"").decode("latin-1")
-        return not_modified(answer.headers) if form.etag in {tag.strip() for tag in condition.split(",")} else answer
+        known = holds(call.headers.get(b"if-none-match"), form.etag)
+        return not_modified(answer.headers) if known else answer
 
     def _resolve(self, path: str) -> Path:
         """The published file a URL path names. Links that lead out, hidden files and odd characters name none."""
