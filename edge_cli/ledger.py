@@ -16,7 +16,7 @@ from consent_core.formats.token import decode_base64url
 from consent_core.ledger.reading import open_ledger
 from consent_core.ledger.sources import source_of
 from consent_core.ledger.watching import Watched, look, read_watched, require_grown
-from consent_core.trust.checkpoints import open_trusted
+from consent_core.trust.checkpoints import open_in_force
 from consent_core.trust.files import write_atomically
 from consent_core.trust.trust_file import TrustFile
 from edge_cli.console import when
@@ -29,7 +29,7 @@ def verdict_of_ledger(place: str, trust_path: Path, since: Path | None) -> dict[
         ledger = open_ledger(source, trust)
         leaves = [read_leaf(leaf) for leaf in ledger.verified_leaves()]
         if since is not None:
-            before = open_trusted(since.read_bytes(), trust).checkpoint
+            before = open_in_force(since.read_bytes(), trust).checkpoint
             require_grown(ledger, Seen(before.size, before.root))
     kinds = {kind: sum(leaf.kind == kind for leaf in leaves) for kind in sorted({leaf.kind for leaf in leaves})}
     return {"verdict": "in order", **_signed(ledger.opened, trust), "leaves": kinds, "trust_file": _digest(trust_path)}
@@ -38,7 +38,7 @@ def verdict_of_ledger(place: str, trust_path: Path, since: Path | None) -> dict[
 def verdict_of_proof(data: bytes, trust_path: Path) -> dict[str, Any]:
     """One leaf's proof, offline. Raises: Untrusted."""
     trust, proof = TrustFile.load(trust_path), read_proof(data)
-    opened = open_trusted(proof.note, trust)
+    opened = open_in_force(proof.note, trust)
     checkpoint = opened.checkpoint
     verify_inclusion(proof.index, checkpoint.size, leaf_hash(proof.leaf), proof.path, checkpoint.root)
     leaf = {"leaf": proof.leaf.decode(), "index": proof.index}
@@ -69,14 +69,14 @@ def look_again(place: str, trust_path: Path, state: Path) -> dict[str, Any]:
     return {**_signed(ledger.opened, trust), "findings": [asdict(finding) for finding in findings]}
 
 
-def status_of(data: Path) -> dict[str, Any]:
+def status_of(data: Path, url: str | None = None) -> dict[str, Any]:
     """The sequencer of this data directory, looked at from beside it. Raises: Unavailable("ledger-none")."""
     from control_plane.ledger.ledger import PUBLIC, LedgerSettings
     from control_plane.ledger.store import LedgerStore
     from control_plane.ledger.tiles import TileDirectory
 
-    settings = LedgerSettings(data / "control-plane" / "ledger")
-    if not (settings.directory / "ledger.db").exists():
+    settings = LedgerSettings(data / "control-plane" / "ledger", url)
+    if url is None and not (settings.directory / "ledger.db").exists():
         raise Unavailable("ledger-none", f"no ledger in {settings.directory}")
     store, public = LedgerStore.open(settings.store_url), TileDirectory(settings.directory / PUBLIC)
     try:
@@ -122,7 +122,7 @@ def _warning(quorum: int, named: int) -> str | None:
 
 
 def _published(note: bytes, trust: TrustFile) -> dict[str, Any]:
-    opened = open_trusted(note, trust)
+    opened = open_in_force(note, trust)
     signed = _signed(opened, trust)
     age = None if opened.witness_time is None else SystemClock().now() - opened.witness_time
     return {"published": signed.pop("size"), "witness_age_s": age, **signed}

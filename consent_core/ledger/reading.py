@@ -14,7 +14,7 @@ from consent_core.formats.note import OpenedCheckpoint
 from consent_core.formats.tile import ENTRIES, WIDTH, TileHashes, cut_bundle, read_bundle, tile_path, tile_width, tiles
 from consent_core.formats.tlog import HASH_BYTES, LeafHashes, fold, leaf_hash, root_hash
 from consent_core.ledger.sources import Source
-from consent_core.trust.checkpoints import open_trusted
+from consent_core.trust.checkpoints import open_in_force
 from consent_core.trust.trust_file import TrustFile
 
 CHECKPOINT = "checkpoint"
@@ -84,12 +84,13 @@ class PublishedLedger:
 def open_ledger(source: Source, trust: TrustFile) -> PublishedLedger:
     """The newest checkpoint of a ledger, by the trust file's keys, witnesses and quorum.
 
-    Raises: Untrusted("ledger-unpublished" | "note-…" | "witness-quorum"), Unavailable("ledger-unreachable").
+    Raises: Untrusted("ledger-unpublished" | "note-…" | "witness-quorum" | "trust-key-…"),
+            Unavailable("ledger-unreachable").
     """
     note = source.fetch(CHECKPOINT)
     if note is None:
         raise Untrusted("ledger-unpublished", "no checkpoint has been published here yet", status=404)
-    return PublishedLedger(source, note, open_trusted(note, trust))
+    return PublishedLedger(source, note, open_in_force(note, trust))
 
 
 def _above(hashes: Sequence[bytes]) -> list[bytes]:

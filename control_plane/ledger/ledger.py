@@ -140,6 +140,9 @@ class Ledger:
         begun = self._beat_at
         if begun is None or self._clock.elapsed() - begun >= self.settings.beat_s:
             return True
+        progress = self.sequencer.progress
+        if progress.closed is not None or progress.unwitnessed_since is not None:
+            return False  # asking the witnesses more often would not help
         return self.store.count_waiting() >= MOST
 
     def _holds_lock(self) -> bool:

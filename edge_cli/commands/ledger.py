@@ -20,6 +20,10 @@ Out = Annotated[Path | None, typer.Option("--out", help="Write the proof here in
 State = Annotated[
     Path, typer.Option("--state", help="What the last look saw; kept by whoever watches, not by the operator.")
 ]
+Url = Annotated[
+    str | None,
+    typer.Option("--ledger-url", help="postgresql://… where the ledger is there.", envvar="EDGE_PLANE_LEDGER_URL"),
+]
 Every = Annotated[float, typer.Option("--every", min=1.0, help="Seconds between two looks.")]
 Once = Annotated[bool, typer.Option("--once", help="Look once.")]
 
@@ -108,14 +112,14 @@ def watch(
 
 
 @ledger.command("status")
-def status(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
+def status(data: DataOption = DEFAULT_DATA, url: Url = None, as_json: JsonOption = False) -> None:
     """How far the sequencer of this data directory is, who cosigned last and when, and what was found.
 
     Example: [bold]edge ledger status --json[/bold]
     """
     from edge_cli.ledger import status_of
 
-    told = status_of(data)
+    told = status_of(data, url)
     show(told, as_json=as_json, text=lambda: _drawn(told))
 
 

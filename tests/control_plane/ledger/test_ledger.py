@@ -193,6 +193,22 @@ def test_beats_come_by_the_clock_or_when_many_wait(plane, browser):
     assert plane.ledger.seen().size >= size + 10_000
 
 
+def test_a_full_ledger_without_witnesses_asks_no_more_often(plane):
+    """Many waiting leaves make a beat come early only where it can be published."""
+    plane.ledger.tick()
+    plane.keys.set_trust(witnesses=(Witness("w1", b"w" * 32),), witness_quorum=1)
+    plane.settings.clock.advance(30)
+    plane.ledger.tick()
+    since = plane.ledger.sequencer.progress.unwitnessed_since
+    plane.ledger.store.put(
+        [NewLeaf(fact_leaf("key", commit(b"%d" % i, b"s" * 32))) for i in range(10_000)], plane.settings.clock.now()
+    )
+    plane.ledger.tick()
+
+    assert since is not None
+    assert plane.ledger.store.count_waiting() == 10_000
+
+
 def test_one_process_of_a_data_directory_sequences(plane, settings, browser):
     """A second control plane over the same files serves, and takes over when the first ends."""
     other = create_app(settings)

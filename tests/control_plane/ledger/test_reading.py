@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from consent_core.errors import ConsentEdgeError, Untrusted
 from consent_core.evidence.bodies import AttesterList, attesters_body
 from consent_core.formats.leaf import commit, fact_leaf, public_commitment
+from consent_core.formats.note import cosign, sign_checkpoint
 from consent_core.formats.seen import Seen
 from consent_core.formats.tile import cut_bundle, tile_path, write_bundle
 from consent_core.formats.tlog import inclusion_path, leaf_hash, verify_inclusion
@@ -117,6 +118,32 @@ def test_who_reads_asks_for_its_own_witnesses(full, tmp_path):
     assert code(open_ledger, DirectorySource(foreign.public.root), trust) == "note-signature"
     assert code(read, full) == "witness-quorum"
     foreign.close()
+
+
+def resigned(world, key, at):
+    """The newest checkpoint as if this key of the ledger had signed it, cosigned at that time."""
+    note = sign_checkpoint(world.published().checkpoint, [key])
+    lines = [cosign(note, name, server.key, at) for name, server in world.servers.items()]
+    (world.public.root / "checkpoint").write_bytes(note + b"".join(lines))
+
+
+def test_a_key_that_was_revoked_or_has_run_out_signs_no_new_checkpoint(full):
+    """What it signed while it was in force stays good; later, by the witnesses' clocks, nothing of it counts."""
+    old, now = full.keys.current("ledger"), full.clock.now()
+    full.keys.rotate("ledger", overlap_s=60)
+    resigned(full, old, now)
+    assert read(full).size == 520
+    resigned(full, old, now + 61)
+    assert code(read, full) == "trust-key-expired"
+
+    full.keys.set_trust(revoked={old.kid: now + 10})
+    resigned(full, old, now + 9)
+    assert read(full).size == 520
+    resigned(full, old, now + 10)
+    assert code(read, full) == "trust-key-revoked"
+    full.keys.set_trust(witness_quorum=0)
+    resigned(full, old, now)
+    assert code(read, full) == "trust-key-revoked"
 
 
 def test_a_proof_for_others_needs_the_trust_file_alone(full):
