@@ -31,6 +31,7 @@ from control_plane.store.schema import proofs as table
 WRITER = "proofs"
 _COMMITMENT = re.compile(r"[0-9a-f]{64}")
 
+_ADD = insert(table)
 _OF = select(table.c.leaf_key, table.c.sealed, table.c.at).where(table.c.handle == bindparam("of")).order_by(table.c.id)
 
 
@@ -61,17 +62,15 @@ class ProofStore:
     def keep(self, connection: Connection, subject: str, body: bytes, salt: bytes, leaf_key: str) -> None:
         """Keep what opens one leaf about a person, in the caller's transaction.
 
-        Nothing is kept for a person whose proofs were destroyed. Kept twice, it counts once.
+        Nothing is kept for a person whose proofs were destroyed. A salt serves one leaf, so a leaf is kept once.
         """
         _require_opening(salt, leaf_key)
         now = self._clock.now()
         with self._working(now) as keys:
             sealed, handle = keys.seal_bytes(subject, salt + body), keys.handle(subject)
         crash_point("proof-sealed")
-        if sealed is None or connection.scalar(select(table.c.id).where(table.c.leaf_key == leaf_key)) is not None:
-            return
-        row = {"leaf_key": leaf_key, "handle": handle, "sealed": sealed, "at": now}
-        connection.execute(insert(table).values(row))
+        if sealed is not None:
+            connection.execute(_ADD, {"leaf_key": leaf_key, "handle": handle, "sealed": sealed, "at": now})
 
     def seal(self, subject: str, data: bytes) -> bytes | None:
         """`data` under the person's key of this month; None for a person whose proofs were destroyed."""
