@@ -16,7 +16,9 @@ from control_plane.store.schema import queue
 RETRAIN = "retrain"
 KEPT_S = 30 * 86_400
 
-_FIND = select(queue.c.id).where(queue.c.topic == bindparam("topic"), queue.c.key == bindparam("key"))
+_FIND = select(queue.c.key).where(
+    queue.c.topic == bindparam("topic"), queue.c.key.in_(bindparam("keys", expanding=True))
+)
 _ADD = insert(queue)
 
 
@@ -31,10 +33,14 @@ class Job:
     at: int
 
 
-def put(connection: Connection, topic: str, key: str, body: Mapping[str, Any], at: int) -> None:
-    """Queue work; the same `key` again changes nothing. Whoever calls holds the lock that makes the key its own."""
-    if connection.scalar(_FIND, {"topic": topic, "key": key}) is None:
-        connection.execute(_ADD, {"topic": topic, "key": key, "body": json.dumps(body), "at": at})
+def put(connection: Connection, topic: str, jobs: Mapping[str, Mapping[str, Any]], at: int) -> None:
+    """Queue work by key; a key again changes nothing. The caller holds the lock that makes the keys its own."""
+    if not jobs:
+        return
+    there = set(connection.scalars(_FIND, {"topic": topic, "keys": list(jobs)}))
+    new = [{"topic": topic, "key": k, "body": json.dumps(body), "at": at} for k, body in jobs.items() if k not in there]
+    if new:
+        connection.execute(_ADD, new)
 
 
 def forget(connection: Connection, subject: str) -> int:

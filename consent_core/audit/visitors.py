@@ -13,7 +13,7 @@ import hmac
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,17 @@ class VisitorKeys:
         value: dict[str, Any] = json.loads(plain)
         return value
 
+    def prepare(self, subjects: Collection[str]) -> None:
+        """Find or make the keys of all these persons for this month in one transaction, so with one fsync."""
+        missing = {subject for subject in subjects if (subject, self._period) not in self._ciphers}
+        if len(self._ciphers) + len(missing) > CACHED_VISITORS:
+            self._ciphers.clear()
+            missing = set(subjects)
+        if missing:
+            with self._transaction():
+                found = {subject: self._find(self._handle(subject), self._period) for subject in missing}
+            self._ciphers.update({(subject, self._period): cipher for subject, cipher in found.items()})
+
     def seal_bytes(self, subject: str, data: bytes) -> bytes | None:
         """`data` under the person's key of this month; None for a person who was shredded."""
         known = self._cipher(subject, self._period)
@@ -173,21 +184,18 @@ class VisitorKeys:
     def _cipher(self, subject: str, period: str) -> tuple[bytes, AESGCM] | None:
         """A visitor's key id and cipher of a month; None for who was shredded."""
         if (subject, period) not in self._ciphers:
-            if len(self._ciphers) >= CACHED_VISITORS:
-                self._ciphers.clear()
-            self._ciphers[subject, period] = self._find(self._handle(subject), period)
+            self.prepare((subject,))
         return self._ciphers[subject, period]
 
     def _find(self, handle: bytes, period: str) -> tuple[bytes, AESGCM] | None:
         """The visitor's key, made if there is none. Another process may be making it: the first one counts."""
         key_id, key, nonce = os.urandom(KEY_ID_BYTES), os.urandom(32), os.urandom(NONCE_BYTES)
         sealed = nonce + self._wrapping.encrypt(nonce, key, key_id)
-        with self._transaction():
-            if self._execute("SELECT 1 FROM shredded WHERE handle = ?", handle).fetchone():
-                return None
-            self._execute("INSERT OR IGNORE INTO visitor VALUES (?, ?, ?, ?)", key_id, handle, period, sealed)
-            row = self._execute("SELECT key_id, sealed FROM visitor WHERE handle = ? AND period = ?", handle, period)
-            found, sealed = row.fetchone()
+        if self._execute("SELECT 1 FROM shredded WHERE handle = ?", handle).fetchone():
+            return None
+        self._execute("INSERT OR IGNORE INTO visitor VALUES (?, ?, ?, ?)", key_id, handle, period, sealed)
+        row = self._execute("SELECT key_id, sealed FROM visitor WHERE handle = ? AND period = ?", handle, period)
+        found, sealed = row.fetchone()
         return found, self._unseal(found, sealed)
 
     @contextlib.contextmanager

@@ -7,7 +7,7 @@ same person.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from consent_core.errors import Rejected, Untrusted
@@ -102,7 +102,9 @@ class Receipt:
 
 def receipt_payload(receipt: Receipt) -> bytes:
     """The JSON that is signed: compact, in one order."""
-    value = asdict(receipt)
+    # `asdict` copies every value, at ten times the cost.
+    value = {name: getattr(receipt, name) for name in (*_RECEIPT, "follows")}
+    value["purposes"] = [{name: getattr(purpose, name) for name in _PURPOSE} for purpose in receipt.purposes]
     if receipt.follows is None:
         del value["follows"]
     return json.dumps(value, separators=(",", ":"), sort_keys=True).encode("ascii")

@@ -20,11 +20,12 @@ from consent_core.formats.consent import ConsentAnswer, ConsentRequest, RefreshR
 from consent_core.formats.withdrawals import WithdrawalAnswer, WithdrawalRow
 from control_plane.consent import records, sessions
 from control_plane.consent.answering import Answering
+from control_plane.consent.batch import Line
 from control_plane.consent.granting import Granting, stated
 from control_plane.consent.proofs import Proofs
 from control_plane.consent.records import Record
 from control_plane.consent.sessions import Session
-from control_plane.consent.withdrawing import Line, Withdrawing
+from control_plane.consent.withdrawing import Withdrawing
 from control_plane.log.log import RevocationLog
 from control_plane.policies.current import Circumstances, Policies
 

@@ -4,7 +4,7 @@ A "no" is remembered by category: the cookie that brings it to another POP may b
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from sqlalchemy import Connection, bindparam, exists, insert, select, update
 
@@ -12,6 +12,8 @@ from consent_core.formats.token import CATEGORIES
 from control_plane.store.schema import changes, sessions, visitors
 
 YES, NO = "grant", "withdrawal"
+
+Click = tuple[str, str]  # whose it is (`sub`), and its idempotency key
 
 _MINE = (
     (changes.c.sub == bindparam("of")) & (changes.c.kind == bindparam("which")) & (changes.c.key == bindparam("click"))
@@ -35,14 +37,43 @@ def categories_of(connection: Connection, sub: str, kind: str, key: str) -> tupl
     return None if found is None else tuple(json.loads(found))
 
 
+def of_clicks(connection: Connection, kind: str, clicks: Collection[Click]) -> dict[Click, tuple[str, ...]]:
+    """What each of these clicks has changed; one that has not come before is absent.
+
+    One look-up each: no form of a query for many pairs uses the index on both databases.
+    """
+    found = {click: categories_of(connection, click[0], kind, click[1]) for click in clicks}
+    return {click: categories for click, categories in found.items() if categories is not None}
+
+
 def remember(connection: Connection, sub: str, kind: str, key: str, categories: Iterable[str], at: int) -> None:
     """Note that this click changed these categories."""
-    before = categories_of(connection, sub, kind, key)
-    named = json.dumps([c for c in CATEGORIES if c in {*(before or ()), *categories}])
-    if before is None:
-        connection.execute(_ADD, {"sub": sub, "kind": kind, "key": key, "categories": named, "at": at})
-    else:
-        connection.execute(_CHANGE, {"of": sub, "which": kind, "click": key, "named": named})
+    before = of_clicks(connection, kind, [(sub, key)])
+    remember_all(connection, kind, before, {(sub, key): (*before.get((sub, key), ()), *categories)}, at)
+
+
+def remember_all(
+    connection: Connection,
+    kind: str,
+    before: Mapping[Click, tuple[str, ...]],
+    after: Mapping[Click, tuple[str, ...]],
+    at: int,
+) -> None:
+    """Note what each click of `after` has changed by now. `before`: those of them that were noted, as `of_clicks`."""
+    named = {click: json.dumps([c for c in CATEGORIES if c in categories]) for click, categories in after.items()}
+    new = [
+        {"sub": sub, "kind": kind, "key": key, "categories": text, "at": at}
+        for (sub, key), text in named.items()
+        if (sub, key) not in before
+    ]
+    more = [
+        {"of": sub, "which": kind, "click": key, "named": text}
+        for (sub, key), text in named.items()
+        if (sub, key) in before
+    ]
+    for statement, rows in ((_ADD, new), (_CHANGE, more)):
+        if rows:
+            connection.execute(statement, rows)
 
 
 def first_yes(connection: Connection, key: str, now: int) -> str | None:

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -19,17 +19,22 @@ _JSON = ("choices", "categories", "reasons", "notice")
 _BY_SUB = select(visitors).where(visitors.c.sub == bindparam("sub")).with_for_update()
 _BY_SUBJECT = select(visitors).where(visitors.c.subject == bindparam("subject")).with_for_update()
 _SEVERAL = (
-    select(visitors.c.sub)
+    select(visitors)
     .where(visitors.c.sub.in_(bindparam("subs", expanding=True)))
     .order_by(visitors.c.sub)
     .with_for_update()
 )
-_SUB_OF = select(visitors.c.sub).where(
-    visitors.c.subject == bindparam("subject"), visitors.c.retain_until > bindparam("now")
+_SUBS_OF = select(visitors.c.subject, visitors.c.sub).where(
+    visitors.c.subject.in_(bindparam("subjects", expanding=True)), visitors.c.retain_until > bindparam("now")
 )
 _VERSIONS = select(records).where(records.c.sub == bindparam("sub"))
 _NEWEST = _VERSIONS.order_by(records.c.ver.desc()).limit(1)
 _ALL = _VERSIONS.order_by(records.c.ver)
+_NEWEST_OF = (
+    select(records)
+    .join(visitors, (visitors.c.sub == records.c.sub) & (visitors.c.ver == records.c.ver))
+    .where(records.c.sub.in_(bindparam("subs", expanding=True)))
+)
 _ADD_VISITOR = insert(visitors)
 _RAISE_VERSION = (
     update(visitors)
@@ -101,16 +106,16 @@ def visitor(connection: Connection, sub: str) -> Visitor:
     return Visitor(*connection.execute(_BY_SUB, {"sub": sub}).one())
 
 
-def lock_visitors(connection: Connection, subs: Collection[str]) -> frozenset[str]:
-    """Lock these visitors until this transaction ends, in one order for everybody; those that there are."""
+def lock_visitors(connection: Connection, subs: Collection[str]) -> dict[str, Visitor]:
+    """Lock these visitors until this transaction ends, in one order for everybody; those that there are, by `sub`."""
     found = connection.execute(_SEVERAL, {"subs": sorted(subs)}) if subs else ()
-    return frozenset(row.sub for row in found)
+    return {row.sub: Visitor(*row) for row in found}
 
 
-def sub_of(connection: Connection, subject: str, now: int) -> str | None:
-    """The visitor whom the log knows by this subject, unless their record ran out."""
-    found: str | None = connection.scalar(_SUB_OF, {"subject": subject, "now": now})
-    return found
+def subs_of(connection: Connection, subjects: Collection[str], now: int) -> dict[str, str]:
+    """The visitors whom the log knows by these subjects, by subject, but those whose record ran out."""
+    found = connection.execute(_SUBS_OF, {"subjects": list(subjects), "now": now}) if subjects else ()
+    return {row.subject: row.sub for row in found}
 
 
 def newest(connection: Connection, sub: str) -> Record:
@@ -118,21 +123,32 @@ def newest(connection: Connection, sub: str) -> Record:
     return _record(connection.execute(_NEWEST, {"sub": sub}).one())
 
 
+def newest_of(connection: Connection, subs: Collection[str]) -> dict[str, Record]:
+    """The version in force of each of these visitors, by `sub`."""
+    found = connection.execute(_NEWEST_OF, {"subs": list(subs)}) if subs else ()
+    return {row.sub: _record(row) for row in found}
+
+
 def history(connection: Connection, sub: str) -> tuple[Record, ...]:
     """Every version, oldest first."""
     return tuple(_record(row) for row in connection.execute(_ALL, {"sub": sub}))
 
 
-def store(connection: Connection, visitor: Visitor, record: Record) -> None:
-    """Add the next version; the visitor is added with the first."""
-    if record.ver <= visitor.ver:
-        raise ValueError(f"version {record.ver} does not follow {visitor.ver}")
-    if visitor.ver == 0:
-        connection.execute(_ADD_VISITOR, {**asdict(visitor), "ver": record.ver})
-    else:
-        values = {"known": visitor.sub, "ver": record.ver, "retain_until": visitor.retain_until}
-        connection.execute(_RAISE_VERSION, values)
-    connection.execute(_ADD_RECORD, _row(record))
+def store(connection: Connection, versions: Sequence[tuple[Visitor, Record]]) -> None:
+    """Add next versions, each with its visitor as before it; the visitor is added with the first."""
+    for visitor, record in versions:
+        if record.ver <= visitor.ver:
+            raise ValueError(f"version {record.ver} does not follow {visitor.ver}")
+    new = [{**asdict(visitor), "ver": record.ver} for visitor, record in versions if visitor.ver == 0]
+    raised = {
+        visitor.sub: {"known": visitor.sub, "ver": record.ver, "retain_until": visitor.retain_until}
+        for visitor, record in versions  # the last one of each visitor counts
+        if visitor.ver != 0
+    }
+    added = [_row(record) for _, record in versions]
+    for statement, rows in ((_ADD_VISITOR, new), (_RAISE_VERSION, list(raised.values())), (_ADD_RECORD, added)):
+        if rows:
+            connection.execute(statement, rows)
 
 
 def _row(record: Record) -> dict[str, Any]:

@@ -9,7 +9,7 @@ A *legacy* row (no hash of a withdraw credential) holds the hash of a secret of 
 once, gives it the new hashes; the old one then opens nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,7 +27,8 @@ _ALIVE = (
     select(*_COLUMNS).join(visitors, visitors.c.sub == sessions.c.sub).where(visitors.c.retain_until > bindparam("now"))
 )
 _BY_GRANT = _ALIVE.where(sessions.c.session == bindparam("name"))
-_BY_WITHDRAW = _ALIVE.where(sessions.c.withdraw == bindparam("name"))
+_BY_WITHDRAW = _ALIVE.where(sessions.c.withdraw.in_(bindparam("names", expanding=True)))
+_BY_LEGACY = _ALIVE.where(sessions.c.session.in_(bindparam("names", expanding=True)), sessions.c.withdraw.is_(None))
 _OF_VISITOR = select(sessions.c.session, sessions.c.predecessor).where(sessions.c.sub == bindparam("of"))
 _OWNER = select(sessions.c.sub).where(sessions.c.session == bindparam("name"))
 _ADD = insert(sessions)
@@ -75,13 +76,17 @@ def find(connection: Connection, grant: str, legacy: str | None, now: int, *, lo
     return old if old is not None and old.legacy else None
 
 
-def owner_of(connection: Connection, withdraw: str | None, legacy_hash: str | None, now: int) -> str | None:
-    """The visitor whose session a credential withdraws for. `legacy_hash`: what version 0.1.0 kept of a secret."""
-    found = None if withdraw is None else _one(connection, _BY_WITHDRAW, stored(withdraw), now, lock=False)
-    if found is None and legacy_hash is not None:
-        found = _one(connection, _BY_GRANT, legacy_hash, now, lock=False)
-        found = found if found is not None and found.legacy else None
-    return None if found is None else found.sub
+def owners_by_withdraw(connection: Connection, credentials: Collection[str], now: int) -> dict[str, str]:
+    """The visitors whose sessions these credentials withdraw for, by credential; those that there are."""
+    names = {stored(credential): credential for credential in credentials}
+    found = connection.execute(_BY_WITHDRAW, {"names": list(names), "now": now}) if names else ()
+    return {names[row.withdraw]: row.sub for row in found}
+
+
+def owners_by_legacy(connection: Connection, hashes: Collection[str], now: int) -> dict[str, str]:
+    """The visitors of sessions that still are as version 0.1.0 made them, by what it kept of their secrets."""
+    found = connection.execute(_BY_LEGACY, {"names": list(hashes), "now": now}) if hashes else ()
+    return {row.session: row.sub for row in found}
 
 
 def require_current(session: Session | None, sub: str | None = None) -> Session:

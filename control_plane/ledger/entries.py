@@ -1,14 +1,14 @@
 """What goes into the ledger: a leaf in the transaction that causes it, so that neither is without the other.
 
-    entries.receipt(connection, jws, subject)         # in the transaction that stores the record
-    entries.revocation(connection, entry)             # in the one that appends the entry
+    entries.receipts(connection, [(jws, subject)])    # in the transaction that stores the records
+    entries.revocations(connection, [entry])          # in the one that appends the entries
 
 A row of `ledger_outbox` carries the leaf alone. Body and salt of what is about a person go to the proof store, in the
 same transaction; those of a fact travel with the row.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,31 +26,43 @@ from control_plane.store.schema import ledger_outbox
 
 _ADD = insert(ledger_outbox)
 
+Issued = tuple[str, str]  # a receipt (JWS) and its subject
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What opens a leaf about a person. `leaf_key`: the commitment, 64 hex digits."""
+
+    subject: str
+    body: bytes
+    salt: bytes
+    leaf_key: str
+
 
 class Proofs(Protocol):
     """Where body and salt are kept, sealed under the person's key."""
 
-    def keep(self, connection: Connection, subject: str, body: bytes, salt: bytes, leaf_key: str) -> None:
-        """Keep both in this transaction. `leaf_key`: the commitment, 64 hex digits."""
+    def keep(self, connection: Connection, openings: Sequence[Opening]) -> None:
+        """Keep them all in this transaction."""
         ...
 
 
 class NoProofs:
     """Keeps nothing: the leaf is in the ledger, and nobody can ever open it."""
 
-    def keep(self, connection: Connection, subject: str, body: bytes, salt: bytes, leaf_key: str) -> None:
+    def keep(self, connection: Connection, openings: Sequence[Opening]) -> None:
         """Let body and salt go."""
 
 
 class Leaves(Protocol):
     """What other rooms tell the ledger, each inside the transaction that makes it so."""
 
-    def receipt(self, connection: Connection, jws: str, subject: str) -> None:
-        """A receipt was issued."""
+    def receipts(self, connection: Connection, issued: Sequence[Issued]) -> None:
+        """Receipts were issued."""
         ...
 
-    def revocation(self, connection: Connection, entry: Entry) -> None:
-        """An entry about a person was appended."""
+    def revocations(self, connection: Connection, entries: Sequence[Entry]) -> None:
+        """Entries about people were appended."""
         ...
 
     def policy(self, connection: Connection, bundle: Bundle) -> None:
@@ -61,10 +73,10 @@ class Leaves(Protocol):
 class NoLeaves:
     """A control plane without a ledger: for what reads a store and changes nothing that a person could ask about."""
 
-    def receipt(self, connection: Connection, jws: str, subject: str) -> None:
+    def receipts(self, connection: Connection, issued: Sequence[Issued]) -> None:
         """Nothing."""
 
-    def revocation(self, connection: Connection, entry: Entry) -> None:
+    def revocations(self, connection: Connection, entries: Sequence[Entry]) -> None:
         """Nothing."""
 
     def policy(self, connection: Connection, bundle: Bundle) -> None:
@@ -78,13 +90,15 @@ class Entries:
     seen: Callable[[], Seen]
     proofs: Proofs
 
-    def receipt(self, connection: Connection, jws: str, subject: str) -> None:
-        """A receipt was issued."""
-        self.person(connection, subject, receipt_body(jws, self.seen(), subject))
+    def receipts(self, connection: Connection, issued: Sequence[Issued]) -> None:
+        """Receipts were issued."""
+        seen = self.seen()
+        self.people(connection, [(subject, receipt_body(jws, seen, subject)) for jws, subject in issued])
 
-    def revocation(self, connection: Connection, entry: Entry) -> None:
-        """An entry about a person was appended."""
-        self.person(connection, entry.subject, revocation_body(entry_value(entry), self.seen()))
+    def revocations(self, connection: Connection, entries: Sequence[Entry]) -> None:
+        """Entries about people were appended."""
+        seen = self.seen()
+        self.people(connection, [(entry.subject, revocation_body(entry_value(entry), seen)) for entry in entries])
 
     def policy(self, connection: Connection, bundle: Bundle) -> None:
         """A policy was put in force."""
@@ -94,10 +108,16 @@ class Entries:
 
     def person(self, connection: Connection, subject: str, body: bytes) -> None:
         """Anything about the person that `body` names as its subject."""
-        salt = secrets.token_bytes(SALT_BYTES)
-        commitment = commit(body, salt)
-        self.proofs.keep(connection, subject, body, salt, commitment.hex())
-        connection.execute(_ADD, {"leaf": person_leaf(commitment), "body": None, "salt": None})
+        self.people(connection, [(subject, body)])
+
+    def people(self, connection: Connection, bodies: Sequence[tuple[str, bytes]]) -> None:
+        """Subjects, each with a body about it: a leaf each, in this order."""
+        if not bodies:
+            return
+        openings = [_opening(subject, body) for subject, body in bodies]
+        self.proofs.keep(connection, openings)
+        leaves = (person_leaf(bytes.fromhex(opening.leaf_key)) for opening in openings)
+        connection.execute(_ADD, [{"leaf": leaf, "body": None, "salt": None} for leaf in leaves])
         crash_point("ledger-outbox")
 
     def fact(self, connection: Connection, kind: str, body: bytes, by: str | None = None) -> None:
@@ -105,3 +125,8 @@ class Entries:
         salt = secrets.token_bytes(SALT_BYTES)
         connection.execute(_ADD, {"leaf": fact_leaf(kind, commit(body, salt), by=by), "body": body, "salt": salt})
         crash_point("ledger-outbox")
+
+
+def _opening(subject: str, body: bytes) -> Opening:
+    salt = secrets.token_bytes(SALT_BYTES)
+    return Opening(subject, body, salt, commit(body, salt).hex())

@@ -1,7 +1,7 @@
 """The ledger of one control plane: opened beside the consent database, and run from one thread.
 
     ledger = Ledger.open(settings, database, keys)
-    ledger.entries.receipt(connection, jws, subject)
+    ledger.entries.receipts(connection, [(jws, subject)])
     while True: ledger.tick()          # copies, and when it is time, a beat
 
 One process of a data directory sequences (it holds a lock on a file); the others serve what is published.

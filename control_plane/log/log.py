@@ -9,7 +9,7 @@ no gap, who sees number n sees every lower one, and each entry names the hash of
 leaves its number and its hash.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +50,9 @@ ROWS_GONE_S = max(RETENTION_S.values()) + TOKENS_GONE_S
 KEYS_AGE_S = 1.0
 
 # Statements are built once: building one costs more than running it.
-_RAISE_HEAD = update(log_head).values(head=log_head.c.head + 1).returning(log_head.c.head, log_head.c.chain)
+_RAISE_HEAD = (
+    update(log_head).values(head=log_head.c.head + bindparam("by")).returning(log_head.c.head, log_head.c.chain)
+)
 _LINK = update(log_head).values(chain=bindparam("link"))
 _ADD = insert(log)
 _STATE = select(log_head)
@@ -76,6 +78,17 @@ class Reply:
         return self.status == 410
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An entry without its place in the log. said: the number of the no."""
+
+    kind: str
+    subject: str
+    categories: tuple[str, ...] = ()
+    ver: int = 0
+    said: int = 0
+
+
 class Writing:
     """One transaction that may add entries. `appended` is the last one's number, 0 if there is none."""
 
@@ -91,18 +104,32 @@ class Writing:
 
     def append(self, kind: str, subject: str, categories: tuple[str, ...] = (), ver: int = 0, said: int = 0) -> Entry:
         """Add one entry; `said`: the number of the no. Everybody else who appends waits until this transaction ends."""
-        seq, prev = self.connection.execute(_RAISE_HEAD).one()
-        crash_point("log.after-number")
-        now, salt = self._clock.now(), new_salt()
-        categories = tuple(category for category in CATEGORIES if category in categories)
-        entry = Entry(seq, prev, salt, kind, subject, categories, ver, said, now, EFFECTS[kind])
-        self.connection.execute(_ADD, row_of(entry))
-        self.connection.execute(_LINK, {"link": entry_hash(entry)})
-        if categories:
-            self.leaves.revocation(self.connection, entry)
-        self.appended = seq
-        crash_point("log.after-entry")
+        (entry,) = self.append_all([Draft(kind, subject, categories, ver, said)])
         return entry
+
+    def append_all(self, drafts: Sequence[Draft]) -> tuple[Entry, ...]:
+        """Add entries in this order: their numbers are taken at once."""
+        if not drafts:
+            return ()
+        head, chain = self.connection.execute(_RAISE_HEAD, {"by": len(drafts)}).one()
+        crash_point("log.after-number")
+        entries = tuple(_linked(drafts, Point(head - len(drafts), chain), self._clock.now()))
+        self.connection.execute(_ADD, [row_of(entry) for entry in entries])
+        self.connection.execute(_LINK, {"link": entry_hash(entries[-1])})
+        self.leaves.revocations(self.connection, [entry for entry in entries if entry.categories])
+        self.appended = head
+        crash_point("log.after-entry")
+        return entries
+
+
+def _linked(drafts: Iterable[Draft], last: Point, now: int) -> Iterator[Entry]:
+    """Each draft as the entry after `last` and the ones before it."""
+    for draft in drafts:
+        categories = tuple(category for category in CATEGORIES if category in draft.categories)
+        bounds = (draft.ver, draft.said, now, EFFECTS[draft.kind])
+        entry = Entry(last.number + 1, last.chain, new_salt(), draft.kind, draft.subject, categories, *bounds)
+        yield entry
+        last = Point(entry.seq, entry_hash(entry))
 
 
 class RevocationLog:

@@ -1,7 +1,7 @@
 """Keeps what opens a person's leaves, sealed under their key of the month, in the transaction that causes it.
 
     with database.write() as connection:
-        proofs.keep(connection, subject, body, salt, leaf_key)      # both or neither
+        proofs.keep(connection, [Opening(subject, body, salt, leaf_key)])      # both or neither
     proofs.of(connection, subject)                                  # [Proof(key, body, salt, at)], oldest first
     proofs.destroy(connection, subject)                             # for good: nobody here can open those leaves
 
@@ -12,10 +12,11 @@ Trust in this store: *trusted with privacy*: pseudonymous bodies, sealed. Losing
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
@@ -26,6 +27,7 @@ from consent_core.errors import Untrusted
 from consent_core.formats.days import month_of
 from consent_core.formats.leaf import SALT_BYTES
 from consent_core.trust.providers import KeyProvider
+from control_plane.ledger.entries import Opening
 from control_plane.store.schema import proofs as table
 
 WRITER = "proofs"
@@ -59,18 +61,17 @@ class ProofStore:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         return cls(VisitorKeys(directory, WRITER, provider, durable=True), clock)
 
-    def keep(self, connection: Connection, subject: str, body: bytes, salt: bytes, leaf_key: str) -> None:
-        """Keep what opens one leaf about a person, in the caller's transaction.
+    def keep(self, connection: Connection, openings: Sequence[Opening]) -> None:
+        """Keep what opens leaves about people, in the caller's transaction.
 
         Nothing is kept for a person whose proofs were destroyed. A salt serves one leaf, so a leaf is kept once.
         """
-        _require_opening(salt, leaf_key)
-        now = self._clock.now()
-        with self._working(now) as keys:
-            sealed, handle = keys.seal_bytes(subject, salt + body), keys.handle(subject)
+        for opening in openings:
+            _require_opening(opening.salt, opening.leaf_key)
+        rows = [row for row in self._sealed(openings) if row["sealed"] is not None]
         crash_point("proof-sealed")
-        if sealed is not None:
-            connection.execute(_ADD, {"leaf_key": leaf_key, "handle": handle, "sealed": sealed, "at": now})
+        if rows:
+            connection.execute(_ADD, rows)
 
     def seal(self, subject: str, data: bytes) -> bytes | None:
         """`data` under the person's key of this month; None for a person whose proofs were destroyed."""
@@ -126,6 +127,20 @@ class ProofStore:
     def close(self) -> None:
         """Close the keys."""
         self._keys.close()
+
+    def _sealed(self, openings: Sequence[Opening]) -> list[dict[str, Any]]:
+        now = self._clock.now()
+        with self._working(now) as keys:
+            keys.prepare({opening.subject for opening in openings})
+            return [
+                {
+                    "leaf_key": opening.leaf_key,
+                    "handle": keys.handle(opening.subject),
+                    "sealed": keys.seal_bytes(opening.subject, opening.salt + opening.body),
+                    "at": now,
+                }
+                for opening in openings
+            ]
 
     @contextmanager
     def _working(self, now: int) -> Iterator[VisitorKeys]:

@@ -20,7 +20,8 @@ from consent_core.formats.revocation import Entry
 from consent_core.formats.subject import subject_of
 from consent_core.formats.token import CATEGORIES
 from consent_core.trust.keys import KeyStore
-from control_plane.consent import counted, records, sessions
+from control_plane.consent import counted, records
+from control_plane.consent.batch import owners_of
 from control_plane.consent.judging import as_recorded, judge, reasons_of, within
 from control_plane.consent.proofs import record_of
 from control_plane.consent.records import Record, Visitor
@@ -131,9 +132,7 @@ class Restoring:
         noes: dict[str, dict[str, No]] = defaultdict(dict)
         now = self.clock.now()
         for row in material.withdrawals:
-            sub = sessions.owner_of(connection, row.withdraw, row.session_legacy, now)
-            if sub is None and row.subject is not None:
-                sub = records.sub_of(connection, row.subject, now)
+            (sub,) = owners_of(connection, (row,), now)
             if sub is None:
                 material.left_out["session-unknown"] += 1
                 continue

@@ -36,7 +36,7 @@ def purge(plane, subject):
 def test_every_part_is_counted_before_it_is_reported(plane, audit, subject):
     """Rows by table, the queue, the trail; the log's entries about the person have the date on which they go."""
     with plane.database.write() as connection:
-        put(connection, RETRAIN, "99", {"subject": subject, "seq": 99}, 1)
+        put(connection, RETRAIN, {"99": {"subject": subject, "seq": 99}}, 1)
     report = plane.revoking.erasing.report(purge(plane, subject))
 
     assert report["deleted"] == {

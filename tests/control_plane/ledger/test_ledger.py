@@ -26,8 +26,8 @@ class KeptProofs:
 
     kept: dict = field(default_factory=dict)
 
-    def keep(self, connection, subject, body, salt, leaf_key):
-        self.kept[bytes.fromhex(leaf_key)] = (subject, body, salt)
+    def keep(self, connection, openings):
+        self.kept.update({bytes.fromhex(o.leaf_key): (o.subject, o.body, o.salt) for o in openings})
 
 
 @pytest.fixture

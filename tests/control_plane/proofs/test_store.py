@@ -1,17 +1,19 @@
 """The proof store: sealed per person, in the transaction that causes it, destroyed for good."""
 
 import hashlib
+import sqlite3
 from contextlib import contextmanager, suppress
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 
 from consent_core.clock import ManualClock
-from consent_core.errors import Untrusted
+from consent_core.errors import Unavailable, Untrusted
 from consent_core.formats.leaf import commit
 from consent_core.policy.clauses import read_clause
 from consent_core.resources import resource
 from consent_core.trust.providers.selection import open_provider
+from control_plane.ledger.entries import Opening
 from control_plane.proofs.retention import BACKUPS_KEPT_DAYS, DAY_S, PROOF_KEPT_DAYS, is_named
 from control_plane.proofs.store import ProofStore
 from control_plane.store.database import Database
@@ -46,7 +48,7 @@ def proofs(place, clock):
 
 def keep(proofs, connection, subject, body, salt=SALT):
     key = commit(body, salt).hex()
-    proofs.keep(connection, subject, body, salt, key)
+    proofs.keep(connection, [Opening(subject, body, salt, key)])
     return key
 
 
@@ -140,7 +142,7 @@ def test_a_proof_is_a_salt_and_a_commitment(proofs, database):
     """A proof that can open nothing is refused before it is kept."""
     for salt, key in ((b"short", bytes(32).hex()), (SALT, "AAAA")):
         with pytest.raises(Untrusted) as caught, database.write() as connection:
-            proofs.keep(connection, ANN, b"{}", salt, key)
+            proofs.keep(connection, [Opening(ANN, b"{}", salt, key)])
         assert caught.value.code == "commitment"
 
 
@@ -161,3 +163,26 @@ def test_the_clause_names_the_period():
     assert is_named(clause, PROOF_KEPT_DAYS, BACKUPS_KEPT_DAYS)
     assert not is_named(clause, PROOF_KEPT_DAYS + 1, BACKUPS_KEPT_DAYS)
     assert not is_named(None, PROOF_KEPT_DAYS, BACKUPS_KEPT_DAYS)
+
+
+def test_keys_of_many_are_made_all_or_none(proofs, database, place, clock):
+    """A disk that refuses the second person's key: nothing was sealed under the first one's, which is not there."""
+    keys = sqlite3.connect(place / "visitors.db", isolation_level=None)
+    keys.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON visitor WHEN (SELECT COUNT(*) FROM visitor) > 0 "
+        "BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+    )
+    openings = [Opening(who, b"{}", SALT, commit(b"{}" + who.encode(), SALT).hex()) for who in (ANN, BOB)]
+    with pytest.raises(Unavailable), database.write() as connection:
+        proofs.keep(connection, openings)
+    keys.execute("DROP TRIGGER full")
+    with database.write() as connection:
+        proofs.keep(connection, [*openings, openings[0]])  # one of them twice
+    proofs.close()
+    reopened = ProofStore.open(place, open_provider("keyring", place.parent, None), clock)
+    with database.read() as connection:
+        kept = [len(reopened.of(connection, who)) for who in (ANN, BOB)]
+    reopened.close()
+    keys.close()
+
+    assert kept == [1, 1]
