@@ -1,9 +1,11 @@
 """How soon a burst of withdrawals reaches the log: 10,000 queued at one POP with 80 ms to the control plane.
 
-The control plane is the real one, on SQLite: each row is a version, a receipt and a log entry.
+The control plane is the real one, on SQLite: each row is a version, a receipt, a log entry, two leaves and what opens
+them. It shares one interpreter with the POP here, so that `cpu_s` is what both of them take together.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from secrets import token_urlsafe
@@ -67,7 +69,9 @@ def queued(directory: Path) -> tuple[Forwarder, Callable[[], int]]:
 def test_ten_thousand_withdrawals(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     forwarder, head = queued(tmp_path)
     before = head()
+    cpu = time.process_time()
     sent = benchmark.pedantic(lambda: asyncio.run(forwarder.forward()), rounds=1)
+    benchmark.extra_info["cpu_s"] = time.process_time() - cpu
 
     assert sent == MANY
     assert head() - before >= MANY
