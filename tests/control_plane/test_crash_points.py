@@ -28,7 +28,7 @@ POINTS = {
         "log.before-commit",
         "log.after-commit",
     ],
-    "withdraw": ["consent.withdrawal-remembered", "log.before-commit", "log.after-commit"],
+    "withdraw": ["proof-sealed", "consent.withdrawal-remembered", "log.before-commit", "log.after-commit"],
     "revoke": ["revoke.record-stored", "log.after-commit"],
     "purge": [
         "purge.records-deleted",
