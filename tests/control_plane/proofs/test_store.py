@@ -177,7 +177,7 @@ def test_keys_of_many_are_made_all_or_none(proofs, database, place, clock):
         proofs.keep(connection, openings)
     keys.execute("DROP TRIGGER full")
     with database.write() as connection:
-        proofs.keep(connection, [*openings, openings[0]])  # one of them twice
+        proofs.keep(connection, openings)
     proofs.close()
     reopened = ProofStore.open(place, open_provider("keyring", place.parent, None), clock)
     with database.read() as connection:
