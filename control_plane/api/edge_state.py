@@ -4,11 +4,15 @@ On the mesh for edges with an identity; on the public listener too, because WASI
 It names no visitor and holds no secret, so whoever reads it learns what the policy is and how busy the log was.
 """
 
+import gzip
+import hashlib
 import json
 import secrets
+import threading
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from sqlalchemy import Connection, select
 from starlette.responses import Response
 
@@ -25,6 +29,8 @@ from consent_core.formats.edge_state import (
     sign_edge_state,
 )
 from consent_core.formats.token import Key
+from consent_core.http.answers import COMPRESSION_LEVEL
+from consent_core.http.conditions import holds, takes_gzip
 from consent_core.policy.table import PolicyTable
 from consent_core.trust.keys import KeyStore
 from control_plane.log.log import TOKENS_GONE_S, RevocationLog
@@ -33,34 +39,66 @@ from control_plane.policies.current import Policies
 from control_plane.store.schema import bundles, log_head
 from control_plane.store.schema import log as log_table
 
-KEPT_S = 0.25  # how long one state serves everybody: a thousand edges ask for it per second, it is made four times
+LOOK_S = 0.25  # between two looks at whether the log moved
+KEPT_S = 1.0  # between two states where it did not
+STALE_S = 5.0  # a state of this age is handed out while the next is made; an older one is waited for
+SHARE = 4  # a state that takes long is made less often: building takes a fifth of one core at most
+EDGE_STATE_TYPE = "application/vnd.consent-edge.edge-state"
+Condition = Annotated[str | None, Header(alias="If-None-Match")]
+Accepted = Annotated[str, Header(alias="Accept-Encoding")]
+_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 MAX_OLDER = 256  # policies: a token lives five minutes, so its hash is among the newest
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A signed state and when it was made, on the process's own clock."""
+    """A signed state, plain and compressed. `at`, `took`: seconds on the process's own clock. `head`: of the log."""
 
     body: bytes
+    packed: bytes
+    etag: str
+    head: int
     at: float
+    took: float
 
 
 class EdgeStates:
-    """Makes edge states from one store. `_made` is replaced whole; any thread may do so."""
+    """Makes edge states from one store, one at a time. `_made`, `_looked`: replaced whole, by who holds `_building`."""
 
     def __init__(self, log: RevocationLog, policies: Policies, keys: KeyStore, clock: Clock) -> None:
         self._log = log
         self._policies = policies
         self._keys = keys
         self._clock = clock
+        self._building = threading.Lock()
         self._made: Made | None = None
+        self._looked = 0.0
 
-    def current(self) -> bytes:
-        """The signed state of at most `KEPT_S` ago. Raises: Unavailable("policy-missing")."""
-        known, elapsed = self._made, self._clock.elapsed()
-        if known is None or elapsed - known.at > KEPT_S:
-            known = self._made = Made(sign_edge_state(self.state(), self._keys.current("log")), elapsed)
-        return known.body
+    def current(self) -> Made:
+        """The newest state, or the last one while another caller makes the next. Raises: Unavailable("policy-missing")."""
+        known, now = self._made, self._clock.elapsed()
+        if known is not None and now < self._looked + max(LOOK_S, SHARE * known.took):
+            return known
+        if known is None or now - known.at > STALE_S:
+            self._building.acquire()
+        elif not self._building.acquire(blocking=False):
+            return known
+        try:
+            return self._next(self._made, self._clock.elapsed())
+        finally:
+            self._building.release()
+
+    def _next(self, known: Made | None, now: float) -> Made:
+        """The state made by whoever had the lock before, while it is good; else a new one."""
+        if known is not None and now - known.at < KEPT_S and self._log.head() == known.head:
+            self._looked = now
+            return known
+        state = self.state()
+        body = sign_edge_state(state, self._keys.current("log"))
+        packed, etag = gzip.compress(body, COMPRESSION_LEVEL, mtime=0), hashlib.sha256(body).hexdigest()[:32]
+        self._looked = self._clock.elapsed()
+        self._made = Made(body, packed, etag, state.head, now, self._looked - now)
+        return self._made
 
     def state(self) -> EdgeState:
         """The state of now, in one consistent view of the store."""
@@ -86,10 +124,15 @@ def edge_state_routes(states: EdgeStates) -> APIRouter:
     router = APIRouter(tags=["edges"])
 
     @router.get("/v1/edge-state", response_class=Response)
-    def edge_state() -> Response:
+    def edge_state(if_none_match: Condition = None, accept_encoding: Accepted = "") -> Response:
         """Keys, policy table and denials for portable edges: one signature line, then JSON. Good for 60 s."""
-        headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-        return Response(states.current(), media_type="application/vnd.consent-edge.edge-state", headers=headers)
+        made, packed = states.current(), takes_gzip(accept_encoding.encode("latin-1"))
+        etag = f'"{made.etag}-gzip"' if packed else f'"{made.etag}"'
+        headers = {"etag": etag, "vary": "accept-encoding", **_HEADERS}
+        if if_none_match is not None and holds(if_none_match.encode("latin-1"), etag):
+            return Response(None, 304, headers)
+        encoding = {"content-encoding": "gzip"} if packed else {}
+        return Response(made.packed if packed else made.body, 200, headers | encoding, media_type=EDGE_STATE_TYPE)
 
     return router
 

@@ -107,7 +107,7 @@ class World:
         if self.condition == "forged":
             stranger = self.strangers.current("log")
             return sign_edge_state(self.states.state(), _Named(self.plane.keys.current("log").kid, stranger))
-        body = self.states.current()
+        body = self.states.current().body
         return body.replace(b'"head":', b'"heed":') if self.condition == "garbled" else body
 
     def close(self) -> None:

@@ -1,6 +1,8 @@
 """The edge state: what it says, who may not change it, and what it does not tell."""
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -35,7 +37,9 @@ def revoke(plane, *categories, ver=2, sub=SUB, kind="session"):
 
 
 def opened(plane, states):
-    return open_edge_state(states.current(), plane.keys.trust_file(), plane.settings.clock.now(), revoked=frozenset())
+    return open_edge_state(
+        states.current().body, plane.keys.trust_file(), plane.settings.clock.now(), revoked=frozenset()
+    )
 
 
 def code(call):
@@ -79,9 +83,9 @@ def test_denials_are_found_by_who_holds_the_token(plane, states):
 def test_no_visitor_can_be_followed_through_states(plane, states):
     """The name of a visitor is in no state, and two states name the same visitor differently."""
     revoke(plane, "contextual")
-    first = states.current()
+    first = states.current().body
     plane.settings.clock.advance(1)
-    second = states.current()
+    second = states.current().body
     assert subject_of(SUB).encode() not in first
     trust, now = plane.keys.trust_file(), plane.settings.clock.now()
     names = [set(open_edge_state(data, trust, now, revoked=frozenset()).denied) for data in (first, second)]
@@ -103,18 +107,108 @@ def test_revoked_keys_are_not_handed_out(plane, states):
     assert kid not in {key.kid for key in opened(plane, states).keys}
 
 
-def test_one_state_serves_everybody_for_a_moment(plane, states):
-    """States are made a few times a second, however many ask."""
-    first = states.current()
-    assert states.current() is first
-    plane.settings.clock.advance(1)
-    assert states.current() != first
+@pytest.fixture
+def builds(states):
+    """How often a state was made."""
+    made, build = [], states.state
+
+    def counted():
+        made.append(1)
+        return build()
+
+    states.state = counted
+    return made
+
+
+def test_one_state_serves_everybody_for_a_second(plane, states, builds):
+    """A state is made once a second, however many ask."""
+    for _ in range(40):
+        for _ in range(20):
+            states.current()
+        plane.settings.clock.advance(0.125)
+
+    assert len(builds) == 5
+
+
+def test_a_change_is_in_the_state_a_quarter_of_a_second_later(plane, states, builds):
+    """Once per change, and not for every one of many."""
+    before = states.current()
+    for ver in range(2, 12):
+        revoke(plane, "contextual", ver=ver)
+    assert states.current() is before
+    plane.settings.clock.advance(0.25)
+
+    assert opened(plane, states).denials(subject_of(SUB), 1) == {"contextual"}
+    assert len(builds) == 2
+
+
+def test_readers_do_not_wait_for_the_builder(plane, states):
+    """While one state is made nineteen others are handed the last one, and no second build begins."""
+    before, build = states.current(), states.state
+    begun, go_on, calls = threading.Event(), threading.Event(), []
+
+    def slow():
+        calls.append(1)
+        begun.set()
+        assert go_on.wait(60)
+        return build()
+
+    states.state = slow
+    plane.settings.clock.advance(2)
+    with ThreadPoolExecutor(1) as pool:
+        builder = pool.submit(states.current)
+        assert begun.wait(60)
+        others = [states.current() for _ in range(19)]
+        go_on.set()
+        made = builder.result(60)
+
+    assert all(other is before for other in others)
+    assert (made is not before, states.current() is made, len(calls)) == (True, True, 1)
+
+
+def test_a_state_that_is_too_old_is_waited_for(plane, states, builds):
+    """After a silence nobody gets the state of an hour ago, and twenty who wait make one."""
+    states.current()
+    plane.settings.clock.advance(3_600)
+    with ThreadPoolExecutor(20) as pool:
+        made = {reader.result(60) for reader in [pool.submit(states.current) for _ in range(20)]}
+
+    assert (len(made), len(builds)) == (1, 2)
+
+
+def test_a_state_that_takes_long_is_made_less_often(plane, states, builds):
+    """A second of building is followed by four without."""
+    build = states.state
+
+    def slow():
+        plane.settings.clock.advance(1)
+        return build()
+
+    states.state = slow
+    for _ in range(40):
+        states.current()
+        plane.settings.clock.advance(0.5)
+
+    assert len(builds) <= 5
+
+
+def test_a_failed_build_leaves_the_lock_free(plane, states):
+    """The next one asks again."""
+    build = states.state
+
+    def fails():
+        raise Untrusted("edge-state-malformed", "once")
+
+    states.state = fails
+    assert code(states.current) == "edge-state-malformed"
+    states.state = build
+    assert opened(plane, states).head == plane.log.head()
 
 
 @pytest.mark.parametrize("age", [MAX_AGE_S, MAX_AGE_S + 1, 86_400, -6])
 def test_a_state_of_another_minute_is_refused(plane, states, age):
     """A minute old is too old; so is one from the future."""
-    data, now = states.current(), plane.settings.clock.now()
+    data, now = states.current().body, plane.settings.clock.now()
     assert (
         code(lambda: open_edge_state(data, plane.keys.trust_file(), now + age, revoked=frozenset()))
         == "edge-state-stale"
@@ -124,7 +218,7 @@ def test_a_state_of_another_minute_is_refused(plane, states, age):
 def test_no_byte_of_a_state_can_change(plane, states):
     """Flipping any byte makes it untrusted, wherever it is."""
     revoke(plane, "contextual")
-    data, now, trust = states.current(), plane.settings.clock.now(), plane.keys.trust_file()
+    data, now, trust = states.current().body, plane.settings.clock.now(), plane.keys.trust_file()
     for place in range(0, len(data), 7):
         changed = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
         with pytest.raises(Untrusted):
@@ -157,3 +251,39 @@ def test_both_listeners_answer(plane):
         assert answer.status_code == 200
         assert answer.headers["cache-control"] == "no-store"
         open_edge_state(answer.content, plane.keys.trust_file(), plane.settings.clock.now(), revoked=frozenset())
+
+
+@pytest.mark.parametrize(
+    ("encoding", "condition", "status", "packed"),
+    [
+        ("identity", None, 200, False),
+        ("gzip", None, 200, True),
+        ("gzip;q=0", None, 200, False),
+        ("gzip", "{}-gzip", 304, True),
+        ("gzip", "{}", 200, True),
+        ("identity", "{}", 304, False),
+        ("identity", "W/{}", 304, False),
+        ("identity", "x", 200, False),
+    ],
+)
+def test_a_reader_that_holds_the_state_gets_304(plane, encoding, condition, status, packed):
+    """Each form has its own tag; a compressed state is the same bytes."""
+
+    async def ask(**headers):
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(plane.public_app), base_url="http://plane"
+        ) as client:
+            return await client.get("/v1/edge-state", headers={"accept-encoding": encoding, **headers})
+
+    tag = asyncio.run(ask()).headers["etag"].strip('"').removesuffix("-gzip")
+    wanted = None if condition is None else condition.replace("{}-gzip", f'"{tag}-gzip"').replace("{}", f'"{tag}"')
+    answer = asyncio.run(ask(**({} if wanted is None else {"if-none-match": wanted})))
+
+    assert (answer.status_code, answer.headers.get("content-encoding")) == (
+        status,
+        "gzip" if packed and status == 200 else None,
+    )
+    assert answer.headers["etag"] == (f'"{tag}-gzip"' if packed else f'"{tag}"')
+    if status == 200:
+        trust, now = plane.keys.trust_file(), plane.settings.clock.now()
+        open_edge_state(answer.content, trust, now, revoked=frozenset())
