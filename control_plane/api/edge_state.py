@@ -75,7 +75,7 @@ class EdgeStates:
         self._looked = 0.0
 
     def current(self) -> Made:
-        """The newest state, or the last one while another caller makes the next. Raises: Unavailable("policy-missing")."""
+        """The newest state, or the last while another caller makes the next. Raises: Unavailable("policy-missing")."""
         known, now = self._made, self._clock.elapsed()
         if known is not None and now < self._looked + max(LOOK_S, SHARE * known.took):
             return known

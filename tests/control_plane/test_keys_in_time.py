@@ -24,7 +24,7 @@ def signed(tmp_path_factory):
         for _ in range(2):
             writing.append("model", "m")
     answer = plane.log.reply(0, "nonce").body
-    state = EdgeStates(plane.log, plane.policies, plane.keys, clock).current()
+    state = EdgeStates(plane.log, plane.policies, plane.keys, clock).current().body
     plane.keys.rotate("log", OVERLAP_S)
     rotated = Rotated(key, plane.keys.trust_file())
     plane.close()
