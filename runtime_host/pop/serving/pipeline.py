@@ -2,7 +2,7 @@
 
     credentials   which token, if any                                       → Server-Timing: token
     lookup        validated before, and would be again?                     → token
-    validate      the consent-validation component, in a fresh sandbox      → validate
+    validate      the signature natively, then the component, in a sandbox  → validate
     policy        what the token comes down to here and now                 → policy
     signals       the data the deciding category may see                    → decide
     lookup        decided before, for exactly these inputs?                 → decide
@@ -29,6 +29,7 @@ from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
 from consent_core.formats import token
 from consent_core.formats.catalogue import Slot
 from consent_core.telemetry.counters import Counter, Histogram
+from consent_core.trust.signatures import verify_signature
 from runtime_host.pop.serving.decisions import Decider, Offer, Shown
 from runtime_host.pop.serving.recent import DAY_S, Recent
 from runtime_host.pop.serving.token_cache import Grant, KnownToken, TokenCache, check_token, effective
@@ -240,23 +241,30 @@ class Pipeline:
 
     async def _ask_validator(self, visit: Visit, received: bytes) -> None:
         text = _as_text(received)
+        kid = await self._check_signature(text)
         expected = token.Expectation(self._rules.issuer, token.AUDIENCE, self.trust_state.now(), self._rules.leeway_s)
         digest, started = self._validator.digest, perf_counter()
         try:
-            try:
-                claims = await self._validator.avalidate(text, self.trust_state.keys(), expected)
-            except Rejected as error:
-                if error.code != "token-kid" or not await self.trust_state.learn_key(token.parse(text).kid):
-                    raise
-                started = perf_counter()
-                claims = await self._validator.avalidate(text, self.trust_state.keys(), expected)
+            claims = await self._validator.avalidate(text, self.trust_state.keys(), expected)
         finally:
             self._counters.sandbox_seconds.observe(perf_counter() - started, "consent-validation")
-        kid = token.parse(text).kid
         visit.generation = self.trust_state.generation
         self._require_trusted(digest)
         check_token(kid, sha256(received).hexdigest(), self.trust_state)
         visit.known = self.tokens.remember(received, claims, kid, digest, visit.generation)
+
+    async def _check_signature(self, text: str) -> str:
+        """The key id of a token that some published key signed: a forged one costs no sandbox.
+
+        What passes is the component's to judge. Raises: Rejected, with the code that the component would give.
+        """
+        unverified = token.parse(text)
+        published = self.trust_state.keys()
+        if not any(key.kid == unverified.kid for key in published):
+            await self.trust_state.learn_key(unverified.kid)
+        key = token.find_key(self.trust_state.keys(), unverified.kid, unverified.algorithm)
+        verify_signature(key.algorithm, key.key, unverified.message, unverified.signature)
+        return unverified.kid
 
     def _policy(self, visit: Visit) -> None:
         if visit.text is None:
