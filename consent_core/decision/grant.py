@@ -7,9 +7,10 @@ An edge only ever narrows.
 
 from dataclasses import dataclass
 
+from consent_core.decision.countries import JURISDICTIONS
 from consent_core.decision.request import Headers
 from consent_core.decision.seams import TrustState
-from consent_core.formats.fields import UNKNOWN_JURISDICTION, is_jurisdiction
+from consent_core.formats.fields import UNKNOWN_JURISDICTION
 from consent_core.formats.refusals import NONE, refusals_in
 from consent_core.formats.token import CATEGORIES, Claims
 
@@ -69,11 +70,13 @@ def _code(status: str, denied: frozenset[str]) -> str | None:
 
 
 def jurisdiction_of(headers: Headers, geo_header: bytes | None, default: str) -> str:
-    """The law that applies: the trusted header where one is configured, else the POP's own.
+    """The law that applies: by the trusted header where one is configured, else the POP's own.
 
-    A configured header that is missing or unreadable means unknown, hence strictest.
+    The header names a country (`DE`), a state (`US-CA`) or a jurisdiction (`EU`), in any case. `country+region` names
+    two headers, the second for the state. What is missing, unreadable or in no table is unknown, hence strictest.
     """
     if geo_header is None:
         return default
-    value = headers.get(geo_header, b"").decode("latin-1").strip().upper()
-    return value if is_jurisdiction(value) else UNKNOWN_JURISDICTION
+    said = (headers.get(name, b"").decode("latin-1").strip().upper() for name in geo_header.split(b"+"))
+    place = "-".join(part for part in said if part)
+    return JURISDICTIONS.get(place) or JURISDICTIONS.get(place.partition("-")[0], UNKNOWN_JURISDICTION)

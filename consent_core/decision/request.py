@@ -44,10 +44,11 @@ Headers = dict[bytes, bytes]
 
 
 def read_headers(scope: Scope, extra: bytes | None = None) -> Headers:
-    """The headers a POP looks at, by lower-case name. `extra`: one more name, from the configuration."""
+    """The headers a POP looks at, by lower-case name. `extra`: more names, from the configuration, with `+` between."""
     found: Headers = {}
+    more = () if extra is None else extra.split(b"+")
     for name, value in scope["headers"]:
-        if name in _READ or name == extra:
+        if name in _READ or name in more:
             found[name] = value if name not in found else found[name] + _READ.get(name, b", ") + value
     return found
 

@@ -115,7 +115,7 @@ class Pop:
         self.renderer = Renderer(
             parts.catalogue, RenditionCache(config.rendition_cache_bytes), threads=config.render_threads
         )
-        self._geo = None if config.geo_header is None else config.geo_header.encode("ascii")
+        self._geo = None if config.geo_header is None else config.geo_header.lower().encode("ascii")
         self._tasks: list[asyncio.Task[None]] = []
         self.places = self._offers()
         self.pipeline = self._pipeline()

@@ -11,7 +11,7 @@ from consent_core.formats.consent import JURISDICTION, REGION
 from consent_core.formats.fields import UNKNOWN_JURISDICTION
 from runtime_host.pop.stores.shared_state import MAX_WORKERS
 
-_HEADER = re.compile(r"[a-z0-9-]{1,64}")
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}(?:\+[A-Za-z0-9-]{1,64})?")
 _PORTS = range(65_536)
 
 
@@ -26,7 +26,7 @@ class PopConfig:
     data: Path  # the data directory; this POP's own files are below `pops/<pop>/`
     jurisdiction: str = UNKNOWN_JURISDICTION  # where a request comes from when no trusted header says otherwise
     age_band: str = "adult"  # whom the site addresses; a page that asks its visitors sends what they said
-    geo_header: str | None = None  # lower-case name of a header that only a trusted front end can set
+    geo_header: str | None = None  # header(s) that only a trusted front end can set: `country` or `country+region`
     control_plane: str = "https://127.0.0.1:7443"  # base URL of its mesh listener
     workers: int = 1  # processes behind the public port; each has caches and sandboxes of its own
     push: bool = True  # listen to its stream of hints; off, polls carry everything
@@ -55,7 +55,10 @@ class PopConfig:
     def __post_init__(self) -> None:
         _expect(REGION.fullmatch(self.pop), "pop: expected lower-case letters, digits and inner hyphens")
         _expect(JURISDICTION.fullmatch(self.jurisdiction), "jurisdiction: expected a code such as EU or US-CA")
-        _expect(self.geo_header is None or _HEADER.fullmatch(self.geo_header), "geo_header: expected a lower-case name")
+        _expect(
+            self.geo_header is None or _HEADER.fullmatch(self.geo_header),
+            "geo_header: expected a name, or two: a+b",
+        )
         _expect(1 <= self.workers <= MAX_WORKERS, f"workers: expected 1 to {MAX_WORKERS}")
         _expect(self.attest_every_s > 0, "attest_every_s: expected more than 0")
         for port in (self.public_port, self.mesh_port, self.admin_port):
