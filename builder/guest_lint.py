@@ -8,6 +8,7 @@ same in every instance (`random`). Everything a guest needs is an argument. Impo
 
 import ast
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -78,6 +79,10 @@ def check_guest(
         raise Rejected("build-lint", "\n".join(places))
 
 
+# CPython 3.11 counts the depth of trees it makes once for all threads; builds run in several (cpython#106905).
+_PARSING = threading.Lock()
+
+
 def lint_guest(files: Mapping[str, bytes], dependencies: Iterable[str] = ()) -> tuple[Finding, ...]:
     """Every finding in the guest's modules (path -> source), in order."""
     known = PROVIDED | set(dependencies) | {path.split("/")[0].removesuffix(".py") for path in files}
@@ -86,7 +91,8 @@ def lint_guest(files: Mapping[str, bytes], dependencies: Iterable[str] = ()) -> 
 
 def _lint_module(path: str, source: bytes, known: set[str] | frozenset[str]) -> Iterator[Finding]:
     try:
-        tree = ast.parse(source)
+        with _PARSING:
+            tree = ast.parse(source)
     except (SyntaxError, ValueError) as error:
         yield Finding(path, getattr(error, "lineno", None) or 1, f"not Python: {error.args[0]}")
         return

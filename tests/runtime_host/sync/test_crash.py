@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[3]
 ROOMS = tuple(ROOT / "runtime_host/pop" / room for room in ("stores", "sync", "evidence"))
 SOURCES = [path.read_text() for room in ROOMS for path in room.glob("*.py")]
 NAMES = {name for source in SOURCES for name in re.findall(r'crash_point\("(.+?)"\)', source)}
-POINTS = sorted(name for name in NAMES if not name.startswith(("attest", "statement")))  # those: evidence/test_crash.py
+FOLLOWING = "log-before-following"  # passed only where a log takes another's place: a test of its own below
+ELSEWHERE = ("attest", "statement")  # evidence/test_crash.py
+POINTS = sorted(name for name in NAMES - {FOLLOWING} if not name.startswith(ELSEWHERE))
 
 
 def run(directory: Path, crash: str = "") -> int:
@@ -91,3 +93,34 @@ def test_crash_at_every_second_entry(tmp_path: Path) -> None:
         check_nothing_is_half(tmp_path)
     assert run(tmp_path) == 0
     check_everything_is_done_once(tmp_path)
+
+
+def test_killed_while_it_turns_to_another_log_it_stands_in_the_old_one_and_turns_again(tmp_path: Path) -> None:
+    """Both the place and what is sent again, or neither."""
+    prepare(tmp_path)
+    assert run(tmp_path) == 0
+    script = (
+        "import sys; from pathlib import Path; from consent_core.clock import ManualClock\n"
+        "from consent_core.formats.log_head import Approval, Succession\n"
+        "from consent_core.formats.revocation import Point\n"
+        "from runtime_host.pop.stores import PopStore\n"
+        "store = PopStore(Path(sys.argv[1]) / 'pop' / 'pop.db', ManualClock())\n"
+        "at = store.revocations.position\n"
+        "new = Point(at.position, 'sha256:' + '1' * 64)\n"
+        "old = Point(at.position, at.chain)\n"
+        "store.follow(Succession(at.origin, old, 'N' * 22, new, Approval('ana', 1)))\n"
+    )
+
+    def turn(crash: str) -> int:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "CONSENT_EDGE_CRASH": crash}
+        return subprocess.run([sys.executable, "-c", script, str(tmp_path)], env=environment, check=False).returncode
+
+    def stands() -> tuple[str | None, int]:
+        _, clock = open_plane(tmp_path)
+        with PopStore(tmp_path / "pop" / "pop.db", clock) as store:
+            return store.revocations.position.origin, len(store.outbox.pending())
+
+    before, pending = stands()
+    assert (turn(FOLLOWING), stands()) == (-9, (before, pending))
+    assert pending == 0
+    assert (turn(""), stands()) == (0, ("N" * 22, 1))

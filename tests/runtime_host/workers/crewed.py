@@ -66,7 +66,8 @@ class Crewed:
     @property
     def worker(self) -> psutil.Process:
         """The process in the second place."""
-        (child,) = self.lead.children()
+        living = [child for child in self.lead.children() if child.status() != psutil.STATUS_ZOMBIE]
+        (child,) = living  # one that was killed is a zombie until its lead has looked
         return child
 
     @property
