@@ -36,7 +36,7 @@ PREFIX = "CONSENT_EDGE_"
 SECRETS = ("CONSENT_EDGE_POP_KEY", "CONSENT_EDGE_RENDITION_KEY")  # never in a rendered file
 
 _ADDRESS = re.compile(r"127\.0\.0\.1:[0-9]{1,5}")
-_PLAIN = re.compile(r"[A-Za-z0-9-]{1,64}")
+_PLAIN = re.compile(r"[A-Za-z0-9-]{1,64}(?:\+[A-Za-z0-9-]{1,64})?")  # `+`: two headers
 
 
 @dataclass(frozen=True, slots=True)

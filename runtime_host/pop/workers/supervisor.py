@@ -34,6 +34,7 @@ LIVED_S = 30.0  # whoever lived so long begins with the shortest pause again
 STOP_S = 8.0  # more than answers are given to finish; then it is ended
 ANSWER_S = 1.0  # how long a scrape waits for a worker that hangs
 HEADS_EVERY_S = 5.0  # so that a status report names heads that are at most so old
+FROZEN_AFTER = 3  # such looks without a word: 15 s, counted by looks so that a lead that slept ends nobody
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class Worker:
     channel: Channel | None = None
     serves: bool = False
     restarts: int = 0
+    silent: int = 0  # looks of the lead since its last word
     head: str | None = None
     counted: Numbers = field(default_factory=Numbers)
     numbers: Numbers = field(default_factory=Numbers)
@@ -52,7 +54,7 @@ class Worker:
 
     def ended(self) -> None:
         """Keep what it had counted."""
-        self.process, self.channel, self.serves = None, None, False
+        self.process, self.channel, self.serves, self.silent = None, None, False, 0
         self.counted += self.numbers.lasting()
         self.numbers = Numbers()
         self.told.set()
@@ -181,6 +183,7 @@ class Supervisor:
             _signal(worker, signal.SIGKILL)
 
     def _heard(self, worker: Worker, message: Message) -> None:
+        worker.silent = 0
         match message["kind"]:
             case "serving":
                 worker.serves = True
@@ -196,7 +199,16 @@ class Supervisor:
     async def _keep_heads(self) -> None:
         while True:
             await asyncio.sleep(HEADS_EVERY_S)
+            self.end_frozen()
             await self.collect()
+
+    def end_frozen(self) -> None:
+        """End whoever serves and has not answered for a while: half of the connections hang there. It starts again."""
+        for worker in self._workers:
+            worker.silent += worker.serves
+            if worker.silent >= FROZEN_AFTER:
+                LOG.warning("worker %d is silent; it is ended", worker.place + 1)
+                _signal(worker, signal.SIGKILL)
 
 
 async def hold(home: Path) -> int:

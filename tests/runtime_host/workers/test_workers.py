@@ -154,6 +154,16 @@ def test_a_killed_worker_is_started_again_and_loses_nothing(pop: Crewed) -> None
     assert pop.recorded() >= before + 6
 
 
+def test_a_frozen_worker_is_ended_and_started_again(pop: Crewed) -> None:
+    """SIGSTOP: it answers nobody, its connections hang, and the lead notices by its silence."""
+    worker = pop.worker
+    worker.suspend()
+    until(lambda: not psutil.pid_exists(worker.pid), 120)
+    pop.until_whole()
+
+    assert pop.at(pop.worker).get("/healthz") == {"ok": True}
+
+
 def test_a_worker_that_dies_before_it_can_tell_of_a_no_has_still_said_it(pop: Crewed) -> None:
     """Committed, not announced: its death is, so nobody goes on by what they remember."""
     line, other = pop.at(pop.worker), pop.at(pop.lead)
