@@ -13,6 +13,8 @@ from importlib.metadata import version
 from wasmtime import Config, Engine, WasmtimeError
 from wasmtime.component import Component
 
+from consent_core.errors import Unavailable
+
 TICK_S = 0.01  # one epoch; the same as Spin's, fine enough for deadlines of tens of milliseconds
 GRACE_S = 0.5  # keep ticking this long after the last call: busy hosts never park, idle ones do
 MAX_STACK_BYTES = 512 * 1024  # wasmtime's own default, far below a thread's stack (8 MiB, at least 2 MiB)
@@ -112,23 +114,32 @@ class Ticker:
         return self._parked
 
     def started(self) -> None:
-        """A guest is about to run."""
+        """A guest is about to run. Raises: Unavailable("sandbox-start") where nothing would tick its deadline."""
         with self._lock:
-            self._running += 1
-            if self._parked:
-                self._parked = False
+            if self._parked or not self._alive():
                 self._resume()
+                self._parked = False
+            self._running += 1
 
     def finished(self) -> None:
         """The guest has returned, trapped or been stopped."""
         with self._lock:
             self._running -= 1
 
+    def _alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
     def _resume(self) -> None:
+        """Wake the thread; make it where there is none, or where it has ended: without it no guest would stop."""
         self._wake.set()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="wasm-epoch", daemon=True)
-            self._thread.start()
+        if self._alive():
+            return
+        thread = threading.Thread(target=self._run, name="wasm-epoch", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads to be had
+            raise Unavailable("sandbox-start", "nothing would end a guest that runs too long") from error
+        self._thread = thread
 
     def _run(self) -> None:
         while True:

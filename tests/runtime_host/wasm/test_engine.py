@@ -8,6 +8,7 @@ import pytest
 from wasmtime import Engine, WasmtimeError
 from wasmtime.component import Component
 
+from consent_core.errors import Unavailable
 from runtime_host.wasm.engine import Meter, Ticker, compile_component, engine_config, engine_fingerprint, shared_engine
 from tests.runtime_host.wasm import guests
 
@@ -122,6 +123,55 @@ def test_work_done_while_the_ticker_rests_is_not_charged_to_the_next_call() -> N
     assert engine.moved.wait(5)
     assert engine.epochs - rested < 100
     ticker.finished()
+
+
+class EndingEngine(CountingEngine):
+    """Ends the thread that ticks it, as often as it is told to."""
+
+    endings = 1
+
+    def increment_epoch(self) -> None:
+        if self.endings:
+            self.endings -= 1
+            raise SystemExit
+        super().increment_epoch()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_ticking_thread_that_ended_is_replaced_before_the_next_guest_runs() -> None:
+    """Without it a guest could run for ever: the call under way lost its deadline, the next one has one."""
+    engine = EndingEngine()
+    ticker = Ticker(engine, tick_s=0.001, grace_s=0.005)  # type: ignore[arg-type]
+    ticker.started()
+    _until(lambda: not ticker._alive())
+    assert not ticker.resting
+
+    ticker.started()
+
+    assert engine.moved.wait(5)
+    ticker.finished()
+    ticker.finished()
+    _until(lambda: ticker.resting)
+
+
+def test_without_a_thread_to_tick_no_guest_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine has no thread left: refused with a code, and tried again for the next call."""
+    engine = CountingEngine()
+    ticker = Ticker(engine, tick_s=0.001, grace_s=0.005)  # type: ignore[arg-type]
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(Unavailable) as caught:
+            ticker.started()
+    ticker.started()
+
+    assert caught.value.code == "sandbox-start"
+    assert engine.moved.wait(5)
+    ticker.finished()
+    _until(lambda: ticker.resting)
 
 
 def _until(condition: object) -> None:
