@@ -39,7 +39,7 @@ from runtime_host.pop.evidence.task import EvidenceTask
 from runtime_host.pop.images.cache import RenditionCache
 from runtime_host.pop.images.loading import LoadedCatalogue
 from runtime_host.pop.images.renderer import Renderer
-from runtime_host.pop.metrics_push import push_forever
+from runtime_host.pop.metrics import Watched, push_forever, request_counts, watch
 from runtime_host.pop.serving.admin import Admin, healthz
 from runtime_host.pop.serving.cookies import CookieNames
 from runtime_host.pop.serving.decisions import Decider, Offer
@@ -133,7 +133,7 @@ class Pop:
         self._watch()
         if self._others is not None:
             self._others.attend(self._hear)
-        tallies = self._tallies()
+        tallies = request_counts(self.metrics)
         self.refused: Callable[[str], None] = tallies.rejected.add
         recorder = None if parts.audit is None else VisitAuditRecorder(parts.audit, "public")
         self.public_app: App = Router(
@@ -363,39 +363,10 @@ class Pop:
         workers = {place: AtWorker(state, place) for place in range(1, state.workers)}
         return {f"{kind}.{self.config.pop}.w{place + 1}": at for place, at in workers.items() for kind in KINDS}
 
-    def _tallies(self) -> RequestCounts:
-        metrics = self.metrics
-        return RequestCounts(
-            requests=metrics.counter("consent_edge_requests"),
-            rejected=metrics.counter("consent_edge_rejected"),
-            untrusted=metrics.counter("consent_edge_untrusted"),
-            unavailable=metrics.counter("consent_edge_unavailable"),
-        )
-
     def _watch(self) -> None:
         """Show at each scrape what others count, and note how long changes took to arrive."""
-        metrics, tokens, decider, cache = self.metrics, self.pipeline.tokens, self.pipeline.decider, self.renderer.cache
-        metrics.watch("consent_edge_token_cache_hits", lambda: tokens.hits)
-        metrics.watch("consent_edge_token_cache_misses", lambda: tokens.misses)
-        metrics.watch("consent_edge_token_cache_entries", lambda: len(tokens))
-        metrics.watch("consent_edge_decision_memo_hits", lambda: decider.hits)
-        metrics.watch("consent_edge_decision_memo_misses", lambda: decider.misses)
-        metrics.watch("consent_edge_decision_memo_entries", lambda: len(decider))
-        metrics.watch("consent_edge_asset_cache_hits", lambda: cache.hits)
-        metrics.watch("consent_edge_asset_cache_misses", lambda: cache.misses)
-        metrics.watch("consent_edge_asset_cache_entries", lambda: len(cache))
-        metrics.watch("consent_edge_asset_cache_bytes", lambda: cache.bytes)
-        metrics.watch("consent_edge_streams", lambda: len(self.streams))
-        metrics.watch("consent_edge_outbox_oldest_seconds", lambda: float(self.sync.outbox_oldest_s()), whole=max)
-        metrics.watch("consent_edge_in_sync", lambda: float(self.sync.in_sync()), whole=min)
-        supervisor = self.supervisor
-        if supervisor is not None:
-            metrics.include(supervisor.numbers)
-            metrics.watch("consent_edge_workers", lambda: supervisor.status()["serving"])
-            metrics.watch("consent_edge_worker_restarts", lambda: supervisor.restarts)
-        metrics.add_source("consent_edge_untrusted", lambda: _by_code(self.sync.untrusted))
-        metrics.add_source("consent_edge_unavailable", lambda: _by_code(self.sync.unavailable))
-        delay = metrics.histogram("consent_edge_consent_sync_delay_seconds")
+        watch(self.metrics, Watched(self.pipeline, self.renderer.cache, self.streams, self.sync, self.supervisor))
+        delay = self.metrics.histogram("consent_edge_consent_sync_delay_seconds")
 
         def arrived(change: Change) -> None:
             if change.seq is not None:
@@ -415,10 +386,6 @@ class Pop:
 def build_pop(config: PopConfig, parts: Parts, clock: Clock | None = None) -> Pop:
     """Assemble a POP. Opens its stores; nothing is fetched and nothing listens yet."""
     return Pop(config, parts, clock or SystemClock())
-
-
-def _by_code(counts: Mapping[str, int]) -> dict[tuple[str, ...], int]:
-    return {(code,): count for code, count in counts.items()}
 
 
 def _replaceable_trust(data: Path) -> Path | None:
