@@ -140,6 +140,12 @@ class Member:
             self.process.kill()
             self.process.wait()
 
+    def restart(self, patience_s: float = START_WAIT_S) -> None:
+        """kill -9, start again, return when it is ready. Raises: Unavailable."""
+        self.kill()
+        self.start()
+        self.wait_ready(patience_s)
+
 
 class _NotReadyError(Exception):
     pass

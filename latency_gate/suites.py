@@ -5,6 +5,7 @@ micro    the pytest-benchmark suites under `benches/`, against budgets and same-
 soak     memory of a POP under load
 hosts    slot decisions on our POP and on wasmtime serve, wash and jco, side by side
 workers  fresh decisions of one worker and of two
+kills    kill -9 of every kind of process under people who change their mind
 """
 
 import json
@@ -28,6 +29,7 @@ from latency_gate.arms import Arm, foreign_arm, grant, shop_arms, write_pages
 from latency_gate.browser import chromium
 from latency_gate.hosts import run_hosts
 from latency_gate.judge import Row, is_green, judge_regression
+from latency_gate.kills import run_kills
 from latency_gate.micro import judge_micro, read_results
 from latency_gate.profiles import PROFILES, Profile
 from latency_gate.run import Overloaded, Result, measure
@@ -36,7 +38,7 @@ from latency_gate.workers import run_workers
 
 BENCHES = resource("benches")
 GATE = Path("build/gate")
-SUITES = ("micro", "vitals", "soak", "hosts", "workers")
+SUITES = ("micro", "vitals", "soak", "hosts", "workers", "kills")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,15 @@ def _soak(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any,
     return [row.to_json() for row in rows], is_green(rows)
 
 
+def _kills(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any, bool]:
+    wanted = options.rounds or budgets["kills"]["kills"]
+    with _bar(out, "kills") as progress:
+        document, rows = run_kills(GATE / "kills", options.report, out, wanted, progress)
+    report.write_junit("kills", rows, options.report / "kills.xml")
+    out.print(report.table("kills", rows))
+    return {**document, "rows": [row.to_json() for row in rows]}, is_green(rows)
+
+
 def _side_by_side(name: str, suite: SideBySide) -> Runner:
     """A suite that runs processes beside each other: `suite(place, report, out, seconds)`."""
 
@@ -192,6 +203,7 @@ RUNNERS = {
     "soak": _soak,
     "hosts": _side_by_side("hosts", run_hosts),
     "workers": _side_by_side("workers", run_workers),
+    "kills": _kills,
 }
 
 

@@ -13,13 +13,18 @@ def register(app: typer.Typer) -> None:
     app.command()(bench)
 
 
-Suite = Annotated[str | None, typer.Option("--suite", help="vitals, micro, soak, hosts or workers; all by default.")]
+Suite = Annotated[
+    str | None, typer.Option("--suite", help="vitals, micro, soak, hosts, workers or kills; all by default.")
+]
 Gate = Annotated[bool, typer.Option("--gate", help="Exit 1 unless every row is within its budget.")]
 SelfTest = Annotated[bool, typer.Option("--self-test", help="Inject faults; exit 0 only if each turns the gate red.")]
 Url = Annotated[str | None, typer.Option("--url", help="Measure this page instead of the demo shop.")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="Throttling, by name.")]
 Rounds = Annotated[
-    int | None, typer.Option("--rounds", min=1, help="Page loads per arm; of hosts and workers, seconds per load.")
+    int | None,
+    typer.Option(
+        "--rounds", min=1, help="Page loads per arm; of hosts and workers, seconds per load; of kills, how many."
+    ),
 ]
 Base = Annotated[Path | None, typer.Option("--base", help="An earlier vitals.json to compare with.")]
 Report = Annotated[Path, typer.Option("--report", help="Where the reports go.")]
@@ -36,7 +41,7 @@ def bench(
     report: Report = Path("build/bench"),
     as_json: JsonOption = False,
 ) -> None:
-    """Measure pages (vitals), calls (micro), memory (soak), other hosts (hosts), workers; compare with budgets.
+    """Measure pages (vitals), calls (micro), memory (soak), other hosts (hosts), workers, kills; compare with budgets.
 
     Example: [bold]edge bench --suite vitals --gate --url https://127.0.0.1:8443/[/bold]
     """

@@ -19,11 +19,11 @@ from typing import Any
 
 from consent_core.errors import ConsentEdgeError
 from consent_core.formats.token import CATEGORIES
+from fleet.browser import TRIES, Browser, Change
 from fleet.processes import PopSpec
 from fleet.project import REPOSITORY
 from runtime_host.wasm.functions import ConsentValidator
 from runtime_host.wasm.native import NativeFunction
-from simulator.minds.browser import TRIES, Browser, Change
 from simulator.minds.faults import Fault, broken
 from simulator.minds.plane import LosablePlane
 from simulator.minds.truth import BURST_S, Person, Verdict

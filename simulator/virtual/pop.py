@@ -5,11 +5,9 @@ and opens what the disk held at that moment; crashes between two lines are `pyte
 """
 
 import asyncio
-import json
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +19,7 @@ from consent_core.formats.consent import ConsentAnswer, read_answer
 from consent_core.http.asgi import App
 from consent_core.policy.bundle import Bundle, open_bundle
 from consent_core.telemetry.counters import Counter, Histogram
+from fleet.browser import HEADERS, Answered
 from fleet.processes import PopSpec
 from runtime_host.pop.serving.cookies import CookieNames
 from runtime_host.pop.serving.decisions import Decider
@@ -41,25 +40,10 @@ from simulator.virtual.time import MachineClock
 from simulator.virtual.watch import Watch
 
 COOKIE = b"consent-token"
-BROWSER = {b"content-type": b"application/json", b"sec-fetch-site": b"same-origin", b"consent-client": b"sdk"}
 LAST_ANSWERS = 10_000
 DATABASE = "pop.db"
 TOKENS = 20_000
 TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What a POP's consent routes answered."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-
-    def json(self) -> dict[str, Any]:
-        """The body as a value; nothing for an empty one."""
-        value: dict[str, Any] = json.loads(self.body) if self.body else {}
-        return value
 
 
 class SimulatedPop:
@@ -198,7 +182,7 @@ class SimulatedPop:
         self, method: str, path: str, headers: Mapping[bytes, bytes], body: bytes, cookies: bytes
     ) -> Answered:
         """A browser's request to the consent routes, as its page's module sends it."""
-        sent = {**BROWSER, **headers, b"host": b"shop.example", b"cookie": cookies}
+        sent = {**HEADERS, **headers, b"host": b"shop.example", b"cookie": cookies}
         scope = {
             "type": "http", "method": method, "path": path, "raw_path": path.encode("ascii"), "query_string": b"",
             "headers": list(sent.items()), "extensions": {},

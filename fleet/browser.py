@@ -2,22 +2,50 @@
 
 A click takes a number above everything this browser knows. A "no" stands in `consent-no` before anything is sent. One
 change is under way at a time; a change whose answer is lost is sent again with the same key, to another POP if need be.
+How a request reaches a POP is the caller's: a simulated machine, or a socket.
 """
 
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http.cookies import SimpleCookie
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from consent_core.formats.refusals import Refusal, write_refusals
 from consent_core.formats.token import encode_base64url
-from simulator.virtual.pop import Answered, SimulatedPop
+from runtime_host.pop.serving.cookies import CookieNames
 
 TRIES = 4  # of one change; a "no" that none of them placed stays in the cookie
-TOKEN, SESSION, NO = "consent-token", "consent-session", "consent-no"
+HEADERS = {b"content-type": b"application/json", b"sec-fetch-site": b"same-origin", b"consent-client": b"sdk"}
+PLAIN_NAMES = CookieNames.choose(secure=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a POP answered."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    def json(self) -> dict[str, Any]:
+        """The body as a value; nothing for an empty one."""
+        value: dict[str, Any] = json.loads(self.body) if self.body else {}
+        return value
+
+
+class Pop(Protocol):
+    """A POP as a browser reaches it. An answer that never comes is one with an error status."""
+
+    number: int
+
+    async def http(
+        self, method: str, path: str, headers: Mapping[bytes, bytes], body: bytes, cookies: bytes
+    ) -> Answered:
+        """A request as the page's module sends it: with `HEADERS`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +76,7 @@ class Browser:
     home: int
     full_lists: bool = False
     keeps_no: bool = True
+    names: CookieNames = PLAIN_NAMES
     token: str = ""
     session: str = ""
     high: int = 0
@@ -79,12 +108,12 @@ class Browser:
 
     def cookies(self, *, session: bool) -> bytes:
         """The Cookie header. The session travels to the consent routes alone."""
-        pairs = [(TOKEN, self.token), (SESSION, self.session if session else "")]
+        pairs = [(self.names.token, self.token), (self.names.session, self.session if session else "")]
         if self.refusals:
-            pairs.append((NO, write_refusals(self.tag, self.refusals)))
-        return "; ".join(f"{name}={value}" for name, value in pairs if value).encode("ascii")
+            pairs.append((self.names.refusals, write_refusals(self.tag, self.refusals)))
+        return b"; ".join(name + b"=" + value.encode("ascii") for name, value in pairs if value)
 
-    async def send(self, pop: SimulatedPop, change: Change, lost: bool) -> bool:
+    async def send(self, pop: Pop, change: Change, lost: bool) -> bool:
         """Send a change; whether its answer came and settles it. `lost`: the answer does not reach the browser."""
         answered = await pop.http(*self._request(change), self.cookies(session=True))
         if lost or answered.status >= 400:
@@ -93,7 +122,7 @@ class Browser:
         self._settle(change, answered, pop.number)
         return True
 
-    async def look(self, pop: SimulatedPop) -> dict[str, Any] | None:
+    async def look(self, pop: Pop) -> dict[str, Any] | None:
         """`GET /v1/consent`, as each page does; None where that failed."""
         answered = await pop.http("GET", "/v1/consent", {}, b"", self.cookies(session=True))
         if answered.status != 200:
@@ -101,7 +130,7 @@ class Browser:
         self.hear(answered)
         return answered.json()
 
-    def late_copy(self, change: Change) -> Callable[[SimulatedPop], Awaitable[Answered]]:
+    def late_copy(self, change: Change) -> Callable[[Pop], Awaitable[Answered]]:
         """A copy of the request with the cookies of now, to arrive later; no script hears its answer."""
         request, cookies = self._request(change), self.cookies(session=True)
         return lambda pop: pop.http(*request, cookies)
@@ -148,9 +177,9 @@ class Browser:
     def _take_cookie(self, header: str) -> None:
         for name, morsel in SimpleCookie(header).items():
             value = "" if morsel["max-age"] == "0" else morsel.value
-            if name == TOKEN:
+            if name == self.names.token.decode():
                 self.token = value
-            elif name == SESSION:
+            elif name == self.names.session.decode():
                 self.session = value
 
     def _id(self) -> str:
