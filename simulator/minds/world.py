@@ -266,9 +266,10 @@ class _World:
         number = self._random.randrange(len(self._browsers))
         browser, person = self._browsers[number], self._people[number]
         pop = self._random.choice(self._pops)
+        before = person.refused() if browser.keeps_no else set()  # others learn of it with the log
         shown = await pop.shows(browser.cookies(session=False))
         self._verdict.requests += 1
-        refused = person.refused() if browser.keeps_no else set()  # others learn of it with the log
+        refused = before & person.refused()  # nobody changed their mind while it was answered
         self._verdict.seen["moved_after_no"] += any(person.words[c].pop != pop.number for c in refused)
         for category in refused & set(shown):
             self._verdict.break_("personalised_after_no_same_browser", f"{category} at POP {pop.number}")
