@@ -1,4 +1,4 @@
-"""kill -9 of a lead, a worker, a POP and the control plane, in turn, under people who change their mind.
+"""kill -9 of a lead, a worker, a POP, the control plane, and of a POP while the control plane is down, in turn.
 
     document, rows = run_kills(place, report, out, 200, progress)        # `edge bench --suite kills --gate`
 
@@ -39,6 +39,7 @@ VISITORS = 32
 READY_S = 180.0  # many times what a start takes: a loaded machine is no failure
 SETTLE_S = 300.0
 ANSWER_S = 15.0  # then a browser gives a request up
+OUTAGE_S = 2.0  # noes wait in outboxes
 BEFORE_S = (0.2, 1.5)  # between everything being ready and the next kill
 UNREACHABLE = Answered(503, [], b"")
 WAITING = "outboxes"
@@ -82,6 +83,7 @@ class Killer:
             ("worker", self._worker),
             ("POP", lambda: fleet.pops[OTHER].restart(READY_S)),
             ("control plane", lambda: fleet.control_plane.restart(READY_S)),
+            ("POP without control plane", self._both),
         )
 
     def kill(self, nth: int) -> str:
@@ -89,6 +91,17 @@ class Killer:
         name, restart = self._turns[nth % len(self._turns)]
         restart()
         return name
+
+    def _both(self) -> None:
+        """What was said meanwhile is on the POP's disk alone."""
+        plane, pop = self._fleet.control_plane, self._fleet.pops[OTHER]
+        plane.kill()
+        time.sleep(OUTAGE_S)
+        pop.kill()
+        for member in (plane, pop):
+            member.start()
+        for member in (plane, pop):
+            member.wait_ready(READY_S)
 
     def _worker(self) -> None:
         """Its lead starts another."""
