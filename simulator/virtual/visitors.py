@@ -113,7 +113,10 @@ class Crowd:
     async def change(self, kind: str, troubled: Sequence[SimulatedPop]) -> None:
         """Let somebody change something. What cannot be done now (a POP cut off, say) is not done."""
         if kind == "policy":
-            self._switch_policy()
+            try:
+                self._switch_policy()
+            except ConsentEdgeError:  # a control plane that was put back publishes nothing
+                return
         else:
             visitor = self._somebody(troubled)
             pop = None if visitor is None else self._working(visitor)

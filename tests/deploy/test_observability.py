@@ -161,7 +161,9 @@ def test_prometheus_scrapes_the_page_and_loads_the_rules(tmp_path):
         server.server_close()
 
 
-@stamina.retry(on=(httpx.TransportError, LookupError), attempts=None, timeout=120, wait_initial=0.2, wait_max=1.0)
+@stamina.retry(
+    on=(httpx.TransportError, LookupError, ValueError), attempts=None, timeout=120, wait_initial=0.2, wait_max=1.0
+)
 def asked(port: int, query: str) -> str:
     """The one value of a query, once it is there."""
     answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": query}).json()
