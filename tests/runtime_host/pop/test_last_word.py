@@ -63,6 +63,21 @@ def test_a_no_and_the_yes_after_it_end_as_they_were_said(shop, run):
     assert run(visitor.shown("/v1/slots/member-banner")) == "behavioral"
 
 
+def test_a_yes_to_something_else_does_not_overtake_a_no_that_still_waits_here(shop, run):
+    """A browser without `consent-no`: what waits in this POP's outbox narrows the token of the yes after it."""
+    visitor = shop.browser(**MODULE)
+    run(visitor.grant("contextual", "behavioral", number=1))
+    shop.cable.cut = True
+    no = run(visitor.ask("DELETE", "/v1/consent", {"categories": ["behavioral"], "number": 2}))
+    shop.cable.cut = False
+    yes = run(visitor.grant("experimental", number=3)).json()
+    shown = run(visitor.shown("/v1/slots/member-banner"))
+
+    assert no.status == 202
+    assert "behavioral" not in {*yes["choices"], *yes["categories"], shown}
+    assert "experimental" in yes["choices"]
+
+
 def test_an_early_yes_that_comes_late_does_not_survive_the_no_after_it(shop, run):
     """A copy of the yes arrives again after the "no": what was said last holds."""
     visitor = shop.browser(**MODULE)

@@ -1,6 +1,7 @@
 """A yes: the control plane adds it to the record, and the session's next secret goes to the browser."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from consent_core.errors import Unavailable
@@ -93,7 +94,7 @@ class Granting:
             age_band=wish.age_band,
             pop=self._room.here.pop,
             number=wish.number,
-            refused=_refused(asked, wish),
+            refused=_refused(wish, self._said(asked, current)),
             source=wish.source,
             clause_id=None if notice is None else notice.clause.id,
             notice_digest=None if notice is None else notice.clause.sha256,
@@ -101,12 +102,18 @@ class Granting:
             legacy=None if current is None else current.legacy,
         )
 
+    def _said(self, asked: Asked, current: Credentials | None) -> dict[str, int]:
+        """The noes that the control plane may not have: in this browser's cookie, and in this POP's outbox."""
+        cookie = asked.refusals.numbers()
+        waiting = self._room.states.waiting(self._room.asker.owner(current))
+        return {name: max(cookie.get(name, 0), waiting.get(name, 0)) for name in {*cookie, *waiting}}
 
-def _refused(asked: Asked, wish: Wish) -> dict[str, int]:
+
+def _refused(wish: Wish, numbers: Mapping[str, int]) -> dict[str, int]:
     """What this browser refused and this yes is not about, or that was refused after it."""
     later = {} if wish.source != "grant" else dict.fromkeys(wish.grant, wish.number)
     return {
         name: number
-        for name, number in asked.refusals.numbers().items()
+        for name, number in numbers.items()
         if name in CATEGORIES and (name not in later or (later[name] or number) < number)
     }

@@ -50,6 +50,11 @@ class States:
         """Whether the control plane has yet to hear of something this visitor said here."""
         return self._outbox.waits(owner.subject)
 
+    def waiting(self, owner: Session | None) -> dict[str, int]:
+        """What this visitor said no to here and the control plane has yet to hear: by category, with its number."""
+        noes = () if owner is None else self._outbox.pending_of(owner.subject)
+        return {name: no.number or 0 for no in noes for name in no.categories or CATEGORIES}
+
     def last(self, session: Credentials | None) -> LastAnswer | None:
         """What the control plane last said of this session here."""
         return None if session is None else self._last.get(stored(session.grant))
@@ -57,7 +62,7 @@ class States:
     def told(self, asked: Asked, owner: Session | None, answer: ConsentAnswer) -> State:
         """The state by an answer that has just come."""
         life = None if answer.token is None or answer.expires_at is None else answer.expires_at - self._clock.now()
-        off = self._taken(owner, answer.ver) | asked.refusals.categories
+        off = self._taken(owner, answer) | asked.refusals.categories
         effective = [name for name in answer.categories if name not in off]
         return self._state(asked, owner, answer, effective, answer.ver, life)
 
@@ -90,7 +95,7 @@ class States:
         ver: int,
         life_s: int | None,
     ) -> State:
-        taken = frozenset() if answer is None else self._taken(owner, answer.ver)
+        taken = frozenset() if answer is None else self._taken(owner, answer)
         pending = owner is not None and self._outbox.waits(owner.subject)
         outdated = answer is None or pending or bool(taken) or (owner is not None and owner.ver > answer.ver)
         choices = [] if answer is None else [name for name in answer.choices if name not in taken]
@@ -109,8 +114,13 @@ class States:
         }
         return {**state, "pending": True} if pending else state
 
-    def _taken(self, owner: Session | None, ver: int) -> frozenset[str]:
-        return frozenset() if owner is None else self._trust_state.denied(owner.subject, ver)
+    def _taken(self, owner: Session | None, answer: ConsentAnswer) -> frozenset[str]:
+        """What this POP knows to be taken back, also where the control plane has yet to hear of it."""
+        if owner is None:
+            return frozenset()
+        waiting = self.waiting(owner).items()
+        later = {name for name, number in waiting if number > answer.numbers.get(name, 0)}
+        return self._trust_state.denied(owner.subject, answer.ver) | later
 
     def _law(self, asked: Asked, choices: tuple[str, ...], answer: ConsentAnswer | None) -> Mapping[str, Any]:
         """Why, and whether the signal counts here: by the policy in force and this very request.
