@@ -61,6 +61,7 @@ class Arm:
     name: str
     url: str
     slot: str = ""
+    launcher: str = ""
     toggle: str = ""
     click: str = ""
     hero_done: str = ANY_IMAGE_PAINTED
@@ -85,6 +86,7 @@ def shop_arms(origin: str) -> list[Arm]:
             "ours",
             f"{origin}/",
             slot=SLOT,
+            launcher=".consent .consent-launcher",
             toggle=".consent input[name=contextual]",
             click=".consent h2",
             hero_done=HERO_LOADED,

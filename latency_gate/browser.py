@@ -146,6 +146,8 @@ def _check_hero(check: HeroCheck, url: str, sample: Sample, responses: list[Resp
 
 def _toggle_and_swap(page: Page, arm: Arm, sample: Sample) -> None:
     page.wait_for_function(f"({arm.ready})()")
+    if arm.launcher:
+        page.locator(arm.launcher).click()  # who has chosen already finds the panel folded away
     before = page.evaluate("__vitals.elements.length")
     sample.toggle_inp_ms = _click(page, arm.toggle)
     clicked = page.evaluate("__vitals.clicks.at(-1)")

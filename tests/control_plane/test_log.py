@@ -244,12 +244,16 @@ def test_nobody_to_revoke_is_said(plane, refused):
     """A misspelt visitor or key is no success."""
     revoke = plane.revoking.revoke
     refused("visitor-unknown", 404, revoke, RevocationRequest("session", "ab" * 32, CATEGORIES))
+    refused("visitor-unknown", 404, revoke, RevocationRequest("purge", "ab" * 32, CATEGORIES))
     refused("key-unknown", 404, revoke, RevocationRequest("key", "token-misspelt"))
 
 
-def test_a_visitor_unknown_here_can_still_be_purged(plane):
+def test_a_visitor_known_only_to_the_log_can_still_be_purged(plane):
     """A POP may hold rows of somebody whose record ran out here."""
-    assert plane.revoking.revoke(RevocationRequest("purge", "ab" * 32, CATEGORIES)).seq == 2
+    with plane.log.writing() as writing:
+        writing.append("session", "ab" * 32, CATEGORIES, 1)
+
+    assert plane.revoking.revoke(RevocationRequest("purge", "ab" * 32, CATEGORIES)).seq == 3
 
 
 def test_a_revoked_signing_key_signs_nothing_more(plane, browser):
