@@ -1,7 +1,10 @@
 """Micro rows and report files."""
 
 import json
+import re
+import tomllib
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +68,13 @@ def test_report_files_say_the_same(tmp_path):
     page = (tmp_path / "vitals.html").read_text()
     assert page.count("<svg") == 5
     assert ">red<" in page
+
+
+def test_every_row_names_a_benchmark_that_there_is():
+    """A renamed benchmark is found here, not after the whole gate has run."""
+    benches = Path(__file__).parents[2] / "benches"
+    rows = tomllib.loads((benches / "budgets.toml").read_text())["micro"]
+    named = {name.partition("[")[0] for row in rows for name in (row["bench"], row.get("against")) if name}
+    written = set(re.findall(r"^def (test_\w+)", "".join(path.read_text() for path in benches.glob("*.py")), re.M))
+
+    assert named - written == set()
