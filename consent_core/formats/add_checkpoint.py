@@ -6,12 +6,11 @@
 Source: c2sp.org/tlog-witness, `add-checkpoint`.
 """
 
-import base64
-import binascii
 import re
 from dataclasses import dataclass
 
 from consent_core.errors import Untrusted
+from consent_core.formats.base64_text import read_base64, write_base64
 from consent_core.formats.note import MAX_NOTE_BYTES
 from consent_core.formats.tlog import HASH_BYTES, MAX_SIZE
 
@@ -35,7 +34,7 @@ class AddCheckpoint:
 
 def write_add_checkpoint(request: AddCheckpoint) -> bytes:
     """The body of the request."""
-    lines = [f"old {request.old}", *(base64.b64encode(item).decode() for item in request.proof)]
+    lines = [f"old {request.old}", *(write_base64(item) for item in request.proof)]
     return "\n".join(lines).encode() + b"\n\n" + request.note
 
 
@@ -67,12 +66,9 @@ def _bounded(size: int) -> int:
 
 
 def _hash(line: str) -> bytes:
-    try:
-        data = base64.b64decode(line, validate=True)
-    except (ValueError, binascii.Error) as error:
-        raise _malformed("a line of the proof is not base64") from error
-    if len(data) != HASH_BYTES or base64.b64encode(data).decode() != line:
-        raise _malformed(f"a line of the proof is {HASH_BYTES} bytes in canonical base64")
+    data = read_base64(line, _malformed)
+    if len(data) != HASH_BYTES:
+        raise _malformed(f"a line of the proof is {HASH_BYTES} bytes")
     return data
 
 

@@ -9,14 +9,13 @@ shape most payloads take: subjects by digest, and one predicate about them.
 Source: DSSE 1.0 (github.com/secure-systems-lab/dsse, protocol.md), in-toto Attestation Framework, Statement v1.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from consent_core.errors import Untrusted
+from consent_core.formats.base64_text import read_base64, write_base64
 from consent_core.formats.canonical import canonical_json, read_json_object
 
 MAX_ENVELOPE_BYTES = 4_194_304  # 4 MiB: a manifest of ten thousand files fits
@@ -89,8 +88,8 @@ def sign_statement(payload_type: str, payload: bytes, signer: Signer) -> bytes:
     return canonical_json(
         {
             "payloadType": payload_type,
-            "payload": _encode(payload),
-            "signatures": [{"keyid": signer.kid, "sig": _encode(signature)}],
+            "payload": write_base64(payload),
+            "signatures": [{"keyid": signer.kid, "sig": write_base64(signature)}],
         }
     )
 
@@ -108,7 +107,7 @@ def open_statement(
         raise Untrusted("dsse-malformed", "expected exactly payloadType, payload and signatures")
     if value["payloadType"] != payload_type:
         raise Untrusted("dsse-type", f"expected {payload_type}")
-    payload = _decode(value["payload"])
+    payload = read_base64(value["payload"], _malformed)
     message, signatures = pre_authentication_encoding(payload_type, payload), _signatures(value["signatures"])
     _verify_one(signatures, lambda kid, signature: trust.verify(role, kid, message, signature, now, revoked))
     return payload
@@ -140,7 +139,7 @@ def _signatures(value: Any) -> list[tuple[str, bytes]]:
 def _signature(entry: Any) -> tuple[str, bytes]:
     if not isinstance(entry, dict) or entry.keys() != {"keyid", "sig"} or not isinstance(entry["keyid"], str):
         raise Untrusted("dsse-malformed", "a signature is exactly keyid and sig")
-    return entry["keyid"], _decode(entry["sig"])
+    return entry["keyid"], read_base64(entry["sig"], _malformed)
 
 
 def _subjects(value: Any) -> dict[str, str]:
@@ -165,15 +164,5 @@ def _subject(entry: Any) -> tuple[str, str]:
     return name, digest
 
 
-def _encode(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
-def _decode(text: Any) -> bytes:
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (TypeError, ValueError, binascii.Error) as error:
-        raise Untrusted("dsse-malformed", "not base64") from error
-    if _encode(data) != text:
-        raise Untrusted("dsse-malformed", "not the canonical base64 spelling")
-    return data
+def _malformed(message: str) -> Untrusted:
+    return Untrusted("dsse-malformed", message)

@@ -12,8 +12,6 @@ the caller says which keys, and when something is old.
 Source: c2sp.org/signed-note, c2sp.org/tlog-checkpoint, c2sp.org/tlog-cosignature (Ed25519: 0x01 and 0x04).
 """
 
-import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Callable, Sequence
@@ -21,6 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from consent_core.errors import Rejected, Untrusted
+from consent_core.formats.base64_text import read_base64, write_base64
 from consent_core.formats.fields import MAX_NUMBER
 from consent_core.formats.tlog import HASH_BYTES, MAX_SIZE
 from consent_core.formats.token import Key
@@ -119,7 +118,7 @@ class OpenedCheckpoint:
 
 def sign_checkpoint(checkpoint: Checkpoint, signers: Sequence[Signer]) -> bytes:
     """The note of a checkpoint, signed by each of the log's keys."""
-    text = f"{checkpoint.origin}\n{checkpoint.size}\n{_encode(checkpoint.root)}\n".encode()
+    text = f"{checkpoint.origin}\n{checkpoint.size}\n{write_base64(checkpoint.root)}\n".encode()
     name = checkpoint.origin
     lines = [_line(name, key_id(name, LOG_SIGNATURE, key.public_key) + key.sign(text)) for key in signers]
     return text + b"\n" + b"".join(lines)
@@ -240,7 +239,7 @@ def _read_line(line: str) -> Line:
     parts = line.split(" ")
     if len(parts) != 3 or parts[0] != _DASH or not _NAME.fullmatch(parts[1]):
         raise _malformed("a signature line is a dash, a name and base64")
-    signature = _decode(parts[2])
+    signature = read_base64(parts[2], _malformed)
     if len(signature) <= KEY_ID_BYTES:
         raise _malformed("a signature line holds a key id and a signature")
     return Line(parts[1], signature[:KEY_ID_BYTES], signature[KEY_ID_BYTES:])
@@ -249,7 +248,7 @@ def _read_line(line: str) -> Line:
 def _line(name: str, signature: bytes) -> bytes:
     if not _NAME.fullmatch(name):
         raise ValueError("a name in a note has neither spaces nor a plus")
-    return f"{_DASH} {name} {_encode(signature)}\n".encode()
+    return f"{_DASH} {name} {write_base64(signature)}\n".encode()
 
 
 def _size(text: str) -> int:
@@ -259,24 +258,10 @@ def _size(text: str) -> int:
 
 
 def _root(text: str) -> bytes:
-    root = _decode(text)
+    root = read_base64(text, _malformed)
     if len(root) != HASH_BYTES:
         raise _malformed(f"a root is {HASH_BYTES} bytes")
     return root
-
-
-def _encode(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
-def _decode(text: str) -> bytes:
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (ValueError, binascii.Error) as error:
-        raise _malformed("not base64") from error
-    if _encode(data) != text:
-        raise _malformed("not the canonical base64 spelling")
-    return data
 
 
 def _malformed(message: str) -> Untrusted:

@@ -9,12 +9,11 @@ authenticate: whoever reads it checks the path from it to the root of the checkp
 Source: c2sp.org/tlog-proof@v1.
 """
 
-import base64
-import binascii
 import re
 from dataclasses import dataclass
 
 from consent_core.errors import Untrusted
+from consent_core.formats.base64_text import read_base64, write_base64
 from consent_core.formats.leaf import MAX_LEAF_BYTES
 from consent_core.formats.note import MAX_NOTE_BYTES
 from consent_core.formats.tlog import HASH_BYTES
@@ -38,7 +37,7 @@ class Proof:
 
 def write_proof(proof: Proof) -> bytes:
     """The text of a proof; `read_proof` gives the same value back."""
-    lines = [HEADER, f"extra {_encode(proof.leaf)}", f"index {proof.index}", *map(_encode, proof.path)]
+    lines = [HEADER, f"extra {write_base64(proof.leaf)}", f"index {proof.index}", *map(write_base64, proof.path)]
     return "\n".join(lines).encode() + b"\n\n" + proof.note
 
 
@@ -51,24 +50,13 @@ def read_proof(data: bytes) -> Proof:
     index = _INDEX.fullmatch(lines[2])
     if not lines[1].startswith("extra ") or not index or len(lines) > 3 + MAX_PATH:
         raise _malformed("expected the leaf as extra, and its index")
-    leaf, path = _decode(lines[1].removeprefix("extra ")), tuple(_decode(line) for line in lines[3:])
+    leaf, path = (
+        read_base64(lines[1].removeprefix("extra "), _malformed),
+        tuple(read_base64(line, _malformed) for line in lines[3:]),
+    )
     if len(leaf) > MAX_LEAF_BYTES or any(len(item) != HASH_BYTES for item in path):
         raise _malformed(f"a leaf has at most {MAX_LEAF_BYTES} bytes, a hash {HASH_BYTES}")
     return Proof(leaf, int(index[1]), path, note)
-
-
-def _encode(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
-def _decode(text: str) -> bytes:
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (ValueError, binascii.Error) as error:
-        raise _malformed("not base64") from error
-    if _encode(data) != text:
-        raise _malformed("not the canonical base64 spelling")
-    return data
 
 
 def _malformed(message: str) -> Untrusted:
