@@ -74,3 +74,9 @@ def rego(published):
 def shipped(published):
     """`shipped()` is `published`, for property tests: what hypothesis prints of it stays short."""
     return lambda: published
+
+
+@pytest.fixture(scope="session")
+def files(published):
+    """What was published, path -> bytes."""
+    return dict(published.bundle.files)

@@ -1,6 +1,5 @@
 """A bundle is believed only whole, signed by a bundle key, and never older than what is in force."""
 
-import base64
 import hashlib
 import json
 from dataclasses import replace
@@ -20,16 +19,10 @@ from consent_core.policy.archive import pack, unpack
 from consent_core.policy.bundle import open_bundle, policy_hash, subject_digest
 from consent_core.policy.signature import SIGNATURES, file_digests, sign_compact, sign_files
 from consent_core.trust.keys import KeyStore
-from tests.keys_in_time import NOTHING, SITUATIONS, START, Rotated, refusals
+from tests.keys_in_time import SITUATIONS, Rotated, refusals
 
-NOW = 1_800_000_000
-
-
-def refused(data, trust, min_revision=0, current_hash=None):
-    """The code a bundle is refused with."""
-    with pytest.raises(Untrusted) as refusal:
-        open_bundle(data, trust, min_revision=min_revision, current_hash=current_hash, now=0, revoked=frozenset())
-    return refusal.value.code
+from .conftest import NOW
+from .refusing import refused
 
 
 def resigned(files, signer, **changes):
@@ -43,11 +36,6 @@ def resigned(files, signer, **changes):
         approval = Approval("policy-approval", digest, "ann", subject_digest(contents), NOW)
         contents[APPROVAL] = sign_approval(approval, signer)
     return pack({**contents, SIGNATURES: sign_files(contents, signer, NOW)})
-
-
-@pytest.fixture(scope="module")
-def files(published):
-    return dict(published.bundle.files)
 
 
 def test_what_was_published_opens(published, trust):
@@ -406,60 +394,6 @@ def test_missing_words_are_refused(files, trust, signer, change):
     assert refused(pack({**contents, SIGNATURES: sign_files(contents, signer, NOW)}), trust) == "bundle-clause"
 
 
-def approved_by(files, signer, **changes):
-    """The bundle with another approval, signed."""
-    clause = json.loads(files["data.json"])["consent_edge"]["clauses"]["policy-approval"]
-    honest = {
-        "clause_id": "policy-approval",
-        "clause_sha256": "sha256:" + hashlib.sha256(clause.encode()).hexdigest(),
-        "approver": "ann",
-        "subject_digest": subject_digest(files),
-        "at": NOW,
-    }
-    text = sign_compact("policy-approval+jwt", {**honest, **changes}, signer)
-    contents = {**files, APPROVAL: text.encode()}
-    return pack({**contents, SIGNATURES: sign_files(contents, signer, NOW)})
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"subject_digest": "sha256:" + "0" * 64},
-        {"clause_sha256": "sha256:" + "0" * 64},
-        {"clause_id": "nobody-wrote-this"},
-        {"approver": ""},
-        {"at": "yesterday"},
-        {"at": True},
-        {"note": "and one more thing"},
-    ],
-)
-def test_an_approval_for_something_else_is_refused(files, trust, signer, changes):
-    """The approver answers for this policy, under these words."""
-    assert (
-        open_bundle(approved_by(files, signer), trust, min_revision=0, now=0, revoked=frozenset()).approval.approver
-        == "ann"
-    )
-    assert refused(approved_by(files, signer, **changes), trust) == "bundle-approval"
-
-
-def test_a_bundle_nobody_approved_is_refused(files, trust, signer):
-    """Signed, but nobody answers for it."""
-    contents = {path: data for path, data in files.items() if path not in {APPROVAL, SIGNATURES}}
-
-    assert refused(pack({**contents, SIGNATURES: sign_files(contents, signer, NOW)}), trust) == "bundle-approval"
-
-
-def test_an_approval_by_another_key_is_refused(files, trust, signer, store, tmp_path):
-    """The approval is signed too, not only carried."""
-    foreign = KeyStore.open(tmp_path, create=True).current("bundle")
-    approval = Approval("policy-approval", "x", "ann", subject_digest(files), NOW)
-    contents = {**files, APPROVAL: sign_approval(approval, foreign)}
-
-    assert refused(pack({**contents, SIGNATURES: sign_files(contents, signer, NOW)}), trust) == "bundle-key"
-    contents[APPROVAL] = base64.b64encode(b"\xff" * 20) + b"\xff"
-    assert refused(pack({**contents, SIGNATURES: sign_files(contents, signer, NOW)}), trust) == "bundle-approval"
-
-
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_a_bundle_by_a_key_outside_its_time_opens_nowhere(tmp_path, build, situation):
     """Rotated out, revoked or not yet valid: refused whole, before anything in it is read."""
@@ -471,33 +405,3 @@ def test_a_bundle_by_a_key_outside_its_time_opens_nowhere(tmp_path, build, situa
     with pytest.raises(Untrusted) as refusal:
         open_bundle(data, trust, now, revoked, min_revision=0)
     assert (refusal.value.code, refusal.value.__cause__.code) == ("bundle-signature", code)
-
-
-def test_an_approval_by_a_revoked_key_approves_nothing(tmp_path, build):
-    """A good signature around it does not mend it."""
-    store = KeyStore.open(tmp_path, create=True, clock=ManualClock(START))
-    approver = store.current("bundle")
-    files = unpack(build(key=approver))
-    signer = store.rotate("bundle", 0)
-    data = pack({**files, SIGNATURES: sign_files(files, signer, START)})
-    revoked = frozenset({approver.kid})
-
-    with pytest.raises(Untrusted, match="revoked"):
-        open_bundle(data, store.trust_file(), START, revoked, min_revision=0)
-
-
-def test_an_approval_is_judged_by_its_own_time(tmp_path, build):
-    """Signing again what was approved long ago needs no new approval; one from outside its key's time is none."""
-    store = KeyStore.open(tmp_path, create=True, clock=ManualClock(START))
-    files = unpack(build(key=store.current("bundle")))
-    for end, good in ((START + 1, True), (START, False)):
-        trust = store.trust_file()
-        keys = tuple(replace(key, not_after=end) if key.role == "bundle" else key for key in trust.trusted_keys)
-        signer = KeyStore.open(tmp_path / f"{good}", create=True, clock=ManualClock(START))
-        both = (*keys, *(key for key in signer.trust_file().trusted_keys if key.role == "bundle"))
-        data = pack({**files, SIGNATURES: sign_files(files, signer.current("bundle"), START)})
-        if good:
-            assert open_bundle(data, trust.with_keys(both), START + 9, NOTHING, min_revision=0).revision == 7
-        else:
-            with pytest.raises(Untrusted, match="not valid at that time"):
-                open_bundle(data, trust.with_keys(both), START + 9, NOTHING, min_revision=0)
