@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 import pytest
 
 from consent_core.formats.canonical import sha256_digest
+from consent_core.formats.receipt import peek_receipt
 from consent_core.formats.refusals import read_refusals
 from tests.runtime_host.pop.edge import BROWSER, TOKEN_COOKIE, ask
 
@@ -96,23 +97,32 @@ def test_a_form_never_leads_to_another_site(shop, run, referer):
         assert back.header("location") == "/"
 
 
-@pytest.mark.parametrize("accept_language", ["", "de-AT,de;q=0.9", "en;q=0", "*", "q=;,,", "fr;q=nonsense"])
-def test_the_notice_is_the_laws_own_with_its_digest(shop, run, accept_language):
-    """Whatever languages are asked for: there is a text, and its digest is that of the clause in force."""
+@pytest.mark.parametrize(
+    ("accept_language", "language", "clause_id"),
+    [
+        ("", "en", "notice-eu"), ("en;q=0", "en", "notice-eu"), ("*", "en", "notice-eu"), ("q=;,,", "en", "notice-eu"),
+        ("fr;q=nonsense", "en", "notice-eu"), ("ja", "en", "notice-eu"), ("de-AT,en;q=0.9", "de", "notice-eu.de"),
+        ("en;q=0.5, fr-CH;q=0.8", "fr", "notice-eu.fr"),
+    ],
+)  # fmt: skip
+def test_the_notice_is_the_laws_own_with_its_digest(shop, run, accept_language, language, clause_id):
+    """In the best language asked for that the law's notice has, else in English; its digest is the clause's."""
     notice = run(shop.browser().ask("GET", "/v1/consent/notice", accept_language=accept_language)).json()
-    clause = shop.pop.sync.policy.clauses["notice-eu"]
+    clause = shop.pop.sync.policy.clauses[clause_id]
 
-    assert (notice["jurisdiction"], notice["language"], notice["clause_id"]) == ("EU", "en", "notice-eu")
+    assert (notice["jurisdiction"], notice["language"], notice["clause_id"]) == ("EU", language, clause_id)
     assert notice["digest"] == clause.sha256 == sha256_digest(clause.markdown.encode())
     assert notice["text"] == clause.text
 
 
-def test_a_receipt_names_the_notice_that_was_shown(shop, run):
-    """Named by the digest that the page got with the text."""
+@pytest.mark.parametrize(("language", "clause_id"), [("en", "notice-eu"), ("de", "notice-eu.de")])
+def test_a_receipt_names_the_notice_that_was_shown(shop, run, language, clause_id):
+    """Named by the digest that the page got with the text, translations too."""
     visitor = shop.browser()
-    notice = run(visitor.ask("GET", "/v1/consent/notice")).json()
-    shown = run(visitor.grant("contextual", notice=notice["digest"]))
-    other = run(shop.browser().grant("contextual", notice="sha256:" + "0" * 64))
+    notice = run(visitor.ask("GET", "/v1/consent/notice", accept_language=language)).json()
+    shown = run(visitor.grant("contextual", notice=notice["digest"])).json()["receipt"]
+    other = run(shop.browser().grant("contextual", notice="sha256:" + "0" * 64)).json()["receipt"]
 
-    assert shown.json()["notice"] == {"clause_id": notice["clause_id"], "digest": notice["digest"]}
-    assert shown.status == other.status == 200
+    words = {"clause_id": clause_id, "clause_sha256": notice["digest"]}
+    assert (peek_receipt(shown)["privacy_notice"], peek_receipt(shown)["language"]) == (words, language)
+    assert peek_receipt(other)["privacy_notice"] == {}

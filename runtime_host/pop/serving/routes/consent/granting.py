@@ -96,8 +96,8 @@ class Granting:
             number=wish.number,
             refused=_refused(wish, self._said(asked, current)),
             source=wish.source,
-            clause_id=None if notice is None else notice.clause.id,
-            notice_digest=None if notice is None else notice.clause.sha256,
+            clause_id=None if notice is None else notice.id,
+            notice_digest=None if notice is None else notice.sha256,
             language=None if notice is None else notice.language,
             legacy=None if current is None else current.legacy,
         )
