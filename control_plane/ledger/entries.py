@@ -47,13 +47,6 @@ class Proofs(Protocol):
         ...
 
 
-class NoProofs:
-    """Keeps nothing: the leaf is in the ledger, and nobody can ever open it."""
-
-    def keep(self, connection: Connection, openings: Sequence[Opening]) -> None:
-        """Let body and salt go."""
-
-
 class Leaves(Protocol):
     """What other rooms tell the ledger, each inside the transaction that makes it so."""
 

@@ -59,11 +59,6 @@ class Raw:
             row = WithdrawalRow(key, withdraw, legacy, subject, number, names and tuple(names), pop, at)
             yield write_rows([row])
 
-    def gone_by(self) -> int | None:
-        """Unix seconds at which everything that is kept now is gone; None if nothing is."""
-        row = self._db.row("SELECT MAX(at) FROM raw")
-        return None if row is None or row[0] is None else int(row[0]) + RAW_KEPT_S
-
     def sweep(self) -> int:
         """Delete what ran out."""
         with self._db.transaction(durable=False):

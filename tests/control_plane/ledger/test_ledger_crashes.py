@@ -16,7 +16,6 @@ from consent_core.formats.note import Checkpoint
 from consent_core.formats.tlog import EMPTY_ROOT
 from consent_core.resources import ROOT
 from consent_core.trust.keys import KeyStore
-from control_plane.ledger.entries import NoProofs
 from control_plane.ledger.ledger import Ledger, LedgerSettings
 from control_plane.store.database import Database
 from tests.control_plane.ledger.worlds import World, person
@@ -83,6 +82,13 @@ def test_killed_at_every_named_line(tmp_path: Path, case: str) -> None:
     assert {person(name) for beat in range(BEATS) for name in names(beat)} < set(entries)
     world.require_grown_from(recovered)
     world.close()
+
+
+class NoProofs:
+    """Keeps nothing: these tests open no leaf."""
+
+    def keep(self, connection, openings):
+        """Let body and salt go."""
 
 
 def open_ledger(data: Path) -> tuple[Database, Ledger]:
