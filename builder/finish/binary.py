@@ -12,7 +12,6 @@ T = TypeVar("T")
 
 CORE_MODULE = b"\0asm\x01\0\0\0"
 COMPONENT = b"\0asm\x0d\0\x01\0"
-MAX_U32_BYTES = 5
 
 
 def refuse(message: str) -> Rejected:

@@ -28,7 +28,6 @@ _HEAD = struct.Struct(">cQII")
 _CRC = struct.Struct(">I")
 _HEADER, _RECORD = b"H", b"R"
 _pack_head, _sha256 = _HEAD.pack, hashlib.sha256
-OVERHEAD_BYTES = _HEAD.size + _CRC.size + 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,5 +184,5 @@ def _read_experiment(table: Table) -> Experiment | None:
     for arm in arms.values:
         if not IDENTIFIER.fullmatch(arm):
             arms.refuse(arm, "expected an identifier")
-    weights = tuple((arm, arms.number(arm, 1, 10_000)) for arm in arms.values)
+    weights = tuple((arm, arms.number(arm, 1, MAX_WEIGHT)) for arm in arms.values)
     return Experiment(inner.matching("name", IDENTIFIER), weights)

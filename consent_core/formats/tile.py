@@ -17,7 +17,6 @@ from consent_core.formats.tlog import HASH_BYTES, fold
 
 WIDTH = 256  # hashes in a full tile
 HEIGHT = 8  # levels of the tree in one level of tiles
-MAX_ENTRY_BYTES = 65_535  # a bundle gives its length two bytes
 ENTRIES = "entries"
 
 # read(level, n, width) -> the bytes of that tile
