@@ -89,7 +89,7 @@ def accept_log(pop: Pop, data: DataOption = DEFAULT_DATA, as_json: JsonOption = 
     if not path.exists():
         raise Rejected("pop-unknown", f"no POP of that name keeps its store under {data}", status=404)
     with PopStore(path, SystemClock()) as store:
-        before = store.revocations.position
+        before = store.log.position
         store.accept_log()
     show({"pop": pop, "alarm": before.alarm, "origin": before.origin, "position": before.position},
          as_json=as_json, text=lambda: f"{pop} reads the next log from its start (alarm: {before.alarm})")  # fmt: skip

@@ -89,7 +89,7 @@ class SimulatedPop:
     def start(self) -> None:
         """Open what is on the disk and follow the control plane. Not in sync until its first answer."""
         self.store = PopStore(self._home / DATABASE, self._clock)
-        self._watch.started(self.number, self.store.revocations.position.position)
+        self._watch.started(self.number, self.store.log.position.position)
         config = SyncConfig(pop=self.name, home=self._home, push=self._push)
         self.sync = Sync(config, self.store, self._plane.trust, self._client, self._clock, opener=self._open_bundle)
         self.sync.subscribe(self._arrived)

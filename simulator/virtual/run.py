@@ -173,7 +173,7 @@ class _World:
         return all(pop.sync.status().alarm or self._caught_up(pop) for pop in self._pops)
 
     def _caught_up(self, pop: SimulatedPop) -> bool:
-        reached = pop.sync.store.revocations.position.position == self._plane.head
+        reached = pop.sync.store.log.position.position == self._plane.head
         return reached and pop.in_sync and not pop.store.outbox.pending()
 
     def _all(self) -> tuple[Event, ...]:

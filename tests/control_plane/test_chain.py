@@ -18,7 +18,7 @@ from control_plane.log.log import ROWS_GONE_S
 from control_plane.log.standing import Held
 from control_plane.settings import Settings
 from control_plane.store.schema import log_pruned
-from runtime_host.pop.stores.revocations import Position
+from runtime_host.pop.stores.followed_log import Position
 from runtime_host.pop.sync.judge import Judge
 from tests.control_plane.conftest import Caller, poll
 from tests.control_plane.restoring import Visitor, World

@@ -104,7 +104,7 @@ class Attester:
         return attestation
 
     def _next(self, kind: str, end: End, state: State, until: int) -> Attestation:
-        position = self._store.revocations.position
+        position = self._store.log.position
         applied = self._store.attested.applied()
         complete = len(applied) < MAX_APPLIED
         return Attestation(

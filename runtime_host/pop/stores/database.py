@@ -76,12 +76,6 @@ class Database:
             row: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
             return row
 
-    def changed_elsewhere(self) -> int:
-        """A number that is another one after a different process has committed (SQLite's `data_version`)."""
-        row = self.row("PRAGMA data_version")
-        assert row is not None
-        return int(row[0])
-
     def checkpoint(self) -> bool:
         """Move the write-ahead log into the file and empty it, so that deleted content leaves the disk.
 

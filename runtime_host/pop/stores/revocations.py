@@ -1,4 +1,4 @@
-"""What was taken back: visitors' categories, keys and models; and how far this POP has read the log that says so.
+"""What was taken back: visitors' categories, keys and models.
 
     revocations.denied(subject, ver)   # frozenset of categories that a token of this `ver` has lost; ~ 1 µs
 
@@ -12,14 +12,12 @@ the table, by key, and nobody loads it.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from consent_core.formats.revocation import GENESIS, Point
 from consent_core.formats.token import CATEGORIES, MAX_LIFETIME_S
 from runtime_host.pop.stores.database import Database
 from runtime_host.pop.stores.shared_state import Mark, SharedState
 
 DENIAL_KEPT_S = 2 * MAX_LIFETIME_S  # CONTRACTS section 4: no token that it could hit is alive any more
 LOG, LOCAL = "log", "local"
-OWED = ""  # `delivered`: the next log is to get everything that is kept
 
 _NOTHING: frozenset[str] = frozenset()
 _EVERYTHING = frozenset(CATEGORIES)
@@ -37,31 +35,8 @@ class Change:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """How far the log was applied. `origin`: the log it is a position in, None before the first answer.
-
-    `chain`: hash of the entry at `position`. `head`, `head_chain`: the highest that log ever signed, None where the
-    hash is not known; `at`: its time then (Unix seconds); `shown`: that head as it was signed (`formats.log_head`).
-    `due`, `due_chain`: of a head that was signed before and whose entries have not all come.
-    `alarm`: the code of what this log said that cannot be; it stays until an operator or a succession ends it.
-    """
-
-    origin: str | None
-    position: int
-    head: int
-    at: int
-    chain: str = GENESIS
-    head_chain: str | None = None
-    due: int = 0
-    due_chain: str | None = None
-    shown: bytes | None = None
-    alarm: str | None = None
-
-
 class Revocations:
-    """The `denials`, `denied_texts`, `revoked` and `log` tables, and their mirror: `_below`, `_texts`, `_erased`,
-    `_revoked`, `_position`.
+    """The `denials`, `denied_texts` and `revoked` tables, and their mirror: `_below`, `_texts`, `_erased`, `_revoked`.
 
     `_generation` counts its changes.
     """
@@ -73,8 +48,6 @@ class Revocations:
         self._texts: set[str] = set()
         self._erased: set[str] = set()
         self._revoked: set[tuple[str, str]] = set()
-        self._position = Position(None, 0, 0, 0)
-        self._seen = -1
         self.load()
 
     @property
@@ -116,19 +89,8 @@ class Revocations:
         """Whether this release is withdrawn."""
         return ("model", model) in self._revoked
 
-    @property
-    def position(self) -> Position:
-        """How far the log was applied."""
-        return self._position
-
-    def refresh(self) -> None:
-        """Read again what another process of this POP has committed; cheap if nothing was."""
-        if self._db.changed_elsewhere() != self._seen:
-            self.load()
-
     def load(self) -> None:
         """Fill the mirror from the tables."""
-        seen = self._db.changed_elsewhere()
         below: dict[str, dict[str, int]] = {}
         for subject, category, bound in self._db.rows(
             "SELECT subject, category, MAX(below) FROM denials GROUP BY subject, category"
@@ -138,8 +100,6 @@ class Revocations:
         self._texts = {digest for (digest,) in self._db.rows("SELECT digest FROM denied_texts")}
         self._erased = {subject for (subject,) in self._db.rows("SELECT subject FROM tombstones")}
         self._revoked = {(kind, name) for kind, name in self._db.rows("SELECT kind, name FROM revoked")}
-        self._position = self._read_position()
-        self._seen = seen
         self._generation += 1
 
     def deny(self, subject: str, categories: Iterable[str], below: int, source: str, until: int | None) -> None:
@@ -178,62 +138,6 @@ class Revocations:
         self._db.run("INSERT OR IGNORE INTO revoked VALUES (?,?,?)", (kind, name, at))
         self._db.after_commit(lambda: self._mirror_revoked(kind, name))
 
-    def advance(self, origin: str, place: Point, head: Point, at: int, shown: bytes | None) -> None:
-        """Note how far the log is applied, in the transaction that applies it. `shown`: the signed head, if it came."""
-        self._db.run("UPDATE log SET origin=?, position=?, chain=?, at=?", (origin, place.number, place.chain, at))
-        self._db.run("UPDATE log SET due=?, due_chain=? WHERE due<=position", (head.number, head.chain))
-        self._db.run(
-            "UPDATE log SET head=?1, head_chain=?2, shown=COALESCE(?3, shown) WHERE head<=?1",
-            (head.number, head.chain, shown),
-        )
-        self._db.after_commit(self._mirror_position)
-
-    def raise_alarm(self, code: str, at: int) -> None:
-        """Believe this log no more, also after a restart. The first alarm stays."""
-        with self._db.transaction():
-            self._db.run("UPDATE log SET alarm=?, alarmed_at=? WHERE alarm IS NULL", (code, at))
-            self._db.after_commit(self._mirror_position)
-
-    def accept_origin(self) -> None:
-        """Forget which log was followed and start again with the next answer's: an operator's decision.
-
-        Needed when the control plane's store was lost or restored from a backup. Denials stay.
-        """
-        with self._db.transaction():
-            self._db.run(
-                "UPDATE log SET origin=NULL, position=0, head=0, at=0, chain=?, head_chain=NULL, due=0,"
-                " due_chain=NULL, shown=NULL, alarm=NULL, alarmed_at=NULL, delivered=?",
-                (GENESIS, OWED),
-            )
-            self._db.run("UPDATE demanded SET hash=NULL, seq=0")
-            self._db.after_commit(self._mirror_position)
-
-    def follow(self, origin: str, place: Point) -> None:
-        """Read on in the log that takes this one's place, inside a transaction: the alarm has ended."""
-        self._db.run(
-            "UPDATE log SET origin=?1, position=?2, chain=?3, head=?2, head_chain=NULL, due=0, due_chain=NULL,"
-            " shown=NULL, alarm=NULL, alarmed_at=NULL",
-            (origin, place.number, place.chain),
-        )
-        self._db.run("UPDATE demanded SET seq=MIN(seq, ?)", (place.number,))
-        self._db.after_commit(self._mirror_position)
-
-    @property
-    def delivered(self) -> str | None:
-        """The log that was sent everything that is kept here."""
-        row = self._db.row("SELECT delivered FROM log")
-        return None if row is None else row[0]
-
-    def note_delivered(self, origin: str) -> None:
-        """That log has everything."""
-        with self._db.transaction():
-            self._db.run("UPDATE log SET delivered=?", (origin,))
-
-    def read_position(self) -> Position:
-        """The position as it is on the disk: `edge pop accept-log` is another process."""
-        self._mirror_position()
-        return self._position
-
     def sweep(self, before: int) -> int:
         """Drop denials that can hit no living token at `before` (Unix seconds, not later than any clock in use)."""
         with self._db.transaction(durable=False):
@@ -261,21 +165,11 @@ class Revocations:
         self._revoked.add((kind, name))
         self._generation += 1
 
-    def _mirror_position(self) -> None:
-        self._position = self._read_position()
-
-    def _read_position(self) -> Position:
-        row = self._db.row(
-            "SELECT origin, position, head, at, chain, head_chain, due, due_chain, shown, alarm FROM log"
-        )
-        assert row is not None
-        return Position(*row)
-
 
 class SharedRevocations(Revocations):
     """The same tables in a POP of several processes. Only the lead follows the log; anybody denies.
 
-    `_revoked` and `_position` are mirrored; `_read_at` is the mark under which the keys were read.
+    `_revoked` is mirrored; `_read_at` is the mark under which the keys were read.
     """
 
     def __init__(self, database: Database, shared_state: SharedState) -> None:
@@ -328,14 +222,10 @@ class SharedRevocations(Revocations):
         """The visitors with a tombstone."""
         return frozenset(subject for (subject,) in self._db.rows("SELECT subject FROM tombstones"))
 
-    def refresh(self) -> None:
-        """Nothing to do: whoever commits says so on the shared_state."""
-
     def load(self) -> None:
         """Read what is mirrored. A sweep changes none of it."""
         mark = self._shared_state.mark(Mark.KEYS)  # before the table: what comes meanwhile is read next time
         self._revoked = {(kind, name) for kind, name in self._db.rows("SELECT kind, name FROM revoked")}
-        self._mirror_position()
         self._read_at = mark
 
     def _look(self) -> None:

@@ -24,6 +24,7 @@ from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.stores.attested import AttestedStore
 from runtime_host.pop.stores.database import Database
 from runtime_host.pop.stores.erasures import RECEIPT, Erased, Erasures
+from runtime_host.pop.stores.followed_log import FollowedLog
 from runtime_host.pop.stores.history import History
 from runtime_host.pop.stores.outbox import Outbox, Withdrawal
 from runtime_host.pop.stores.policies import Policies
@@ -63,6 +64,7 @@ class PopStore:
         self.revocations = (
             Revocations(self.database) if shared_state is None else SharedRevocations(self.database, shared_state)
         )
+        self.log = FollowedLog(self.database)
         self.outbox = Outbox(self.database, clock)
         if shared_state is None or shared_state.place == LEAD:
             self.outbox.adopt()
@@ -88,7 +90,7 @@ class PopStore:
                 crash_point("log-entry-applied")
             if entries and raw is not None:
                 self.raw.keep(ANSWER, raw)
-            self.revocations.advance(origin, place, head, at, None if raw is None else show_head(raw))
+            self.log.advance(origin, place, head, at, None if raw is None else show_head(raw))
             if entries:
                 self.attested.apply(entries, place.number)
             crash_point("log-before-commit")
@@ -98,14 +100,14 @@ class PopStore:
     def follow(self, succession: Succession) -> None:
         """Read on in the log that takes the old one's place, and send every "no" again: it counts once."""
         with self.database.transaction():
-            self.revocations.follow(succession.new_origin, succession.follow)
+            self.log.follow(succession.new_origin, succession.follow)
             self._send_again()
             crash_point("log-before-following")
 
     def accept_log(self) -> None:
         """Follow whatever log answers next, from its start: an operator's decision. What was denied stays denied."""
         with self.database.transaction():
-            self.revocations.accept_origin()
+            self.log.accept_origin()
             self._send_again()
 
     def withdraw(self, *withdrawals: Withdrawal, text: "DeniedText | None" = None) -> tuple[Change, ...]:

@@ -24,13 +24,13 @@ class Deliverer:
 
     async def deliver(self, origin: str) -> None:
         """Send everything to the log `origin`, unless it has it. Raises: Unavailable: it is asked for again."""
-        if self._store.revocations.delivered == origin:
+        if self._store.log.delivered == origin:
             return
         for page in pages(self._kept()):
             reply = await self._control_plane.send("POST", f"/v1/pops/{self._pop}/kept", write_kept(page))
             if reply.status >= 300:
                 raise Unavailable("control-plane-failed", f"a delivery was answered {reply.status}")
-        self._store.revocations.note_delivered(origin)
+        self._store.log.note_delivered(origin)
 
     def _kept(self) -> Iterator[Kept]:
         last = 0

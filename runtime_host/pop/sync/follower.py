@@ -25,7 +25,7 @@ from consent_core.formats.revocation import (
     head_of,
 )
 from runtime_host.pop.stores import Change, PopStore
-from runtime_host.pop.stores.revocations import Position
+from runtime_host.pop.stores.followed_log import Position
 from runtime_host.pop.sync.fetch import ControlPlane, Reply
 from runtime_host.pop.sync.freshness import Freshness
 from runtime_host.pop.sync.judge import ALARMS, LASTING, Judge
@@ -69,7 +69,7 @@ class LogFollower:
     @property
     def alarm(self) -> str | None:
         """The code of what the log said that cannot be."""
-        return self._store.revocations.position.alarm or ("log-gap" if self._gap else None)
+        return self._store.log.position.alarm or ("log-gap" if self._gap else None)
 
     async def poll(self) -> tuple[Change, ...]:
         """Ask until the log's head is reached; what is newly in force.
@@ -92,7 +92,7 @@ class LogFollower:
 
     async def _ask(self) -> tuple[tuple[Change, ...], bool]:
         nonce, sent = self._nonce(), self._clock.elapsed()
-        known = self._store.revocations.read_position()
+        known = self._store.log.read_position()
         reply = await self._control_plane.get(PATH, _question(known, nonce), _shown(known), limit=_LIMITS)
         crash_point("log-answered")
         try:
@@ -108,7 +108,7 @@ class LogFollower:
         except Unavailable:  # a full disk, say: what is known and cannot be enforced closes
             self._freshness.lose()
             raise
-        more = self._store.revocations.position.position < answer.head
+        more = self._store.log.position.position < answer.head
         if not more:
             self._freshness.renew(sent, answer.at)
             self._gap = False
@@ -116,7 +116,7 @@ class LogFollower:
 
     def _follow(self, reply: Reply, nonce: str) -> None:
         """Go on in the log that takes this one's place, which an operator has approved."""
-        known = self._store.revocations.position
+        known = self._store.log.position
         self._store.follow(self._judge.succession(reply.body, nonce, known, self._clock.now()))
         self._gap = False
 
@@ -126,10 +126,10 @@ class LogFollower:
             self._freshness.lose()
             self._gap = code not in LASTING
         if code in LASTING:
-            self._store.revocations.raise_alarm(code, self._clock.now())
+            self._store.log.raise_alarm(code, self._clock.now())
 
     def _judged(self, reply: Reply, nonce: str) -> Answer | Snapshot:
-        known, now = self._store.revocations.position, self._clock.now()
+        known, now = self._store.log.position, self._clock.now()
         if reply.status == 410:
             answer: Answer | Snapshot = self._judge.snapshot(reply.body, nonce, known, now)
         elif reply.status in (200, 409):
@@ -145,7 +145,7 @@ class LogFollower:
 
     def _take(self, answer: Answer | Snapshot, raw: bytes) -> tuple[Change, ...]:
         """Apply an answer. One that says nothing new writes nothing, but the first one pins the log's origin."""
-        known = self._store.revocations.position
+        known = self._store.log.position
         head, place = Point(answer.head, answer.chain), Point(known.position, known.chain)
         if isinstance(answer, Snapshot):
             place = Point(answer.through, answer.through_chain)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from consent_core.errors import Untrusted
 from consent_core.formats.log_head import Succession, open_succession
 from consent_core.formats.revocation import Answer, Entry, Point, Snapshot, Trust, head_of, open_answer, open_snapshot
-from runtime_host.pop.stores.revocations import Position
+from runtime_host.pop.stores.followed_log import Position
 
 # Codes that only the log itself can cause: somebody with its key says something that cannot be.
 ALARMS = frozenset({"log-origin", "log-rewind", "log-fork", "log-gap"})

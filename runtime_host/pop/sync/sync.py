@@ -16,7 +16,7 @@ from consent_core.formats.token import Key
 from consent_core.policy.bundle import open_bundle
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.stores import Change, PopStore, Withdrawal
-from runtime_host.pop.stores.revocations import OWED
+from runtime_host.pop.stores.followed_log import OWED
 from runtime_host.pop.stores.shared_state import Mark, SharedState
 from runtime_host.pop.stores.store import DeniedText
 from runtime_host.pop.sync.config import SyncConfig
@@ -255,8 +255,8 @@ class Sync:
             if error.code == COLLECTING and self._log.collecting is not None:
                 await self._deliver(self._log.collecting)
             raise
-        origin = self.store.revocations.position.origin
-        if self.store.revocations.delivered == OWED and origin is not None:
+        origin = self.store.log.position.origin
+        if self.store.log.delivered == OWED and origin is not None:
             await self._deliver(origin)
         return changes
 
@@ -326,7 +326,7 @@ class Sync:
         return SyncStatus(
             in_sync=self.in_sync(),
             age_s=self._freshness.age(),
-            revocation_seq=self.store.revocations.position.position,
+            revocation_seq=self.store.log.position.position,
             policy_hash=None if policy is None else policy.hash,
             policy_revision=None if policy is None else policy.revision,
             policy_since=self._policy.since,
@@ -379,7 +379,7 @@ class Sync:
         policy = self._policy.active
         return PopStatus(
             policy_hash=None if policy is None else policy.hash,
-            revocation_seq=self.store.revocations.position.position,
+            revocation_seq=self.store.log.position.position,
             releases=self._releases(),
             audit_head=self._audit_head(),
             untrusted=dict(self.untrusted),

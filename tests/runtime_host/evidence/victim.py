@@ -51,7 +51,7 @@ async def live(directory):
     attester = Attester(ID, AttesterKey.open(directory), store, clock, lambda: STATE, 60)
     attester.agree(Known())
     place = Point(1, HASH)
-    if store.revocations.position.position == 0:
+    if store.log.position.position == 0:
         attester.attest("start")
         store.apply([PURGE], "A" * 22, place, place, clock.now())
     if not store.database.rows("SELECT 1 FROM queue WHERE topic='purge-receipt'"):

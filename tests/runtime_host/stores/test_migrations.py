@@ -58,7 +58,7 @@ def test_a_file_of_version_1_keeps_all_it_held(old: Path) -> None:
         assert [w.key for w in store.outbox.pending()] == ["pending-key-000000001", "pending-key-000000002"]
         assert [code for _, code in store.outbox.refused()] == ["session-unknown"]
         assert [row.topic for row in store.queue.pending("purge-receipt")] == ["purge-receipt"]
-        assert (store.revocations.position.position, store.revocations.position.head) == (
+        assert (store.log.position.position, store.log.position.head) == (
             0,
             4,
         )  # read again, never back

@@ -94,19 +94,6 @@ def test_the_generation_rises_with_every_change_and_only_after_the_commit(store:
     assert store.revocations.generation > before
 
 
-def test_what_another_process_commits_is_seen_after_a_refresh(store: PopStore, tmp_path: Path) -> None:
-    """Several workers may share one file; reading again costs nothing if nothing changed."""
-    with PopStore(tmp_path / "pop.db", ManualClock()) as other:
-        other.apply([session_entry(1, VISITOR, ("behavioral",), 5)], ORIGIN, at(1), at(1), 1)
-    assert store.revocations.denied(VISITOR, 4) == frozenset()
-
-    store.revocations.refresh()
-    assert store.revocations.denied(VISITOR, 4) == {"behavioral"}
-    generation = store.revocations.generation
-    store.revocations.refresh()
-    assert store.revocations.generation == generation
-
-
 def test_denials_end_only_when_no_token_can_be_alive(store: PopStore, clock: ManualClock) -> None:
     """Two token lifetimes by this POP's clock and by the log's own time, whichever is later."""
     store.apply([session_entry(1, VISITOR, ("behavioral",), 5, at=clock.now())], ORIGIN, at(1), at(1), clock.now())

@@ -43,7 +43,7 @@ def test_a_log_that_went_back_and_grew_again_is_noticed(known: World, kept: int,
 
     assert refused(known) == ("log-rewind" if kept + beyond < 4 else "log-fork")
     assert not known.sync.in_sync()
-    assert known.store.revocations.position.position == 4
+    assert known.store.log.position.position == 4
     assert known.sync.denied("f" * 64, 1) == frozenset()
 
 
@@ -65,7 +65,7 @@ def test_an_alarm_outlives_its_cause_the_process_and_good_answers(known: World, 
         known.restart()
     known.plane.revoke(subject="d" * 64)
     assert refused(known) == code
-    assert known.store.revocations.position.position == 4
+    assert known.store.log.position.position == 4
 
 
 def test_an_alarm_ends_by_an_operator_in_another_process(known: World) -> None:
@@ -74,13 +74,13 @@ def test_an_alarm_ends_by_an_operator_in_another_process(known: World) -> None:
     del known.plane.entries[1:]
     refused(known)
     other = type(known.store)(known.home / "pop.db", ManualClock())
-    other.revocations.accept_origin()
+    other.log.accept_origin()
     other.close()
     asyncio.run(known.sync.poll())
 
     assert (known.sync.in_sync(), known.sync.status().alarm) == (True, None)
     assert known.sync.denied(VISITOR, 3) == set(CATEGORIES)
-    assert known.store.revocations.position.origin == "p" * 22
+    assert known.store.log.position.origin == "p" * 22
     assert [kept.kind for kept in known.plane.kept] == ["answer"] * 3 + ["end"]
 
 
@@ -120,7 +120,7 @@ def test_a_snapshot_of_another_history_is_noticed(known: World, which: str) -> N
     known.network.plane.serve = lambda _: __import__("httpx").Response(410, content=body)
 
     assert refused(known) == "log-fork"
-    assert known.store.revocations.position.position == 4
+    assert known.store.log.position.position == 4
 
 
 @pytest.mark.parametrize("due", [6, 8])
@@ -135,7 +135,7 @@ def test_a_head_once_signed_is_held_against_the_entries_that_come(world: World, 
     grow(world, 9)
 
     assert refused(world) == "log-fork"
-    assert world.store.revocations.position.position < 8
+    assert world.store.log.position.position < 8
 
 
 def test_a_409_that_nobody_signed_raises_no_lasting_alarm(known: World) -> None:
@@ -144,7 +144,7 @@ def test_a_409_that_nobody_signed_raises_no_lasting_alarm(known: World) -> None:
     known.network.plane.serve = lambda _: httpx.Response(409, json={"error": {"code": "log-beyond-head"}})
     refused(known)
 
-    assert known.store.revocations.position.alarm is None
+    assert known.store.log.position.alarm is None
 
 
 # What is kept.
@@ -170,7 +170,7 @@ def test_every_signed_answer_with_entries_is_kept_byte_for_byte(known: World) ->
 
 def test_a_poll_shows_the_signed_head(known: World) -> None:
     """Without its entries, and with a signature that is still good."""
-    shown = known.store.revocations.position.shown
+    shown = known.store.log.position.shown
     assert shown is not None
     head = open_head(shown, known.plane.keys.trust_file(), frozenset())
 
@@ -181,8 +181,8 @@ def test_a_poll_shows_the_signed_head(known: World) -> None:
 
 def test_the_place_moves_with_what_is_enforced(known: World) -> None:
     """Number and hash are written together, in the transaction that puts the entries in force."""
-    position = known.store.revocations.position
+    position = known.store.log.position
     assert (position.position, position.chain) == (4, entry_hash(known.plane.entries[3]))
     assert (position.head, position.head_chain) == (4, position.chain)
-    known.store.revocations.accept_origin()
-    assert (known.store.revocations.position.position, known.store.revocations.position.chain) == (0, START.chain)
+    known.store.log.accept_origin()
+    assert (known.store.log.position.position, known.store.log.position.chain) == (0, START.chain)

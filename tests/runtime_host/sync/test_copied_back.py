@@ -126,7 +126,7 @@ def test_it_stays_so_over_a_restart_and_says_so_in_every_poll(site: Site) -> Non
 @pytest.mark.parametrize("head", ["rubbish", "other-key", "unsigned", "higher"])
 def test_nobody_stops_a_control_plane_by_a_made_up_head(site: Site, head: str) -> None:
     """Only what the log's own key signed counts: one POP that lies is no outage."""
-    shown = site.store.revocations.position.shown
+    shown = site.store.log.position.shown
     assert shown is not None
     made_up = {
         "rubbish": b"\xff{",
@@ -148,7 +148,7 @@ def test_a_head_that_is_not_base64url_is_a_bad_request(site: Site) -> None:
 def test_the_head_of_a_log_before_this_one_is_no_rewind(site: Site) -> None:
     """After a restore POPs still hold the old log's head, for as long as they have not heard of the new one."""
     rename(site)
-    shown = site.store.revocations.position.shown
+    shown = site.store.log.position.shown
     assert shown is not None
     answer = site.get("/v1/revocations?after=0&nonce=n", **{"log-head": encode_head(shown)})
 
@@ -170,12 +170,12 @@ def rename(site: Site) -> tuple[str, str]:
 
 def test_a_pop_whose_place_is_covered_goes_on_by_itself(site: Site) -> None:
     """Same entries under a new name: no alarm, no reading again, and also one that was alarmed goes on."""
-    site.store.revocations.raise_alarm("log-rewind", 1)
+    site.store.log.raise_alarm("log-rewind", 1)
     _, new = rename(site)
     site.revoke("model-3")
     asyncio.run(site.sync.poll())
 
-    position = site.store.revocations.position
+    position = site.store.log.position
     assert (position.origin, position.position, position.alarm) == (new, 4, None)
     assert site.sync.in_sync()
     assert site.store.revocations.model_revoked("model-3")
@@ -202,7 +202,7 @@ def test_a_pop_that_enforced_more_is_not_covered(site: Site) -> None:
 def test_a_succession_says_who_approved_it(site: Site) -> None:
     """Old log, place, new log, where to read on, and the person who decided it, all signed."""
     old, new = rename(site)
-    here = site.store.revocations.position
+    here = site.store.log.position
     answer = site.get(f"/v1/revocations?after=3&chain={here.chain}&origin={old}&nonce=n")
     said = open_succession(answer.content, site.plane.keys.trust_file(), "n", 0, frozenset())
 
@@ -234,8 +234,8 @@ def test_a_succession_for_another_place_is_refused(world: World, wrong: str) -> 
 
     with pytest.raises(Untrusted):
         asyncio.run(world.sync.poll())
-    assert world.store.revocations.position.origin == world.plane.origin
-    assert world.store.revocations.position.position == 2
+    assert world.store.log.position.origin == world.plane.origin
+    assert world.store.log.position.position == 2
 
 
 def test_every_no_is_sent_again_to_the_log_that_follows(site: Site) -> None:

@@ -43,7 +43,7 @@ def check_nothing_is_half(directory: Path) -> None:
         said = bool(store.outbox.pending()) or bool(store.outbox.refused()) or _forwarded(store)
         assert said == (store.revocations.denied(VISITOR, 3) == {"behavioral"})
         assert said == (store.history.read(VISITOR, "behavioral") == ())
-        applied = store.revocations.position.position >= 3
+        applied = store.log.position.position >= 3
         assert applied == store.tombstones.holds(OTHER) == (store.history.read(OTHER, "behavioral") == ())
         assert applied == bool(
             store.erasures.owed() or store.erasures.complete() or store.queue.pending("purge-receipt")
@@ -55,7 +55,7 @@ def check_everything_is_done_once(directory: Path) -> None:
     home = directory / "pop"
     with PopStore(home / "pop.db", clock) as store:
         sync = make_sync(home, store, plane, Network(plane), clock)
-        assert store.revocations.position.position == len(plane.entries) == 5
+        assert store.log.position.position == len(plane.entries) == 5
         assert (store.outbox.pending(), store.outbox.refused()) == ((), ())
         assert list(plane.withdrawals) == [NO.key]
         assert sync.denied(VISITOR, 3) == {"behavioral"}
@@ -105,7 +105,7 @@ def test_killed_while_it_turns_to_another_log_it_stands_in_the_old_one_and_turns
         "from consent_core.formats.revocation import Point\n"
         "from runtime_host.pop.stores import PopStore\n"
         "store = PopStore(Path(sys.argv[1]) / 'pop' / 'pop.db', ManualClock())\n"
-        "at = store.revocations.position\n"
+        "at = store.log.position\n"
         "new = Point(at.position, 'sha256:' + '1' * 64)\n"
         "old = Point(at.position, at.chain)\n"
         "store.follow(Succession(at.origin, old, 'N' * 22, new, Approval('ana', 1)))\n"
@@ -118,7 +118,7 @@ def test_killed_while_it_turns_to_another_log_it_stands_in_the_old_one_and_turns
     def stands() -> tuple[str | None, int]:
         _, clock = open_plane(tmp_path)
         with PopStore(tmp_path / "pop" / "pop.db", clock) as store:
-            return store.revocations.position.origin, len(store.outbox.pending())
+            return store.log.position.origin, len(store.outbox.pending())
 
     before, pending = stands()
     assert (turn(FOLLOWING), stands()) == (-9, (before, pending))

@@ -62,7 +62,7 @@ def test_entries_of_several_pages_are_applied_in_one_poll(world: World) -> None:
         world.plane.revoke(ver=ver)
     poll(world)
 
-    assert world.store.revocations.position.position == 8
+    assert world.store.log.position.position == 8
     assert world.sync.denied(VISITOR, 7) == set(CATEGORIES)
     assert world.sync.denied(VISITOR, 8) == frozenset()
 
@@ -74,7 +74,7 @@ def test_a_first_page_without_the_second_is_not_in_sync(world: World) -> None:
     world.network.hold = lambda: setattr(world.network, "cut", True)
 
     assert refused(world, Unavailable) == "control-plane-unreachable"
-    assert world.store.revocations.position.position == 3
+    assert world.store.log.position.position == 3
     assert not world.sync.in_sync()
 
 
@@ -172,7 +172,7 @@ def test_a_head_that_went_back_ends_personalisation_at_once(known: World) -> Non
     assert refused(known) == "log-rewind"
     assert not known.sync.in_sync()
     assert known.sync.status().alarm == "log-rewind"
-    assert known.store.revocations.position.position == 4
+    assert known.store.log.position.position == 4
     assert known.sync.denied(VISITOR, 3) == set(CATEGORIES)
 
 
@@ -204,7 +204,7 @@ def test_an_operator_may_accept_another_log(known: World) -> None:
     known.plane.origin = "p" * 22
     del known.plane.entries[1:]
     refused(known)
-    known.store.revocations.accept_origin()
+    known.store.log.accept_origin()
     poll(known)
 
     assert known.sync.in_sync()
@@ -219,7 +219,7 @@ def test_a_gap_is_refused(known: World) -> None:
     replay(known, forge(known, entries=(entry,)))
 
     assert refused(known) == "log-gap"
-    assert known.store.revocations.position.position == 4
+    assert known.store.log.position.position == 4
     assert not known.sync.in_sync()
 
 
@@ -242,7 +242,7 @@ def test_an_altered_answer_changes_nothing(known: World) -> None:
     for position in range(0, len(good), 7):
         replay(known, good[:position] + bytes([good[position] ^ 1]) + good[position + 1 :])
         refused(known)
-    assert known.store.revocations.position.position == 4
+    assert known.store.log.position.position == 4
     assert known.sync.in_sync()
 
 
@@ -303,7 +303,7 @@ def test_a_snapshot_brings_a_latecomer_to_the_head(world: World) -> None:
     world.plane.pruned = 3
     poll(world)
 
-    assert world.store.revocations.position.position == 4
+    assert world.store.log.position.position == 4
     assert world.sync.key_revoked("token-old")
     assert world.store.tombstones.holds(VISITOR)
     assert world.sync.denied("b" * 64, 1) == set(CATEGORIES)
@@ -341,7 +341,7 @@ def test_sixty_seconds_of_partition_close_every_category_and_delete_nothing(know
     known.network.cut = False
     poll(known)
     assert known.sync.in_sync()
-    assert known.store.revocations.position.position == 5
+    assert known.store.log.position.position == 5
     assert known.sync.denied("c" * 64, 4) == set(CATEGORIES)
 
 
@@ -360,7 +360,7 @@ def test_an_older_backup_catches_up(known: World) -> None:
 
     poll(known)
     assert known.store.tombstones.holds(VISITOR)
-    assert known.store.revocations.position.position == 5
+    assert known.store.log.position.position == 5
 
 
 def test_listeners_hear_of_changes_once_they_are_in_force(known: World) -> None:

@@ -122,7 +122,7 @@ class LogMachine(RuleBasedStateMachine):
     @rule()
     def accept(self) -> None:
         """An operator's word: read from the start; what was denied stays denied."""
-        self.world.store.revocations.accept_origin()
+        self.world.store.log.accept_origin()
         self.model.position, self.model.alarm = 0, False
 
     @rule(seconds=st.integers(0, 70))
@@ -160,7 +160,7 @@ class LogMachine(RuleBasedStateMachine):
     def the_pop_knows_what_the_model_knows(self) -> None:
         if not hasattr(self, "world"):
             return
-        assert self.world.store.revocations.position.position == self.model.position
+        assert self.world.store.log.position.position == self.model.position
         assert self.world.sync.in_sync() == self.model.in_sync(self.world.clock.boot)
         for subject in SUBJECTS:
             for ver in (0, 2, 5, 9):

@@ -50,7 +50,7 @@ def test_it_is_forwarded_once_when_healed(world: World) -> None:
     assert (world.sync.status().outbox_pending, world.sync.status().outbox_refused) == (0, 0)
     asyncio.run(world.sync.poll())
     assert world.sync.denied(VISITOR, 3) == set(CATEGORIES)
-    assert world.store.revocations.position.position == 1
+    assert world.store.log.position.position == 1
 
 
 def test_a_lost_answer_makes_it_arrive_twice_and_count_once(world: World) -> None:

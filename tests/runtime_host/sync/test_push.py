@@ -142,7 +142,7 @@ def test_what_the_stream_says_is_not_believed(world: World) -> None:
         server.say(hint(entry.seq))
         async with asyncio.timeout(SOON_S):
             assert (await changes.get()).seq == entry.seq
-        assert world.store.revocations.position.position == 1
+        assert world.store.log.position.position == 1
         assert sync.in_sync()
 
     live(world, story)

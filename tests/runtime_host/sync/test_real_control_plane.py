@@ -152,7 +152,7 @@ def test_a_withdrawal_of_nobody_is_refused_and_not_repeated(pair: Pair) -> None:
 def test_a_log_that_forgot_is_an_alarm(pair: Pair) -> None:
     """What the real control plane answers to a POP that knows more than it does."""
     pair.follow()
-    pair.store.apply((), pair.store.revocations.position.origin, at(10**6), at(10**6), pair.clock.now())
+    pair.store.apply((), pair.store.log.position.origin, at(10**6), at(10**6), pair.clock.now())
     with pytest.raises(Untrusted) as refusal:
         asyncio.run(pair.sync.poll())
     assert refusal.value.code == "log-rewind"
