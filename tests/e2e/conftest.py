@@ -124,13 +124,24 @@ class Visit:
         )
 
     def pixels(self, slot: str) -> Look:
-        """What the slot's picture looks like right now, whatever its size and format."""
+        """
+        What the slot's picture looks like right now, whatever its size and format. A swap under way makes `decode`
+        reject, so it is asked again; a picture that is broken stays so, and fails.
+        """
         return Look(
             self.page.evaluate(
                 """async (slot) => {
                   const image = document.querySelector(`img[data-consent-slot="${slot}"]`);
                   image.loading = "eager";
-                  await image.decode();
+                  for (let tries = 1; ; tries += 1) {
+                    try {
+                      await image.decode();
+                      break;
+                    } catch (error) {
+                      if (tries === 20) throw error;
+                      await new Promise((done) => setTimeout(done, 100));
+                    }
+                  }
                   const canvas = Object.assign(document.createElement("canvas"), { width: 16, height: 9 });
                   const context = canvas.getContext("2d", { willReadFrequently: true });
                   context.imageSmoothingQuality = "high";
