@@ -9,6 +9,7 @@ written the caller gets 503 `audit-unwritable` in its place. A request that was 
 Nothing is awaited between the application's answer and the first byte.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from consent_core.audit.visitors import Fields, Person
 from consent_core.audit.writer import AuditWriter, encode_fields
 from consent_core.errors import ConsentEdgeError
-from consent_core.http.asgi import CODE, App, Message, Receive, Scope, Send, refuse
+from consent_core.http.asgi import CODE, STOPPING, App, Message, Receive, Scope, Send, refuse
 
 Kind = tuple[Any, ...]  # whatever two requests with the same fields have in common
 
@@ -116,6 +117,10 @@ class AuditMiddleware:
         status, code = GONE, "client-gone"
         try:
             await self._app(scope, receive, answer)
+        except asyncio.CancelledError:
+            if answer.recorded:
+                raise
+            await refuse(answer, STOPPING)
         except Exception:
             status, code = 500, "internal"
             raise

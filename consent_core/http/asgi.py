@@ -10,7 +10,7 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from consent_core.errors import ConsentEdgeError, Rejected
+from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -73,6 +73,9 @@ def error_body(error: ConsentEdgeError) -> bytes:
     """A refusal as every listener writes it: the code for machines, the message for people, no stack trace."""
     value = {"error": {"code": error.code, "message": error.message}}
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+STOPPING = Unavailable("stopping", "this process ends; ask again")  # to a request that its end has cut off
 
 
 async def refuse(send: Send, error: ConsentEdgeError) -> None:

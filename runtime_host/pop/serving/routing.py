@@ -4,6 +4,7 @@ A route is a name, a path (or the beginning of one, ending in `/`) and a handler
 something are guarded: a browser on another site cannot reach them with this visitor's cookies.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from consent_core.http.answers import (
     error_answer,
     send_answer,
 )
-from consent_core.http.asgi import Receive, Scope, Send
+from consent_core.http.asgi import STOPPING, Receive, Scope, Send
 from consent_core.telemetry.counters import Counter
 
 LOG = logging.getLogger("consent_edge.pop")
@@ -115,6 +116,9 @@ class Router:
         except ConsentEdgeError as error:
             answer = self._refusal(error)
             note.code = error.code
+        except asyncio.CancelledError:  # this process ends
+            answer = self._refusal(STOPPING)
+            note.code = STOPPING.code
         except Exception:
             LOG.exception("a handler of %s failed", "nothing" if route is None else route.name)
             answer = error_answer(_INTERNAL)

@@ -68,6 +68,34 @@ def records(directory: Path, provider: LocalKeyring) -> list[AuditRecord]:
     return list(read_records(directory, provider))
 
 
+def test_a_request_that_is_cut_off_says_so(opened: Open, directory: Path, provider: LocalKeyring) -> None:
+    """The process ends while it works: 503 with a code, in the answer and in the record."""
+
+    async def never(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def cut_off(send: Send) -> None:
+        app = AuditMiddleware(never, AuditRecorder(opened(), "mesh"))
+        working = asyncio.create_task(app({"type": "http", "method": "GET", "path": "/slot"}, _nothing, send))
+        await asyncio.sleep(0)
+        working.cancel()
+        await working
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(cut_off(send))
+    (record,) = records(directory, provider)
+
+    assert (sent[0]["status"], record.fields["status"], record.fields["code"]) == (503, 503, "stopping")
+
+
+async def _nothing() -> dict[str, Any]:
+    return {"type": "http.disconnect"}
+
+
 def test_every_request_has_one_record(opened: Open, directory: Path, provider: LocalKeyring) -> None:
     """Answered, refused, failed and given up: four requests, four records, each saying how it ended."""
     app = AuditMiddleware(application, AuditRecorder(opened(), "public"))

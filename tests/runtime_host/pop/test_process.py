@@ -197,6 +197,29 @@ def test_a_request_that_never_ends_is_given_up(served, run, monkeypatch, sent):
     assert answers.count(b"HTTP/1.1 200 OK") == 2
 
 
+def test_a_request_that_the_end_of_the_process_cuts_off_is_told_to_ask_again(served, run, monkeypatch):
+    """503 with a code, which every client repeats; a 500 reads like a defect."""
+    monkeypatch.setattr("runtime_host.pop.process.listeners.GRACE_S", 0.1)
+    head = b"POST /v1/consent HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+    half = head + b"Content-Type: application/json\r\nSec-Fetch-Site: same-origin\r\n\r\n{"
+
+    async def client(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(half)
+        await talk(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        return asyncio.create_task(to_the_end(reader, writer))
+
+    async def to_the_end(reader, writer):
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    answer = run(within(run(served(client))))
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"consent-edge-code: stopping\r\n" in answer
+
+
 def test_an_answered_request_leaves_nothing_to_the_garbage_collector(served, run):
     """What a request needed goes with it: collecting garbage costs every visitor a little."""
 
