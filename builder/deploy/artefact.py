@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from builder.deploy.provenance import PREDICATE_TYPE, SBOM_NAME, sign_provenance
+from builder.deploy.provenance import PREDICATE_TYPE, SBOM_NAME, Provenance, sign_provenance
 from builder.deploy.release import Release
 from builder.deploy.sbom import bill_of_materials
 from consent_core.formats.canonical import canonical_json, sha256_digest
@@ -88,11 +88,15 @@ class Package:
     referrers: tuple[Artefact, ...]
 
 
-def pack(release: Release, dependencies: tuple[str, ...], signer: Signer) -> Package:
-    """A verified release as OCI artefacts. `dependencies`: see `sbom.dependencies_of`; `signer`: role component."""
+def pack(release: Release, dependencies: tuple[str, ...], signer: Signer, version: str) -> Package:
+    """A verified release as OCI artefacts. `dependencies`: see `sbom.dependencies_of`; `signer`: role component.
+
+    `version`: the tag it is pushed under, which the provenance signs.
+    """
     component = _component(release)
     sbom = Blob.of(SBOM_TYPE, bill_of_materials(release.manifest, dependencies), SBOM_NAME)
-    provenance = Blob.of(ENVELOPE, sign_provenance(release.manifest, sbom.digest, signer), "provenance.dsse.json")
+    origin = sign_provenance(release.manifest, Provenance(sbom.digest, version), signer)
+    provenance = Blob.of(ENVELOPE, origin, "provenance.dsse.json")
     signature = Blob.of(ENVELOPE, release.signature_file.read_bytes(), SIGNATURE_FILE)
     described = Blob.of(MANIFEST_LAYER, release.manifest_file.read_bytes(), MANIFEST_FILE)
     native = _file(NATIVE_TYPE, release.compiled, release.manifest.compiled)

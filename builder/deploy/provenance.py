@@ -7,6 +7,7 @@ where the key is a build service's.
 Source: slsa.dev/spec/v1.0/provenance.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from consent_core.errors import Untrusted
@@ -19,16 +20,24 @@ BUILDER = "urn:consent-edge:builder:v1"
 SBOM_NAME = "sbom.cdx.json"
 
 
-def sign_provenance(manifest: ComponentManifest, sbom: str, signer: Signer) -> bytes:
-    """The DSSE envelope. `sbom`: digest of the component's bill of materials, which it thereby signs too."""
-    statement = Statement({manifest.wasm_file: manifest.component}, PREDICATE_TYPE, _predicate(manifest, sbom))
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What it names beside the component: the digest of its bill of materials, and the version it was pushed as."""
+
+    sbom: str
+    version: str
+
+
+def sign_provenance(manifest: ComponentManifest, named: Provenance, signer: Signer) -> bytes:
+    """The DSSE envelope. It signs the bill of materials and the version too."""
+    statement = Statement({manifest.wasm_file: manifest.component}, PREDICATE_TYPE, _predicate(manifest, named))
     return sign_statement(IN_TOTO, statement.to_bytes(), signer)
 
 
 def open_provenance(
     envelope: bytes, manifest: ComponentManifest, trust: Verifier, now: int, revoked: frozenset[str]
-) -> str:
-    """The digest of the bill of materials, if a trusted key says that our builder made this component.
+) -> Provenance:
+    """What the envelope says, if a trusted key says in it that our builder made this component.
 
     Trusted at `now` (Unix seconds), by a key that is not among the `revoked`.
 
@@ -47,18 +56,20 @@ def open_provenance(
             entry["name"]: entry["digest"]["sha256"] for entry in statement.predicate["runDetails"]["byproducts"]
         }
         sbom = f"sha256:{products[SBOM_NAME]}"
+        version = statement.predicate["buildDefinition"]["externalParameters"]["version"]
     except (KeyError, TypeError) as error:
-        raise Untrusted("deploy-provenance", "the provenance names no builder or no bill of materials") from error
+        message = "the provenance names no builder, no version or no bill of materials"
+        raise Untrusted("deploy-provenance", message) from error
     if builder != BUILDER:
         raise Untrusted("deploy-provenance", f"expected it to be built by {BUILDER}")
-    return sbom
+    return Provenance(sbom, str(version))
 
 
-def _predicate(manifest: ComponentManifest, sbom: str) -> dict[str, Any]:
+def _predicate(manifest: ComponentManifest, named: Provenance) -> dict[str, Any]:
     return {
         "buildDefinition": {
             "buildType": BUILD_TYPE,
-            "externalParameters": {"function": manifest.name, "world": manifest.world},
+            "externalParameters": {"function": manifest.name, "version": named.version, "world": manifest.world},
             "internalParameters": {
                 "limits": {"memory_mib": manifest.limits.memory_mib, "deadline_ms": manifest.limits.deadline_ms},
                 "steps": list(manifest.steps),
@@ -67,7 +78,7 @@ def _predicate(manifest: ComponentManifest, sbom: str) -> dict[str, Any]:
         },
         "runDetails": {
             "builder": {"id": BUILDER, "version": dict(manifest.tools)},
-            "byproducts": [_resource(SBOM_NAME, sbom)],
+            "byproducts": [_resource(SBOM_NAME, named.sbom)],
         },
     }  # fmt: skip
 

@@ -20,6 +20,7 @@ def push(
     """
     if reference.digest not in (None, package.component.digest) or reference.tag is None:
         raise Rejected("deploy-reference", "push to a tag, host/name:tag; the digest follows from what is pushed")
+    reference.check_version()
     total = 1 + len(package.referrers)
     progress(0, total)
     registry.push_artefact(package.component, reference.tag)

@@ -11,6 +11,7 @@ from consent_core.errors import Rejected
 
 MAX_CHARACTERS = 512
 
+_VERSION = re.compile(r"v?[0-9]+(?:[._+-][A-Za-z0-9]+)*")
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REFERENCE = re.compile(
     r"(?P<host>(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?)/"
@@ -43,6 +44,19 @@ class Reference:
     def at(self, digest: str) -> "Reference":
         """The same name, for exactly this manifest."""
         return replace(self, tag=None, digest=digest)
+
+    @property
+    def component(self) -> str:
+        """The component that a repository of this name holds: its last part, with `_` for `-`."""
+        return self.name.rpartition("/")[2].replace("-", "_")
+
+    def check_version(self) -> None:
+        """Return unless the tag may move: only a version says which of two releases is the older one.
+
+        Raises: Rejected("deploy-reference").
+        """
+        if self.tag is not None and not _VERSION.fullmatch(self.tag):
+            raise Rejected("deploy-reference", f"{self.tag!r} is no version; expected one such as 1.2.0, or a digest")
 
     @property
     def base_url(self) -> str:

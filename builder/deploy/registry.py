@@ -26,7 +26,8 @@ from consent_core.errors import Rejected, Unavailable, Untrusted
 from consent_core.formats.canonical import read_json_object, sha256_digest
 
 MAX_MANIFEST_BYTES = 4_194_304  # the specification's own advice
-MAX_REFERRERS = 64
+MAX_REFERRERS = 8_192
+MAX_PAGES = 64  # of a list of referrers
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 TIMEOUT_S = 60.0
 ATTEMPTS = 3
@@ -71,13 +72,13 @@ class Registry:
         if artefact.kind and "oci-subject" not in answer.headers:
             self._list_referrer(artefact)
 
-    def manifest(self, reference: str) -> bytes:
+    def manifest(self, reference: str, limit: int = MAX_MANIFEST_BYTES) -> bytes:
         """A manifest by tag or digest; by digest it is exactly that one.
 
         Raises: Rejected("deploy-missing"), Untrusted("deploy-digest").
         """
         with self._stream(f"manifests/{reference}", _MANIFESTS) as answer:
-            data = b"".join(_at_most(answer, MAX_MANIFEST_BYTES, "deploy-digest"))
+            data = b"".join(_at_most(answer, limit, "deploy-digest"))
         if reference.startswith("sha256:") and sha256_digest(data) != reference:
             raise Untrusted("deploy-digest", f"the registry answered with another manifest than {reference}")
         return data
@@ -104,14 +105,28 @@ class Registry:
         """Descriptors of what names this manifest as its subject: by the API, else by the tag that stands for it."""
         for path in (f"referrers/{digest}", f"manifests/{_fallback_tag(digest)}"):
             try:
-                with self._stream(path, {"accept": IMAGE_INDEX}) as answer:
-                    data = b"".join(_at_most(answer, MAX_MANIFEST_BYTES, "deploy-digest"))
+                return list(self._pages(path))
             except Rejected as error:
                 if error.code != "deploy-missing":
                     raise
-                continue
-            return _descriptors(data)
         return []
+
+    def _pages(self, path: str) -> Iterator[dict[str, Any]]:
+        """A list of referrers with the pages that follow: what is listed first must not hide what is listed last."""
+        listed = 0
+        for _ in range(MAX_PAGES):
+            with self._stream(path, {"accept": IMAGE_INDEX}) as answer:
+                data = b"".join(_at_most(answer, MAX_MANIFEST_BYTES, "deploy-digest"))
+                following = answer.links.get("next", {}).get("url")
+            found = _descriptors(data)
+            listed += len(found)
+            yield from found
+            if following is None:
+                return
+            path = _same_host(urljoin(str(answer.url), following), answer.url)
+            if listed > MAX_REFERRERS:
+                break
+        raise Untrusted("deploy-layout", f"expected at most {MAX_REFERRERS} referrers on {MAX_PAGES} pages")
 
     def _list_referrer(self, artefact: Artefact) -> None:
         """The referrers tag schema: read the list, add, write. Two pushers at once may lose one entry: push again."""
@@ -125,8 +140,7 @@ class Registry:
             return
         started = self._send("POST", "blobs/uploads/", headers={"content-length": "0"})
         place = urljoin(str(started.url), started.headers.get("location", ""))
-        if urlsplit(place).netloc != started.url.netloc.decode("ascii"):
-            raise Rejected("deploy-registry-answer", "the registry wants the upload sent to another host")
+        place = _same_host(place, started.url)
         length = {"content-length": str(blob.size)}
         self._send("PUT", place, headers=_BINARY | length, params={"digest": blob.digest}, content=blob.content)
 
@@ -140,7 +154,7 @@ class Registry:
         content: bytes | Path = b"",
         accept: tuple[int, ...] = (),
     ) -> httpx.Response:
-        url = httpx.URL(path if "://" in path else f"{self._base}/{path}")
+        url = httpx.URL(self._url(path))
 
         @stamina.retry(on=(httpx.TransportError, _BusyError), attempts=ATTEMPTS, wait_initial=0.1, wait_max=2.0)
         def attempt() -> httpx.Response:
@@ -157,14 +171,23 @@ class Registry:
         except (httpx.TransportError, _BusyError) as error:
             raise Unavailable("deploy-registry", f"{url.host}: {error}") from error
 
+    def _url(self, path: str) -> str:
+        return path if "://" in path else f"{self._base}/{path}"
+
     @contextmanager
     def _stream(self, path: str, headers: dict[str, str] | None = None) -> Iterator[httpx.Response]:
         try:
-            with self._client.stream("GET", f"{self._base}/{path}", headers=headers) as answer:
+            with self._client.stream("GET", self._url(path), headers=headers) as answer:
                 _check(answer)
                 yield answer
         except (httpx.TransportError, httpx.TooManyRedirects, _BusyError) as error:
             raise Unavailable("deploy-registry", f"{urlsplit(self._base).hostname}: {error}") from error
+
+
+def _same_host(place: str, asked: httpx.URL) -> str:
+    if urlsplit(place).netloc != asked.netloc.decode("ascii"):
+        raise Rejected("deploy-registry-answer", "the registry sends us to another host")
+    return place
 
 
 def _refuse_plain(request: httpx.Request) -> None:

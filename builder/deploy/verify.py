@@ -2,9 +2,11 @@
 
 1. The reference becomes one digest; from here on everything is asked for by digest.
 2. The artefact has the CNCF wasm layout: one component.
-3. A signature refers to it, by a component key of the trust file, over a manifest that names this very component.
+3. A signature refers to it, by a component key of the trust file, over a manifest that names this very component,
+   and has the name that was asked for.
 4. What the manifest admits to import, the trust file allows for its world.
-5. Provenance by a component key says that our builder made this component, and names its bill of materials.
+5. Provenance by a component key says that our builder made this component, under the version that was asked for, and
+   names its bill of materials.
 6. The bill of materials is there, and is that one.
 7. The component's bytes are those signed, and import what the manifest admits and nothing else.
 8. Where files are asked for: native code, if there is any, has the digest that was signed; then all appear at once.
@@ -28,7 +30,7 @@ from builder.deploy.artefact import (
     WASM_CONFIG,
     WASM_LAYER,
 )
-from builder.deploy.provenance import open_provenance
+from builder.deploy.provenance import Provenance, open_provenance
 from builder.deploy.reference import Reference
 from builder.deploy.registry import DIGEST, MAX_MANIFEST_BYTES, Registry
 from builder.deploy.release import check_component
@@ -41,7 +43,8 @@ from consent_core.trust.files import sync_directory, write_atomically
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.wasm.loading import MAX_COMPONENT_BYTES, check_allowed, open_signed
 
-MAX_CANDIDATES = 16  # referrers of one kind that are looked at
+MAX_CANDIDATES = 512  # referrers of one kind that are looked at; a bad one costs three small answers at most
+MAX_REFERRER_BYTES = 16_384  # a referrer's manifest is about 1 KiB
 
 T = TypeVar("T")
 
@@ -89,19 +92,23 @@ def verify(
     now: int,
     revoked: frozenset[str],
     out: Path | None = None,
+    name: str | None = None,
 ) -> Verified:
     """Pull and check everything; with `out` put the files into `out/<name>/`, as a build does.
 
-    `now`: Unix seconds at which its keys must be valid; `revoked`: keys known to be revoked.
+    `now`: Unix seconds at which its keys must be valid; `revoked`: keys known to be revoked; `name`: of the component,
+    where it is not the last part of the repository's.
     Raises: Untrusted("component-…" | "deploy-…"), Rejected("deploy-missing"), Unavailable("deploy-registry").
     """
+    reference.check_version()
     manifest = registry.manifest(reference.digest or str(reference.tag))
     digest = sha256_digest(manifest)
     layer, standing = _component_layer(manifest), Standing(trust, now, revoked)
     pulled = _Pulled(registry, digest, registry.referrers(digest))
     signed = pulled.first(SIGNATURE_TYPE, "deploy-unsigned", lambda found: _signed(registry, found, layer, standing))
+    _check_name(signed.manifest, name or reference.component)
     check_allowed(signed.manifest, trust)
-    _check_origin(pulled, signed.manifest, standing)
+    _check_origin(pulled, signed.manifest, reference.tag, standing)
     place = out or Path(tempfile.gettempdir())
     place.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(dir=place, prefix=".pulled-"))
@@ -140,7 +147,7 @@ class _Pulled:
         return any(entry.get("artifactType") == kind for entry in self.listed)
 
     def _layers(self, digest: str, kind: str) -> list[Layer]:
-        value = _manifest_value(self.registry.manifest(digest))
+        value = _manifest_value(self.registry.manifest(digest, MAX_REFERRER_BYTES))
         subject = value.get("subject")
         about = subject.get("digest") if isinstance(subject, dict) else None
         _require(about == self.subject and value.get("artifactType") == kind, "a referrer is about something else")
@@ -166,17 +173,26 @@ def _signed(registry: Registry, layers: list[Layer], component: Layer, by: Stand
     return Signed(manifest, data, envelope)
 
 
-def _check_origin(pulled: _Pulled, manifest: ComponentManifest, by: Standing) -> None:
+def _check_name(manifest: ComponentManifest, expected: str) -> None:
+    if manifest.name != expected:
+        raise Untrusted("deploy-name", f"the registry answered with {manifest.name} where {expected} was asked for")
+
+
+def _check_origin(pulled: _Pulled, manifest: ComponentManifest, version: str | None, by: Standing) -> None:
+    """`version`: None where the component was asked for by digest alone, which has no other version."""
     registry = pulled.registry
 
-    def named(layers: list[Layer]) -> str:
+    def named(layers: list[Layer]) -> Provenance:
         envelope = _small(registry, _only(layers))
-        return open_provenance(envelope, manifest, by.trust, by.now, by.revoked)
+        found = open_provenance(envelope, manifest, by.trust, by.now, by.revoked)
+        if version not in (None, found.version):
+            raise Untrusted("deploy-version", f"asked for {version}, and this component was signed as {found.version}")
+        return found
 
-    sbom = pulled.first(PROVENANCE_TYPE, "deploy-provenance", named)
+    origin = pulled.first(PROVENANCE_TYPE, "deploy-provenance", named)
 
     def present(layers: list[Layer]) -> None:
-        if sha256_digest(_small(registry, _only(layers))) != sbom:
+        if sha256_digest(_small(registry, _only(layers))) != origin.sbom:
             raise Untrusted("deploy-sbom", "the bill of materials is another one than the provenance names")
 
     pulled.first(SBOM_TYPE, "deploy-sbom", present)

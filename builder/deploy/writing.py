@@ -27,9 +27,9 @@ def write_target(target: str, release: Release, setting: Setting, out: Path) -> 
     return [*written, _copy(release.component, out)]
 
 
-def write_layout_of(release: Release, signer: Signer, root: Path, out: Path) -> list[Path]:
+def write_layout_of(release: Release, signer: Signer, version: str, root: Path, out: Path) -> list[Path]:
     """An OCI image layout of the release under `out`. Raises: Rejected("deploy-sources")."""
-    package = pack(release, dependencies_of(release.manifest, root), signer)
+    package = pack(release, dependencies_of(release.manifest, root), signer, version)
     return [write_layout(package, out, release.manifest.name)]
 
 

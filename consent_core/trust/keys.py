@@ -188,7 +188,8 @@ def _public_bytes(private: _PrivateKey) -> bytes:
 
 
 def _ending(key: SigningKey, at: int) -> SigningKey:
-    """A key never lives longer by a second rotation."""
+    """A key never lives longer by a second rotation, and never ends before it began: the clock may have gone back."""
+    at = max(key.not_before, at)
     return replace(key, not_after=at if key.not_after is None else min(key.not_after, at))
 
 

@@ -238,10 +238,10 @@ def _key(role: str, entry: Any) -> TrustedKey:
     _require(isinstance(entry, dict) and entry.keys() == _KEY_FIELDS, f"{role}: a key's fields")
     _require(entry["algorithm"] == ROLES[role], f"{role}: keys are for {ROLES[role]}")
     key = _bytes(entry["key"], KEY_BYTES[ROLES[role]])
+    not_before = _number(entry["not_before"], "not_before")
     not_after = None if entry["not_after"] is None else _number(entry["not_after"], "not_after")
-    return TrustedKey(
-        role, _text(entry["kid"], "kid"), entry["algorithm"], key, _number(entry["not_before"], "not_before"), not_after
-    )
+    _require(not_after is None or not_before <= not_after, f"{role}: a key ends before it begins")
+    return TrustedKey(role, _text(entry["kid"], "kid"), entry["algorithm"], key, not_before, not_after)
 
 
 def _witness(entry: Any) -> Witness:

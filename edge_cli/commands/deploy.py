@@ -27,6 +27,9 @@ Ref = Annotated[str, typer.Argument(metavar="REF", help="host[:port]/name:tag or
 Trust = Annotated[Path | None, typer.Option("--trust", help="The trust file; else the data directory's.")]
 OutOrNot = Annotated[Path | None, typer.Option("--out", help="Put the verified files here, as a build does.")]
 User = Annotated[str, typer.Option("--user", envvar="CONSENT_EDGE_REGISTRY_USER", help="Who we are there.")]
+Realm = Annotated[str, typer.Option("--realm", help="The host of its token service, where it is another one.")]
+Version = Annotated[str, typer.Option("--version", help="The version that the oci layout's provenance signs.")]
+Called = Annotated[str | None, typer.Option("--name", help="The component; else the repository's last part.")]
 Password = Annotated[str, typer.Option(envvar="CONSENT_EDGE_REGISTRY_PASSWORD", help="Better in the environment.")]
 
 
@@ -47,6 +50,7 @@ def render_files(
     geo_header: GeoHeader = None,
     catalogue: Catalogue = None,
     art: Art = Path("build/art"),
+    version: Version = "0.0.0",
     components: Components = COMPONENTS,
     root: Root = Path(),
     data: DataOption = DEFAULT_DATA,
@@ -71,7 +75,7 @@ def render_files(
     trust = store.trust_file()
     release = open_release(components / name, trust, SystemClock().now(), NO_LOG)
     if target == "oci":
-        written = write_layout_of(release, store.current("component"), root, out)
+        written = write_layout_of(release, store.current("component"), version, root, out)
     else:
         variables = public_variables(
             trust, jurisdiction=jurisdiction, geo_header=geo_header, site=_site(catalogue, art) if catalogue else None
@@ -93,6 +97,7 @@ def push_component(
     data: DataOption = DEFAULT_DATA,
     user: User = "",
     password: Password = "",
+    realm: Realm = "",
     as_json: JsonOption = False,
 ) -> None:
     """Push a component with its signature, provenance and bill of materials, and say its digest.
@@ -110,11 +115,16 @@ def push_component(
     from consent_core.trust.keys import KeyStore
     from consent_core.trust.trust_file import NO_LOG
 
+    place = Reference.parse(reference)
+    if place.component != name:
+        raise typer.BadParameter(f"{place.name} is no repository of {name}: its last part says so", param_hint="REF")
     store = KeyStore.open(data)
     release = open_release(components / name, store.trust_file(), SystemClock().now(), NO_LOG)
-    package = pack(release, dependencies_of(release.manifest, root), store.current("component"))
-    place = Reference.parse(reference)
-    with Registry(place, RegistryAuth(user, password)) as registry, progress(f"pushing {name}", hidden=as_json) as tell:
+    package = pack(release, dependencies_of(release.manifest, root), store.current("component"), str(place.tag))
+    with (
+        Registry(place, RegistryAuth(user, password, realm)) as registry,
+        progress(f"pushing {name}", hidden=as_json) as tell,
+    ):
         pushed = push(package, place, registry, tell)
     show({"reference": str(pushed), "digest": pushed.digest}, as_json=as_json, text=lambda: str(pushed))
 
@@ -124,9 +134,11 @@ def verify_component(
     reference: Ref,
     trust: Trust = None,
     out: OutOrNot = None,
+    name: Called = None,
     data: DataOption = DEFAULT_DATA,
     user: User = "",
     password: Password = "",
+    realm: Realm = "",
     as_json: JsonOption = False,
 ) -> None:
     """Pull a component and check it by the trust file; nothing of it is run. Exit code 1 if anything is amiss.
@@ -141,9 +153,9 @@ def verify_component(
     from consent_core.trust.trust_file import NO_LOG, TrustFile
 
     place = Reference.parse(reference)
-    with Registry(place, RegistryAuth(user, password)) as registry:
+    with Registry(place, RegistryAuth(user, password, realm)) as registry:
         trusted = TrustFile.load(trust or data / "trust.json")
-        verified = verify(place, trusted, registry, SystemClock().now(), NO_LOG, out)
+        verified = verify(place, trusted, registry, SystemClock().now(), NO_LOG, out, name)
     document: dict[str, Any] = {
         "reference": str(verified.reference),
         "name": verified.manifest.name,

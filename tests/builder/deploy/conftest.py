@@ -93,18 +93,22 @@ def release(tmp_path, store, trust, request):
 @pytest.fixture
 def package(release, store):
     """The same, packed."""
-    return pack(release, (), store.current("component"))
+    return pack(release, (), store.current("component"), "1.0.0")
 
 
 @pytest.fixture
 def registry(registry_server, request):
     """A client of one repository, a fresh one for each test."""
-    name = request.node.name.replace("[", "-").replace("]", "").strip("-_").lower()
-    with Registry(registry_server.reference(name)) as client:
+    with Registry(registry_server.reference(repository_of(request))) as client:
         yield client
 
 
 @pytest.fixture
 def reference(registry_server, request):
     """Where this test pushes to."""
-    return registry_server.reference(request.node.name.replace("[", "-").replace("]", "").strip("-_").lower())
+    return registry_server.reference(repository_of(request))
+
+
+def repository_of(request) -> str:
+    """A repository of `edge_http` for each test."""
+    return request.node.name.replace("[", "-").replace("]", "").strip("-_").lower() + "/edge_http"

@@ -36,7 +36,7 @@ def test_the_component_has_the_cncf_wasm_layout(package, release):
 
 def test_packing_twice_gives_the_same_bytes(package, release, store):
     """There is no time and no chance in it."""
-    again = pack(release, (), store.current("component"))
+    again = pack(release, (), store.current("component"), "1.0.0")
 
     assert [a.digest for a in (again.component, *again.referrers)] == [
         a.digest for a in (package.component, *package.referrers)

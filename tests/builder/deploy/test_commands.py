@@ -55,6 +55,11 @@ def test_render_push_verify(edge, workshop, reference):
     assert (code, refused["error"]["code"]) == (1, "component-signature")
 
 
+def test_a_repository_of_another_component_is_a_usage_error(edge, reference):
+    """What is pushed under a wrong name would be refused by everybody who asks for that name."""
+    assert edge("push", f"{reference.host}/shop/personalization:1.0.0")[0] == 2
+
+
 def test_an_unknown_target_is_a_usage_error(edge):
     """Exit code 2, as for any wrong option."""
     assert edge("render", "--target", "lambda")[0] == 2
@@ -66,9 +71,15 @@ def test_a_real_component_goes_through_a_registry_and_loads(components, referenc
     from builder.deploy.verify import verify
 
     release = open_release(components["personalization"], components.trust, now=0, revoked=frozenset())
-    package = pack(release, (), components.store.current("component"))
+    package = pack(release, (), components.store.current("component"), "1.0.0")
     verified = verify(
-        push(package, reference, registry), components.trust, registry, out=tmp_path, now=0, revoked=frozenset()
+        push(package, reference, registry),
+        components.trust,
+        registry,
+        out=tmp_path,
+        now=0,
+        revoked=frozenset(),
+        name="personalization",
     )
 
     assert (

@@ -12,7 +12,7 @@ import pytest
 from builder.deploy.access import RegistryAuth
 from builder.deploy.artefact import WASM_LAYER, Artefact, Blob
 from builder.deploy.reference import Reference
-from builder.deploy.registry import Registry
+from builder.deploy.registry import MAX_PAGES, MAX_REFERRERS, Registry
 from consent_core.errors import Rejected, Unavailable, Untrusted
 from consent_core.formats.canonical import sha256_digest
 
@@ -98,6 +98,7 @@ def test_a_password_is_traded_for_a_token():
     """Once; the next request brings the token along."""
     seen = []
     challenge = 'Bearer realm="https://auth.example/token",service="s",scope="repository:shop/x:pull"'
+    auth = RegistryAuth("me", "secret", "auth.example")
 
     def app(environ, start_response):
         given = environ.get("HTTP_AUTHORIZATION", "")
@@ -110,7 +111,7 @@ def test_a_password_is_traded_for_a_token():
             return answering("401 Unauthorized", [("www-authenticate", challenge)])(environ, start_response)
         return answering("200 OK", body=b"component")(environ, start_response)
 
-    with client(app, RegistryAuth("me", "secret")) as registry:
+    with client(app, auth) as registry:
         assert [registry.blob(DIGEST, 9), registry.blob(DIGEST, 9)] == [b"component"] * 2
     hosts = ["registry.example", "auth.example", "registry.example", "registry.example"]
     assert seen == list(zip(hosts, ["", "Basic", "Bearer", "Bearer"], strict=True))
@@ -131,9 +132,97 @@ def test_a_bad_token_service_gets_us_nowhere(realm, answer):
             return answering("200 OK", body=answer)(environ, start_response)
         return answering("401 Unauthorized", [("www-authenticate", f'Bearer realm="{realm}"')])(environ, start_response)
 
+    realm_host = realm.removeprefix("http://").removeprefix("https://").partition("/")[0]
+    auth = RegistryAuth("me", "secret", realm_host)
+    with client(app, auth) as registry, pytest.raises(Rejected) as caught:
+        registry.blob(DIGEST, 9)
+    assert set(asked) == {"https"}
+    assert caught.value.code == ("deploy-denied" if realm else "deploy-realm")
+
+
+@pytest.mark.parametrize(
+    "realm",
+    [
+        "https://evil.example/token", "https://registry.example.evil.example/token", "https://registry.example:8443/t",
+        "https://registry.example@evil.example/token", "http://registry.example.evil/token", "",
+    ],
+)  # fmt: skip
+def test_a_password_goes_to_no_realm_of_another_host(realm):
+    """A registry may name any token service; what it gets there is a refusal that names the option."""
+    asked = []
+
+    def app(environ, start_response):
+        asked.append((environ["HTTP_HOST"], "HTTP_AUTHORIZATION" in environ))
+        return answering("401 Unauthorized", [("www-authenticate", f'Bearer realm="{realm}"')])(environ, start_response)
+
+    with client(app, RegistryAuth("me", "secret")) as registry, pytest.raises(Rejected, match="--realm") as caught:
+        registry.blob(DIGEST, 9)
+    assert (caught.value.code, asked) == ("deploy-realm", [("registry.example", False)])
+
+
+def test_the_registry_may_be_its_own_token_service():
+    """Its own host needs no option."""
+
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/token":
+            assert environ["HTTP_AUTHORIZATION"].startswith("Basic ")
+            return answering("200 OK", body=b'{"token": "t"}')(environ, start_response)
+        if environ.get("HTTP_AUTHORIZATION") != "Bearer t":
+            challenge = 'Bearer realm="https://registry.example/token"'
+            return answering("401 Unauthorized", [("www-authenticate", challenge)])(environ, start_response)
+        return answering("200 OK", body=b"component")(environ, start_response)
+
+    with client(app, RegistryAuth("me", "secret")) as registry:
+        assert registry.blob(DIGEST, 9) == b"component"
+
+
+def test_a_redirect_cannot_ask_for_the_password():
+    """The host that a redirect led to is none of the registry's, whatever it challenges with."""
+    asked = []
+
+    def app(environ, start_response):
+        asked.append((environ["HTTP_HOST"], environ.get("HTTP_AUTHORIZATION", "")))
+        if environ["HTTP_HOST"] == "blobs.example":
+            challenge = 'Bearer realm="https://registry.example/token"'
+            return answering("401 Unauthorized", [("www-authenticate", challenge)])(environ, start_response)
+        return answering("307 Temporary Redirect", [("location", "https://blobs.example/x")])(environ, start_response)
+
     with client(app, RegistryAuth("me", "secret")) as registry, pytest.raises(Rejected) as caught:
         registry.blob(DIGEST, 9)
-    assert (caught.value.code, set(asked)) == ("deploy-denied", {"https"})
+    assert caught.value.code == "deploy-denied"
+    assert asked == [("registry.example", ""), ("blobs.example", "")]
+
+
+def listing(pages, link='</v2/shop/x/referrers/{digest}?page={next}>; rel="next"'):
+    """A registry whose list of referrers has so many pages of one entry each."""
+
+    def app(environ, start_response):
+        page = int(environ["QUERY_STRING"].removeprefix("page=") or 1)
+        entries = [{"digest": f"sha256:{page:064x}", "artifactType": "application/x"}]
+        more = [("link", link.format(digest=DIGEST, next=page + 1))] if page < pages else []
+        return answering("200 OK", more, json.dumps({"manifests": entries}).encode())(environ, start_response)
+
+    return app
+
+
+def test_referrers_on_further_pages_are_found():
+    """Others who may push can fill the first page."""
+    with client(listing(3)) as registry:
+        assert [entry["digest"][-1] for entry in registry.referrers(DIGEST)] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("app", "error"),
+    [
+        (listing(MAX_PAGES + 1), Untrusted),
+        (listing(2, '<https://elsewhere.example/x?page={next}>; rel="next"'), Rejected),
+    ],
+    ids=["endless", "elsewhere"],
+)
+def test_pages_without_an_end_or_of_another_host_are_refused(app, error):
+    """A list has an end, and is the registry's own."""
+    with client(app) as registry, pytest.raises(error):
+        registry.referrers(DIGEST)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +243,9 @@ def test_each_answer_has_a_meaning(status, error, code):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b'{"manifests": 1}', json.dumps({"manifests": [{}] * 65}).encode(), b"\xff"], ids=str
+    "body",
+    [b"", b"[]", b'{"manifests": 1}', json.dumps({"manifests": [{}] * (MAX_REFERRERS + 1)}).encode(), b"\xff"],
+    ids=["nothing", "a list", "a number", "too many", "noise"],
 )
 def test_a_malformed_list_of_referrers_is_refused(body):
     """Not taken for an empty one: nothing then says that there is no signature."""

@@ -127,7 +127,7 @@ def test_an_import_that_the_manifest_hides_is_refused(tmp_path, store, reference
     """The component is parsed: what it really asks for counts, whatever was signed about it."""
     hidden = make_release(tmp_path / "b", store, imports=("wasi:sockets/tcp@0.2.0",), said_imports=())
     release = Release(hidden, ComponentManifest.from_bytes((hidden / "manifest.json").read_bytes()))
-    package = pack(release, (), store.current("component"))
+    package = pack(release, (), store.current("component"), "1.0.0")
 
     assert refusal(push(package, reference, registry), trust, registry, tmp_path) == "component-imports"
 
@@ -165,7 +165,7 @@ def test_what_is_missing_beside_the_signature_is_refused(package, reference, reg
 
 def test_another_bill_of_materials_is_refused(package, release, store, reference, registry, trust, tmp_path):
     """The provenance names the one it goes with."""
-    other = pack(release, ("hidden==1.0",), store.current("component"))
+    other = pack(release, ("hidden==1.0",), store.current("component"), "1.0.0")
     swapped = (*kept(package, SBOM_TYPE), kind(other, SBOM_TYPE))
 
     assert refusal(push(Package(package.component, swapped), reference, registry), trust, registry, tmp_path) == (
@@ -197,6 +197,70 @@ def test_a_good_signature_about_another_component_does_no_harm(package, store, r
     other = kind(pack_of(tmp_path / "other", store, "other"), SIGNATURE_TYPE)
     push(Package(package.component, (about(other, package.component), *package.referrers)), reference, registry)
 
+    assert verify(reference, trust, registry, now=0, revoked=frozenset()).reference.digest == package.component.digest
+
+
+def test_another_of_our_components_is_refused(package, store, reference, registry, trust, tmp_path):
+    """Signed by us and whole, but not what was asked for."""
+    other = pack_of(tmp_path / "other", store, "", name="consent_validation")
+    push(other, reference, registry)
+
+    assert refusal(reference, trust, registry, tmp_path) == "deploy-name"
+    assert (
+        verify(reference, trust, registry, now=0, revoked=frozenset(), name="consent_validation").manifest.name
+        == "consent_validation"
+    )
+    assert refusal(reference.at(other.component.digest), trust, registry, tmp_path) == "deploy-name"
+
+
+def test_an_older_version_behind_a_newer_tag_is_refused(
+    package, store, reference, registry, registry_server, trust, tmp_path
+):
+    """The registry moved the tag 1.1.0 back to 1.0.0; by its own tag and by digest the old one is still there."""
+    old = push(package, reference, registry)
+    newer = replace(reference, tag="1.1.0")
+    push(pack_of(tmp_path / "new", store, "new", version="1.1.0"), newer, registry)
+    assert verify(newer, trust, registry, now=0, revoked=frozenset()).reference != old
+    registry_server.tag_link(reference.name.removeprefix("shop/"), "1.1.0").write_text(str(old.digest))
+
+    assert refusal(newer, trust, registry, tmp_path) == "deploy-version"
+    assert {verify(name, trust, registry, now=0, revoked=frozenset()).reference for name in (old, reference)} == {old}
+
+
+@pytest.mark.parametrize("tag", ["latest", "stable", "main", "version"])
+def test_a_tag_that_moves_is_refused(package, reference, registry, trust, tmp_path, tag):
+    """It says nothing of which release is the older one."""
+    moving = replace(reference, tag=tag)
+    with pytest.raises(Rejected) as caught:
+        push(package, moving, registry)
+
+    assert caught.value.code == refusal(moving, trust, registry, tmp_path) == "deploy-reference"
+
+
+def test_one_release_may_have_two_versions(package, release, store, reference, registry, trust):
+    """Each tag has provenance of its own beside the other's."""
+    push(package, reference, registry)
+    again = replace(reference, tag="v2.0.0-rc.1")
+    push(pack(release, (), store.current("component"), str(again.tag)), again, registry)
+
+    verified = [verify(name, trust, registry, now=0, revoked=frozenset()) for name in (reference, again)]
+    assert verified[0].reference == verified[1].reference
+
+
+def test_sixty_four_bad_signatures_do_no_harm(package, store, reference, registry, trust, tmp_path):
+    """They are listed first, and the good one behind them counts."""
+    stranger = KeyStore.open(tmp_path, create=True)
+    foreign = about(
+        kind(pack_of(tmp_path / "x", store, "", signer=stranger.current("component")), SIGNATURE_TYPE),
+        package.component,
+    )
+    registry.push_artefact(package.component, reference.tag)
+    bogus = [spelled_otherwise(foreign, number) for number in range(64)]
+    for artefact in bogus:
+        registry.push_artefact(artefact)
+    push(package, reference, registry)
+
+    assert len(registry.referrers(package.component.digest)) == 64 + len(package.referrers)
     assert verify(reference, trust, registry, now=0, revoked=frozenset()).reference.digest == package.component.digest
 
 
@@ -254,12 +318,12 @@ def test_wash_pulls_what_we_push(package, release, reference, registry, tmp_path
     assert target.read_bytes() == release.component.read_bytes()
 
 
-def pack_of(directory, store, note, signer=None):
+def pack_of(directory, store, note, signer=None, name="edge_http", version="1.0.0"):
     """Another release, packed: differing by a note inside, signed by another key if one is given."""
     keys = store if signer is None else SimpleNamespace(current=lambda _role: signer)
-    place = make_release(directory, keys, note=note, imports=("wasi:io/error@0.2.0",))
+    place = make_release(directory, keys, name=name, note=note, imports=("wasi:io/error@0.2.0",))
     release = Release(place, ComponentManifest.from_bytes((place / "manifest.json").read_bytes()))
-    return pack(release, (), store.current("component"))
+    return pack(release, (), store.current("component"), version)
 
 
 def kind(package, wanted):
@@ -276,6 +340,12 @@ def about(artefact, subject):
     """The same referrer, about another component."""
     value = json.loads(artefact.manifest.content) | {"subject": subject.manifest.descriptor()}
     return Artefact(artefact.kind, Blob.of(IMAGE_MANIFEST, json.dumps(value).encode()), artefact.blobs)
+
+
+def spelled_otherwise(artefact, number):
+    """The same referrer under another digest."""
+    value = json.loads(artefact.manifest.content) | {"annotations": {"number": str(number)}}
+    return replace(artefact, manifest=Blob.of(IMAGE_MANIFEST, json.dumps(value).encode()))
 
 
 def with_layer(artefact, data):

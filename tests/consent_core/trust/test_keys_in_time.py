@@ -2,7 +2,7 @@
 
 import pytest
 
-from builder.deploy.provenance import open_provenance, sign_provenance
+from builder.deploy.provenance import Provenance, open_provenance, sign_provenance
 from consent_core.errors import Untrusted
 from consent_core.formats.dsse import open_statement, sign_statement
 from consent_core.formats.manifest import ComponentManifest, Limits, open_manifest, sign_manifest
@@ -32,7 +32,7 @@ def by_role(role):
         )
         yield (
             "provenance",
-            lambda key: sign_provenance(MANIFEST, DIGEST, key),
+            lambda key: sign_provenance(MANIFEST, Provenance(DIGEST, "1.0.0"), key),
             lambda data, *by: open_provenance(data, MANIFEST, *by),
         )
     if role == "bundle":

@@ -122,6 +122,10 @@ def _bool_time(value: dict[str, Any]) -> None:
     value["keys"]["token"][0]["not_after"] = True
 
 
+def _ends_before_it_begins(value: dict[str, Any]) -> None:
+    value["keys"]["token"][0].update(not_before=2, not_after=1)
+
+
 def _quorum_too_high(value: dict[str, Any]) -> None:
     value["ledger"]["quorum"] = 2
 
@@ -143,7 +147,7 @@ DAMAGE = [
     _key_for_two_roles, _kid_twice, _kid_missing, _negative_time, _bool_time, _quorum_too_high, _epoch_text,
     _keys_list, _imports_text, _old_version_with_new_members, _revoked_twice, _revoked_without_a_time,
     _revoked_list_as_a_kid, _witness_of_another_algorithm, _witness_without_algorithm, _one_witness_under_two_names,
-    _two_witnesses_of_one_name,
+    _two_witnesses_of_one_name, _ends_before_it_begins,
 ]  # fmt: skip
 
 
