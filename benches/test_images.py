@@ -1,8 +1,8 @@
 """What a rendition costs: cold against the same work written directly against libvips, and hot.
 
-`cold` is the whole way of a POP: look-up, thread, reading and comparing the source, render, entity tag, cache. `raw` is
-what one would write by hand with libvips set up the same way: read, thumbnail, crop, encode. The `lettered` pair adds
-colours and copy on both sides, by the obvious libvips calls on the raw one.
+`cold` is the whole way of a POP: look-up, render process, reading and comparing the source, render, entity tag, cache.
+`raw` is what one would write by hand with libvips set up the same way: read, thumbnail, crop, encode. The `lettered`
+pair adds colours and copy on both sides, by the obvious libvips calls on the raw one.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from runtime_host.pop.images import LoadedCatalogue, Renderer, RenditionCache, l
 from runtime_host.pop.images.lettering import FONT, FONT_FILE
 from runtime_host.pop.images.libvips import Image
 from runtime_host.pop.images.pixels import AVIF_EFFORT, Q, colour_matrix
+from runtime_host.pop.images.processes import RenderProcesses
 
 ROUNDS = 20
 ADJUSTMENT = Adjustment(4, 4, 18)
@@ -60,10 +61,10 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> LoadedCatalogue:
 
 
 @pytest.fixture
-def renderer(catalogue: LoadedCatalogue) -> Iterator[Renderer]:
-    made = Renderer(catalogue, RenditionCache(), threads=2)
+def renderer(catalogue: LoadedCatalogue, loop: asyncio.AbstractEventLoop) -> Iterator[Renderer]:
+    made = Renderer(catalogue, RenditionCache(), RenderProcesses(2))
     yield made
-    made.close()
+    loop.run_until_complete(made.close())
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ class Session:
             await asyncio.gather(self._build_task, return_exceptions=True)
         if self._built is not None:
             self._built.pool.close()
-        self.renderer.close()
+        await self.renderer.close()
 
     async def watch(self) -> None:
         """React to saves, for ever."""
@@ -151,8 +151,8 @@ class Session:
             self.view.fault = Fault(error.code, error.message)
             self._report("fault")
             return
-        self.renderer.close()
-        self.catalogue, self.renderer = loaded, Renderer(loaded)
+        self.catalogue = loaded
+        self.renderer.adopt(loaded)
         self._tried.clear()
         self.view.fault = None
         self._report("catalogue")

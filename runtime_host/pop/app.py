@@ -38,6 +38,7 @@ from runtime_host.pop.evidence.erasing import AtWorker, Deputy, Eraser, Memory, 
 from runtime_host.pop.evidence.task import EvidenceTask
 from runtime_host.pop.images.cache import RenditionCache
 from runtime_host.pop.images.loading import LoadedCatalogue
+from runtime_host.pop.images.pools import RenderPool, RenderThreads
 from runtime_host.pop.images.renderer import Renderer
 from runtime_host.pop.metrics import Watched, push_forever, request_counts, watch
 from runtime_host.pop.serving.admin import Admin, healthz
@@ -96,6 +97,7 @@ class Parts:
     seals: Mapping[str, Seal] = field(default_factory=dict)  # of the functions, by digest; they are judged again
     components: Mapping[str, str] = field(default_factory=dict)  # digest by name, of what decides here
     attesting: AttestingParts | None = None  # None: this process attests nothing
+    renderers: RenderPool | None = None  # None: threads of this process
     opener: Open | None = None  # of policy bundles; None: `consent_core.policy.bundle.open_bundle`
 
 
@@ -113,7 +115,7 @@ class Pop:
         self.store = PopStore(config.home / STORE, clock, self.shared_state)
         self.sync = self._link(self.shared_state)
         self.renderer = Renderer(
-            parts.catalogue, RenditionCache(config.rendition_cache_bytes), threads=config.render_threads
+            parts.catalogue, RenditionCache(config.rendition_cache_bytes), parts.renderers or RenderThreads()
         )
         self._geo = None if config.geo_header is None else config.geo_header.lower().encode("ascii")
         self._tasks: list[asyncio.Task[None]] = []
@@ -166,7 +168,7 @@ class Pop:
         for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        self.renderer.close()
+        await self.renderer.close()
         self.store.close()
 
     def _attesting(self) -> EvidenceTask | None:
@@ -327,7 +329,12 @@ class Pop:
 
     def _status(self) -> Mapping[str, Any]:
         """How the POP stands; with several workers, how many of them serve too."""
-        status = {**asdict(self.sync.status()), "distrusted": dict(self.components.refused)}
+        pool = self.renderer.pool
+        status = {
+            **asdict(self.sync.status()),
+            "distrusted": dict(self.components.refused),
+            "renderers": {"running": len(pool.pids), "lost": pool.lost, "dead": pool.dead},
+        }
         return status if self.supervisor is None else {**status, "workers": self.supervisor.status()}
 
     async def _collect(self) -> None:
@@ -365,7 +372,7 @@ class Pop:
 
     def _watch(self) -> None:
         """Show at each scrape what others count, and note how long changes took to arrive."""
-        watch(self.metrics, Watched(self.pipeline, self.renderer.cache, self.streams, self.sync, self.supervisor))
+        watch(self.metrics, Watched(self.pipeline, self.renderer, self.streams, self.sync, self.supervisor))
         delay = self.metrics.histogram("consent_edge_consent_sync_delay_seconds")
 
         def arrived(change: Change) -> None:

@@ -39,7 +39,7 @@ class PopConfig:
     token_cache_entries: int = 50_000  # about 1 kB each
     decision_memo_entries: int = 20_000  # 0.4 kB each measured; capacity plans allow 1 kB
     rendition_cache_bytes: int = 64 * 2**20
-    render_threads: int = 2
+    renderers: int = 2  # processes that render pictures, shared out between the workers; at least one each
     max_body_bytes: int = 16_384  # of any request this listener accepts
     max_streams: int = 2_000  # open consent streams of one worker
     stream_ping_s: float = 15.0  # below the idle time-out of common proxies
@@ -60,9 +60,15 @@ class PopConfig:
             "geo_header: expected a name, or two: a+b",
         )
         _expect(1 <= self.workers <= MAX_WORKERS, f"workers: expected 1 to {MAX_WORKERS}")
+        _expect(self.renderers >= 1, "renderers: expected at least 1")
         _expect(self.attest_every_s > 0, "attest_every_s: expected more than 0")
         for port in (self.public_port, self.mesh_port, self.admin_port):
             _expect(port in _PORTS, "port: expected 0 to 65535")
+
+    @property
+    def renderers_each(self) -> int:
+        """How many render processes each worker may start."""
+        return max(1, self.renderers // self.workers)
 
     @property
     def home(self) -> Path:

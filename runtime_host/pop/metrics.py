@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from consent_core.errors import ConsentEdgeError
 from consent_core.telemetry.metrics import Metrics
 from consent_core.telemetry.otlp import Push
-from runtime_host.pop.images.cache import RenditionCache
+from runtime_host.pop.images.renderer import Renderer
+from runtime_host.pop.memory import pss_bytes
 from runtime_host.pop.serving.pipeline import Pipeline
 from runtime_host.pop.serving.routes.stream import Streams
 from runtime_host.pop.serving.routing import RequestCounts
@@ -23,7 +24,7 @@ class Watched:
     """The parts of a POP that keep numbers. `supervisor`: None without further workers."""
 
     pipeline: Pipeline
-    cache: RenditionCache
+    renderer: Renderer
     streams: Streams
     sync: Sync
     supervisor: Supervisor | None
@@ -42,7 +43,11 @@ def request_counts(metrics: Metrics) -> RequestCounts:
 def watch(metrics: Metrics, parts: Watched) -> None:
     """Show at each scrape what the parts count."""
     _watch_caches(metrics, parts)
-    sync, supervisor = parts.sync, parts.supervisor
+    sync, supervisor, pool = parts.sync, parts.supervisor, parts.renderer.pool
+    metrics.watch("consent_edge_memory_pss_bytes", lambda: pss_bytes(pool.pids))
+    metrics.watch("consent_edge_renderers", lambda: len(pool.pids))
+    metrics.watch("consent_edge_renderers_lost", lambda: pool.lost)
+    metrics.watch("consent_edge_renderers_dead", lambda: int(pool.dead), whole=max)
     metrics.watch("consent_edge_streams", lambda: len(parts.streams))
     metrics.watch("consent_edge_outbox_oldest_seconds", lambda: float(sync.outbox_oldest_s()), whole=max)
     metrics.watch("consent_edge_in_sync", lambda: float(sync.in_sync()), whole=min)
@@ -55,7 +60,7 @@ def watch(metrics: Metrics, parts: Watched) -> None:
 
 
 def _watch_caches(metrics: Metrics, parts: Watched) -> None:
-    tokens, decider, cache = parts.pipeline.tokens, parts.pipeline.decider, parts.cache
+    tokens, decider, cache = parts.pipeline.tokens, parts.pipeline.decider, parts.renderer.cache
     metrics.watch("consent_edge_token_cache_hits", lambda: tokens.hits)
     metrics.watch("consent_edge_token_cache_misses", lambda: tokens.misses)
     metrics.watch("consent_edge_token_cache_entries", lambda: len(tokens))

@@ -6,39 +6,43 @@ forgotten: the next request tries again.
 
 import asyncio
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 
 from consent_core.errors import Rejected, Unavailable
 from consent_core.formats.rendition import Recipe
 from runtime_host.pop.images.cache import Rendition, RenditionCache
 from runtime_host.pop.images.loading import LoadedCatalogue
-from runtime_host.pop.images.pixels import CONTENT_TYPES, render
+from runtime_host.pop.images.pixels import CONTENT_TYPES
+from runtime_host.pop.images.pools import RenderPool, RenderThreads
 from runtime_host.pop.images.sources import Source
 
 MAX_WAITING = 64  # renders begun or queued; beyond it a POP says so instead of collecting requests
 
 
 class Renderer:
-    """The transform pipeline of one POP. Used from one event loop; `threads` images are worked on at once."""
+    """The transform pipeline of one POP. Used from one event loop; `pool` does the work."""
 
     def __init__(
         self,
         catalogue: LoadedCatalogue,
         cache: RenditionCache | None = None,
-        threads: int = 2,
+        pool: RenderPool | None = None,
         max_waiting: int = MAX_WAITING,
     ) -> None:
         self.cache = cache if cache is not None else RenditionCache()
         self.renders = 0  # begun so far
         self._catalogue = catalogue
         self._max_waiting = max_waiting
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="render")
+        self.pool: RenderPool = pool or RenderThreads()
         self._running: dict[Recipe, asyncio.Task[Rendition]] = {}
 
     @property
     def waiting(self) -> int:
         """Renders begun or queued right now."""
         return len(self._running)
+
+    def adopt(self, catalogue: LoadedCatalogue) -> None:
+        """Render what this catalogue holds from now on. Finished renditions stay: their recipes name their sources."""
+        self._catalogue = catalogue
 
     def cached(self, recipe: Recipe) -> Rendition | None:
         """The finished rendition, without waiting for anything."""
@@ -48,16 +52,17 @@ class Renderer:
         """The rendition of a recipe in a settled format.
 
         Raises: Rejected("rendition-recipe", 404) if the catalogue no longer has this source;
-        Unavailable: "render-busy", "render-failed" or "asset-unavailable".
+        Unavailable: "render-busy", or as `RenderPool.render`.
         """
         finished = self.cache.get(recipe)
         if finished is not None:
             return finished
         return await asyncio.shield(self._running.get(recipe) or self._begin(recipe))
 
-    def close(self) -> None:
-        """Let the threads end. Renders already begun are finished."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    async def close(self) -> None:
+        """End the pool, and whatever still waits for it."""
+        await self.pool.close()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     def _begin(self, recipe: Recipe) -> asyncio.Task[Rendition]:
         if recipe.format not in CONTENT_TYPES:
@@ -72,7 +77,7 @@ class Renderer:
 
     async def _work(self, recipe: Recipe, source: Source) -> Rendition:
         self.renders += 1
-        rendition = await asyncio.get_running_loop().run_in_executor(self._pool, _make, recipe, source)
+        rendition = _rendition(recipe, await self.pool.render(source, recipe))
         self.cache.put(recipe, rendition)
         return rendition
 
@@ -88,7 +93,5 @@ class Renderer:
         return source
 
 
-def _make(recipe: Recipe, source: Source) -> Rendition:
-    """In a thread: read, render, name."""
-    body = render(source.read(), source, recipe)
+def _rendition(recipe: Recipe, body: bytes) -> Rendition:
     return Rendition(body, CONTENT_TYPES[recipe.format], f'"{hashlib.sha256(body).hexdigest()[:32]}"')

@@ -25,6 +25,7 @@ from consent_core.trust.svid_source import rotate_forever
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.app import build_pop
 from runtime_host.pop.config import PopConfig
+from runtime_host.pop.images.processes import RenderProcesses
 from runtime_host.pop.process.listeners import BACKLOG, serve
 from runtime_host.pop.process.loading import (
     PopPlaces,
@@ -64,6 +65,7 @@ async def _run(config: PopConfig, places: PopPlaces, clock: Clock) -> None:
         audit=audit,
         retired=retired,
         supervisor=supervisor,
+        renderers=RenderProcesses(config.renderers_each),
     )
     pop = build_pop(config, parts, clock)
     rotation = asyncio.create_task(rotate_forever(identity.source, clock, pop.sync.count))

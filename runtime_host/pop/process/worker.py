@@ -20,6 +20,7 @@ from consent_core.trust.svid_source import rotate_forever
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.app import Pop, build_pop
 from runtime_host.pop.config import PopConfig
+from runtime_host.pop.images.processes import RenderProcesses
 from runtime_host.pop.process.listeners import serve_public
 from runtime_host.pop.process.loading import PopPlaces, identity_of, load_parts, open_audit, revoked_keys
 from runtime_host.pop.stores.shared_state import SharedState
@@ -46,7 +47,8 @@ async def _run(end: socket.socket, public: socket.socket, shared_state: SharedSt
     identity = identity_of(config, places, trust, clock)
     client = identity.client(config.control_plane)
     audit = open_audit(config, places, clock, worker=shared_state.place + 1)
-    parts = replace(load_parts(places, trust, client, revoked_keys(config, clock)), audit=audit, lead=lead)
+    loaded = load_parts(places, trust, client, revoked_keys(config, clock))
+    parts = replace(loaded, audit=audit, lead=lead, renderers=RenderProcesses(config.renderers_each))
     pop = build_pop(config, parts, clock)
     rotation = asyncio.create_task(rotate_forever(identity.source, clock, pop.sync.count))
     try:

@@ -15,6 +15,7 @@ from consent_core.telemetry.prometheus import PAGE_TYPE, page
 from runtime_host.pop.serving.routing import Call, Route
 
 OUTBOX_LATE = "outbox-late"
+RENDERERS_DEAD = "renderers-dead"  # no render process can be started
 
 
 class Admin:
@@ -48,13 +49,19 @@ class Admin:
     async def readyz(self, _: Call) -> Answer:
         """200 while in sync with all workers, 503 while everybody gets the default or a worker is missing.
 
+        `leave`: reasons to take this POP out of service, since it alone is broken.
         `stay`: reasons to look at it that take no POP out of service (a backlog everywhere must not empty the fleet).
         """
         status = {**self._status()}
-        status["stay"] = _stay(status)
+        status["leave"], status["stay"] = _leave(status), _stay(status)
         workers = status.get("workers", {"wanted": 1, "serving": 1})
-        ready = status["in_sync"] and workers["serving"] >= workers["wanted"]
+        ready = status["in_sync"] and workers["serving"] >= workers["wanted"] and not status["leave"]
         return json_answer(status, status=200 if ready else 503)
+
+
+def _leave(status: Mapping[str, Any]) -> list[str]:
+    """What is broken here alone."""
+    return [RENDERERS_DEAD] if status.get("renderers", {}).get("dead") else []
 
 
 def _stay(status: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from consent_core.errors import Rejected, Unavailable
 from consent_core.formats.rendition import WIDTHS, Recipe
 from runtime_host.pop.images import LoadedCatalogue, Renderer, Rendition, RenditionCache
 from runtime_host.pop.images.cache import ENTRY_OVERHEAD
+from runtime_host.pop.images.pools import RenderThreads
 from tests.runtime_host.images.pictures import decoded, loaded
 
 
@@ -22,9 +23,9 @@ def catalogue(tmp_path: Path) -> LoadedCatalogue:
 
 @pytest.fixture
 def renderer(catalogue: LoadedCatalogue) -> Iterator[Renderer]:
-    made = Renderer(catalogue, RenditionCache(1_000_000), threads=2, max_waiting=4)
+    made = Renderer(catalogue, RenditionCache(1_000_000), RenderThreads(2), max_waiting=4)
     yield made
-    made.close()
+    asyncio.run(made.close())
 
 
 def recipe(catalogue: LoadedCatalogue, width: int = 320, format: str = "jpeg") -> Recipe:
@@ -36,7 +37,7 @@ def test_a_rendition_names_its_type_and_its_bytes(catalogue: LoadedCatalogue, re
     first = asyncio.run(renderer.render(recipe(catalogue, format="webp")))
     other = Renderer(catalogue)
     second = asyncio.run(other.render(recipe(catalogue, format="webp")))
-    other.close()
+    asyncio.run(other.close())
 
     assert first == second
     assert first.content_type == "image/webp"

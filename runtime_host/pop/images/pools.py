@@ -1,0 +1,64 @@
+"""Who renders: the seam between a renderer, which knows what is wanted, and the threads or processes that work.
+
+A POP's processes use `processes.RenderProcesses`. Threads serve where one program is all there is: `edge dev`, the
+simulator and tests of other rooms.
+"""
+
+import asyncio
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from consent_core.formats.rendition import Recipe
+from runtime_host.pop.images.pixels import render
+from runtime_host.pop.images.sources import Source
+
+
+class RenderPool(Protocol):
+    """Makes renditions, a few at a time; whoever comes later waits for its turn."""
+
+    @property
+    def pids(self) -> Collection[int]:
+        """The processes of its own that run now; their memory is the POP's."""
+        ...
+
+    @property
+    def dead(self) -> bool:
+        """Whether it cannot render at all at the moment, whatever the picture."""
+        ...
+
+    @property
+    def lost(self) -> int:
+        """Processes that crashed, hung or grew too large at a render."""
+        ...
+
+    async def render(self, source: Source, recipe: Recipe) -> bytes:
+        """Encoded bytes. Raises: Unavailable: "render-failed", "render-timeout", "render-pool", "asset-unavailable"."""
+        ...
+
+    async def close(self) -> None:
+        """End whatever it started."""
+        ...
+
+
+class RenderThreads:
+    """Threads of this process."""
+
+    pids: Collection[int] = ()
+    dead = False
+    lost = 0
+
+    def __init__(self, threads: int = 2) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="render")
+
+    async def render(self, source: Source, recipe: Recipe) -> bytes:
+        """See `RenderPool`."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, _render, source, recipe)
+
+    async def close(self) -> None:
+        """Let the threads end. Renders already begun are finished."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _render(source: Source, recipe: Recipe) -> bytes:
+    return render(source.read(), source, recipe)

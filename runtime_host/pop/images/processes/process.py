@@ -1,0 +1,81 @@
+"""One render process as the POP sees it."""
+
+import asyncio
+import contextlib
+import os
+import pickle
+import socket
+import sys
+
+from consent_core.errors import Unavailable
+from consent_core.formats.rendition import Recipe
+from runtime_host.pop.images.processes.frames import DONE, FAILED, JOB, READY, pack, read
+from runtime_host.pop.images.sources import Source
+
+MODULE = "runtime_host.pop.images.processes.child"
+_KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "HOME", "TMPDIR")  # of the environment: no token goes along
+_READ_AHEAD = 2**20  # bytes; most renditions arrive in one go
+_CODES = ("render-failed", "asset-unavailable")
+
+
+class RenderProcess:
+    """Asked one thing at a time. Whoever started it ends it."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._process, self._reader, self._writer = process, reader, writer
+
+    @classmethod
+    async def start(cls, memory_bytes: int) -> "RenderProcess":
+        """A process that has not said yet that it is ready. Raises: OSError."""
+        ours, its = socket.socketpair()
+        with its:
+            command = (sys.executable, "-P", "-m", MODULE, str(its.fileno()), str(memory_bytes))
+            process = await asyncio.create_subprocess_exec(
+                *command, pass_fds=(its.fileno(),), stdin=asyncio.subprocess.DEVNULL, env=_environment()
+            )
+        return cls(process, *await asyncio.open_unix_connection(sock=ours, limit=_READ_AHEAD))
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs, as far as is known."""
+        return self._process.returncode is None and not self._reader.at_eof()
+
+    async def ready(self) -> None:
+        """Wait for its first word. Raises: EOFError where it ended instead."""
+        kind, _ = await read(self._reader)
+        if kind != READY:
+            raise EOFError("not the word of a render process")
+
+    async def render(self, source: Source, recipe: Recipe) -> bytes:
+        """Encoded bytes. Raises: Unavailable for what the process refuses; EOFError, ConnectionError if it is gone."""
+        self._writer.write(pack(JOB, pickle.dumps((source, recipe))))
+        kind, payload = await read(self._reader)
+        if kind == DONE:
+            return payload
+        if kind == FAILED:
+            raise _failure(payload)
+        raise EOFError("not the answer of a render process")
+
+    async def end(self) -> None:
+        """End it now and wait until it has ended. A frozen process ends too."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        self._writer.close()
+        await self._process.wait()
+
+
+def _failure(payload: bytes) -> Unavailable:
+    code, _, message = payload.decode("utf-8", "replace").partition("\n")
+    return Unavailable(code if code in _CODES else "render-failed", message[:200])
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, "MALLOC_ARENA_MAX": "2"}
