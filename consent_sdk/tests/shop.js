@@ -17,6 +17,7 @@ const PAGES = {
   "/picture": `<picture><source type="image/png" media="(min-width: 1px)" srcset="/v1/images/home-hero?path=/&w=1">${image("home-hero")}</picture>`,
   "/odd": image("home-hero").replaceAll("path=/", "path=/über uns"),
   "/worker": image("home-hero"),
+  "/bare": image("home-hero"),
   "/panel": `<header><a href="/">Home</a></header>${image("home-hero")}${"<p>Something to read. <a href='#'>A link.</a></p>".repeat(30)}
     <consent-panel id="privacy"></consent-panel><footer><a href="#privacy">Your choices</a></footer>`,
 };
@@ -24,9 +25,10 @@ const NOTICE = {
   jurisdiction: "EU", language: "en", clause_id: "notice-eu", digest: "sha256:" + "0".repeat(64),
   text: "# Your choice in the European Union\n\nEverything here is off until you switch it on (GDPR Art. 6(1)(a) and 7, ePrivacy Directive Art. 5(3)). You may change your mind at any time, as easily as you agreed, without giving a reason; it does not make unlawful what happened before. You may ask what we hold, have it corrected or deleted, receive a copy, and complain to a supervisory authority.\n\nIf you are younger than 16 we leave everything off, whatever is chosen here.",
 };
+const BARE = new Set(["/bare"]); // pages without the module: what the browser shows by itself
 const page = (body, path) => `<!doctype html><html lang="${new URL(path, "http://shop").searchParams.get("lang") ?? "en"}">
   <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><meta charset="utf-8"><title>Shop</title>
-  <link rel="icon" href="data:,"><body>${body}<script type="module" src="/page.js"></script></body></html>`;
+  <link rel="icon" href="data:,"><body>${body}${BARE.has(new URL(path, "http://shop").pathname) ? "" : '<script type="module" src="/page.js"></script>'}</body></html>`;
 const STRICT = "default-src 'self'; img-src 'self' data: blob:; require-trusted-types-for 'script'; trusted-types 'none'; object-src 'none'; base-uri 'none'";
 const SCRIPTS = {
   "/page.js": `import { connect } from "/sdk/consent-edge.js";
@@ -42,7 +44,7 @@ const SCRIPTS = {
     addEventListener("fetch", (event) => event.request.method === "GET" && event.respondWith(cached(event.request)));
     async function cached(request) {
       const cache = await caches.open("everything");
-      const found = await cache.match(request);
+      const found = await cache.match(request, { ignoreVary: location.search === "?ignoring" });
       if (found) return found;
       const answer = await fetch(request);
       if (answer.ok && new URL(request.url).pathname.startsWith("/v1/") && !request.url.endsWith("/stream")) await cache.put(request, answer.clone());

@@ -8,6 +8,7 @@ pytestmark = pytest.mark.browser
 
 DEFAULTS = {"home-hero": "default", "member-banner": "default", "promo-tile": "default"}
 HERO = {"home-hero": "default"}
+LOADED = "document.images[0]?.complete && document.images[0].naturalWidth > 0"
 
 
 def test_a_yes_shows_and_a_no_takes_away(tab):
@@ -171,23 +172,25 @@ def test_a_picture_element_that_loaded_personalised(tab):
     assert (before, tab.shown()) == ({"home-hero": "contextual"}, HERO)
 
 
-def test_a_cache_first_service_worker_brings_nothing_back(tab):
-    """What was decided leaves the caches: after a reload the worker has only defaults."""
+@pytest.mark.parametrize("worker", ["/sw.js", "/sw.js?ignoring"])
+def test_a_cache_first_service_worker_brings_nothing_back(tab, worker):
+    """What was decided leaves the caches: a page without the module shows what the worker has left, also one that
+    ignores `Vary`."""
     tab.open("/worker")
     tab.do(
-        "await navigator.serviceWorker.register('/sw.js'); await navigator.serviceWorker.ready;"
+        f"await navigator.serviceWorker.register('{worker}'); await navigator.serviceWorker.ready;"
         "await consent.grant('contextual')"
     )
     tab.open("/worker").open("/worker")
     before = tab.shown()
-    tab.do("await consent.withdraw()")
+    tab.page.goto(f"{tab.site}/bare")
+    bare = tab.until(LOADED).shown()
+    tab.open("/worker").do("await consent.withdraw()")
     after = tab.shown()
-    tab.page.route("**/page.js", lambda route: route.abort())
-    tab.page.goto(f"{tab.site}/worker")
-    tab.until("document.images[0].complete")
+    tab.page.goto(f"{tab.site}/bare")
 
-    assert (before, after) == ({"home-hero": "contextual"}, HERO)
-    assert tab.shown() == HERO
+    assert (before, bare, after) == ({"home-hero": "contextual"}, {"home-hero": "contextual"}, HERO)
+    assert tab.until(LOADED).shown() == HERO
 
 
 def test_back_and_forward(tab):
@@ -232,6 +235,22 @@ def test_a_decision_that_was_under_way_is_not_shown(tab):
         "await new Promise((done) => setTimeout(done, 700)); said = true;"
         "const no = consent.withdraw();"
         "await Promise.allSettled([yes, no]); return seen"
+    )
+
+    assert "contextual" not in seen
+    assert tab.shown() == DEFAULTS
+
+
+def test_a_picture_that_was_loading_when_it_was_refused_is_not_shown(tab):
+    """The decision came before the no and its picture after it. The slot shows its default, so nothing takes it back."""
+    tab.open()
+    tab.fault("POST", adding={"slots": None})
+    tab.fault("GET", path="/v1/renditions/contextual", late=2_000)
+    with tab.page.expect_request("**/v1/renditions/contextual"):
+        tab.page.evaluate("void (window.yes = consent.grant('contextual').catch(() => {}))")
+    seen = tab.do(
+        "const seen = []; addEventListener('consent-swap', ({ detail }) => seen.push(detail.category));"
+        "await Promise.all([yes, consent.withdraw()]); return seen"
     )
 
     assert "contextual" not in seen
