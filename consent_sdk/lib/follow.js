@@ -39,8 +39,7 @@ export function follow(page) {
     on(view, "pageshow", (event) => (event.persisted || cameBack(view)) && look()),
     on(view, "online", look),
     on(view, "storage", ({ key }) => key === "consent-edge" && page.obey()),
-    on(root, "visibilitychange", () => !root.hidden && look()), // clocks may have stood still
-    on(root, "prerenderingchange", look),
+    on(root, "visibilitychange", () => !root.hidden && look()), // clocks stood still, or it was prerendered
   ];
   if (cameBack(view)) look(); // the pictures may be an older visit's, out of the browser's cache
   return { look, stop: () => stops.forEach((stop) => stop()) };

@@ -1,6 +1,7 @@
 /**
  * A site for a real browser, beside the fake POP: one page of each kind, pictures of one colour. `node shop.js` prints
- * its address; `POST /faults` puts a fault on the next request, `GET /asked` tells what came.
+ * its address; `POST /faults` puts a fault on the next request, `GET /asked` tells what came, `/reports` keeps what pages
+ * report.
  */
 import { readFile } from "node:fs/promises";
 import { crc32, deflateSync } from "node:zlib";
@@ -18,6 +19,8 @@ const PAGES = {
   "/odd": image("home-hero").replaceAll("path=/", "path=/über uns"),
   "/worker": image("home-hero"),
   "/bare": image("home-hero"),
+  "/before": image("home-hero"),
+  "/after": image("home-hero"),
   "/panel": `<header><a href="/">Home</a></header>${image("home-hero")}${"<p>Something to read. <a href='#'>A link.</a></p>".repeat(30)}
     <consent-panel id="privacy"></consent-panel><footer><a href="#privacy">Your choices</a></footer>`,
 };
@@ -25,10 +28,11 @@ const NOTICE = {
   jurisdiction: "EU", language: "en", clause_id: "notice-eu", digest: "sha256:" + "0".repeat(64),
   text: "# Your choice in the European Union\n\nEverything here is off until you switch it on (GDPR Art. 6(1)(a) and 7, ePrivacy Directive Art. 5(3)). You may change your mind at any time, as easily as you agreed, without giving a reason; it does not make unlawful what happened before. You may ask what we hold, have it corrected or deleted, receive a copy, and complain to a supervisory authority.\n\nIf you are younger than 16 we leave everything off, whatever is chosen here.",
 };
-const BARE = new Set(["/bare"]); // pages without the module: what the browser shows by itself
+const OWN = { "/before": "/prerender/before.js", "/after": "/prerender/after.js" }; // pages with a script of their own
 const page = (body, path) => `<!doctype html><html lang="${new URL(path, "http://shop").searchParams.get("lang") ?? "en"}">
   <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><meta charset="utf-8"><title>Shop</title>
-  <link rel="icon" href="data:,"><body>${body}${BARE.has(new URL(path, "http://shop").pathname) ? "" : '<script type="module" src="/page.js"></script>'}</body></html>`;
+  <link rel="icon" href="data:,"><body>${body}${scriptOf(new URL(path, "http://shop").pathname)}</body></html>`;
+const scriptOf = (path) => path === "/bare" ? "" : `<script type="module" src="${OWN[path] ?? "/page.js"}"></script>`;
 const STRICT = "default-src 'self'; img-src 'self' data: blob:; require-trusted-types-for 'script'; trusted-types 'none'; object-src 'none'; base-uri 'none'";
 const SCRIPTS = {
   "/page.js": `import { connect } from "/sdk/consent-edge.js";
@@ -54,6 +58,7 @@ const SCRIPTS = {
 
 class Shop extends FakePop {
   streams = new Set();
+  reports = []; // what pages said of themselves that nobody may look into
 
   #stream(response) {
     this.streams.add(response);
@@ -65,6 +70,7 @@ class Shop extends FakePop {
     const { pathname } = new URL(path, "http://shop");
     const send = (type, text, more = {}) => response.writeHead(200, { "Content-Type": type, ...more }).end(text);
     if (pathname === "/faults") return void this.next(body.method, body) ?? send("text/plain", "ok");
+    if (pathname === "/reports") return void (body && this.reports.push(body)) ?? send("application/json", JSON.stringify(this.reports));
     if (pathname === "/asked") return send("application/json", JSON.stringify(this.changes()));
     if (pathname === "/streams") return send("application/json", JSON.stringify(this.streams.size));
     if (pathname === "/tell") return this.streams.forEach((stream) => stream.write("event: change\ndata: x\n\n")) ?? send("text/plain", "ok");
@@ -72,6 +78,7 @@ class Shop extends FakePop {
     if (PAGES[pathname]) return send("text/html", page(PAGES[pathname], path), pathname === "/panel" ? { "Content-Security-Policy": STRICT } : {});
     if (pathname === "/v1/consent/notice") return send("application/json", JSON.stringify(NOTICE));
     if (SCRIPTS[pathname]) return send("text/javascript", SCRIPTS[pathname]);
+    if (pathname.startsWith("/prerender/")) return send("text/javascript", await readFile(new URL(`.${pathname}`, import.meta.url)));
     if (pathname.startsWith("/sdk/")) return send("text/javascript", await readFile(new URL(pathname.slice(5), SDK)));
     const [, kind, slot] = pathname.match(/^\/v1\/(slots|images|renditions)\/(.+)$/) ?? [];
     const decision = slot && this.decide(kind === "renditions" ? "" : slot, this.effective({ headers }));

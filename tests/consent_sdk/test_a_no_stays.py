@@ -242,7 +242,7 @@ def test_a_decision_that_was_under_way_is_not_shown(tab):
 
 
 def test_a_picture_that_was_loading_when_it_was_refused_is_not_shown(tab):
-    """The decision came before the no and its picture after it. The slot shows its default, so nothing takes it back."""
+    """The decision came before the no, its picture after it; the slot shows its default, so nothing takes it back."""
     tab.open()
     tab.fault("POST", adding={"slots": None})
     tab.fault("GET", path="/v1/renditions/contextual", late=2_000)
@@ -290,24 +290,3 @@ def test_the_cookie_has_the_prefix_that_keeps_siblings_out(tab, context):
 
     assert cookie["name"] == "__Host-consent-no"
     assert (cookie["secure"], cookie["sameSite"], cookie["path"]) == (True, "Lax", "/")
-
-
-def test_a_page_prerendered_before_the_no_and_activated_after_it(tab, context, site):
-    """A page that heard nothing while it was not shown looks at the cookie first when it is: no answer is awaited.
-
-    Playwright's Chromium prerenders nothing, so the page is cut off from its siblings and told that it is activated.
-    """
-    Tab(context, site).open().do("await consent.grant('contextual')")
-    tab.page.add_init_script("delete window.BroadcastChannel; Object.defineProperty(window, 'EventSource', {})")
-    tab.page.add_init_script("addEventListener('storage', (event) => event.stopImmediatePropagation(), true)")
-    tab.open().until_default_is_at_hand()
-    before = tab.shown()
-    Tab(context, site).open().do("await consent.withdraw()")
-    tab.fault("GET", path="/v1/consent", delay=3_000)
-    unheard = tab.shown()
-    tab.do("document.dispatchEvent(new Event('prerenderingchange')); await new Promise(requestAnimationFrame)")
-
-    assert before == unheard == {**DEFAULTS, "home-hero": "contextual"}
-    assert tab.shown()["home-hero"] != "contextual"
-    tab.until("document.images[0].dataset.consentCategory === 'default'")
-    assert tab.shown() == DEFAULTS
