@@ -230,6 +230,16 @@ def read_journal(directory: Path) -> Waiting:
     return Waiting(tuple(batches), left + 8 * lost + sum(len(texts[number]) for number in range(written, len(texts))))
 
 
+def found_journal(directory: Path) -> tuple[Waiting, Unavailable | None]:
+    """What waits in a directory, or why that cannot be read: for readers, who go on with what is sealed."""
+    try:
+        return read_journal(directory), None
+    except Unavailable as error:
+        return Waiting(), error
+    except OSError as error:
+        return Waiting(), Unavailable("audit-unwritable", f"the journal cannot be read: {error.strerror}")
+
+
 def _read_texts(data: bytes, era: int) -> tuple[dict[int, bytes], int]:
     """The texts by number, and how many bytes follow that are not a whole one."""
     texts, offset = {0: b""}, 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from consent_core.audit.batches import Batch
-from consent_core.audit.journal import read_journal
+from consent_core.audit.journal import found_journal
 from consent_core.audit.segments import SegmentCipher, SegmentKey, open_key, read_keys
 from consent_core.audit.trail import BrokenTrail, Placed, Walk
 from consent_core.audit.visitors import VisitorKeys
@@ -70,9 +70,9 @@ class Opener:
 def read_records(directory: Path, provider: KeyProvider) -> Iterator[AuditRecord]:
     """Every record in order, up to the first bad one; those that still wait to be sealed come last.
 
-    Raises: BrokenTrail, Untrusted("key-unwrap"), Unavailable("key-provider").
+    Raises: BrokenTrail, Untrusted("key-unwrap"), Unavailable("key-provider" | "audit-unwritable").
     """
-    waiting, walk, visitors = read_journal(directory), Walk(directory), None
+    (waiting, unreadable), walk, visitors = found_journal(directory), Walk(directory), None
     opener = Opener(provider)
     try:
         for placed in walk:
@@ -87,6 +87,8 @@ def read_records(directory: Path, provider: KeyProvider) -> Iterator[AuditRecord
             for batch in waiting.after(walk.seq):
                 for seq, body in enumerate(batch.records(), batch.first):
                     yield _record(walk.header.writer, walk.segment, seq, json.loads(body), visitors)
+        if unreadable is not None:
+            raise unreadable
     finally:
         if visitors is not None:
             visitors.close()

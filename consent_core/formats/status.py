@@ -84,7 +84,7 @@ def read_status(data: bytes) -> PopStatus:
         policy_hash=None if fields.absent("policy_hash") else fields.matching("policy_hash", DIGEST),
         revocation_seq=fields.number("revocation_seq"),
         releases=_texts(fields.mapping("releases")),
-        audit_head=None if fields.absent("audit_head") else fields.text("audit_head", 256),
+        audit_head=None if fields.absent("audit_head") else fields.matching("audit_head", HEAD),
         receipts=tuple(_receipt(item) for item in fields.items("receipts", MAX_RECEIPTS)),
         untrusted={} if fields.absent("untrusted") else _counts(fields.mapping("untrusted")),
         worker_heads={} if fields.absent("worker_heads") else _heads(fields.mapping("worker_heads")),

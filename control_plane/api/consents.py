@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Request
 from starlette.responses import Response
 
-from consent_core.audit.recording import current_note
 from consent_core.errors import Rejected
 from consent_core.formats.consent import (
     SUBJECT,
@@ -17,7 +16,6 @@ from consent_core.formats.consent import (
     write_answer,
 )
 from consent_core.formats.session import CREDENTIAL
-from consent_core.formats.subject import subject_of
 from consent_core.formats.withdrawals import (
     CONTENT_TYPE,
     MAX_BODY_BYTES,
@@ -93,10 +91,6 @@ def _own(request: Request, row: WithdrawalRow | RowError) -> WithdrawalRow | Row
 
 
 def _answer(answer: ConsentAnswer) -> Response:
-    """The answer, noted for the audit trail: whose consent it was, and what it came to."""
-    note = current_note()
-    note.about(subject_of(answer.sub), (("sub", answer.sub), ("ver", answer.ver)))
-    note.say(choices=tuple(answer.choices), effective=tuple(answer.categories))
     return json_answer(write_answer(answer))
 
 

@@ -22,6 +22,7 @@ from control_plane.consent import records, sessions
 from control_plane.consent.answering import Answering
 from control_plane.consent.batch import Line
 from control_plane.consent.granting import Granting, stated
+from control_plane.consent.noting import noted
 from control_plane.consent.proofs import Proofs
 from control_plane.consent.records import Record
 from control_plane.consent.sessions import Session
@@ -51,7 +52,7 @@ class Consents:
                 record = self.granting.grant(writing, request)
                 policy = self.policies.current(writing.connection)
                 answer = self.answering.answer(policy, record, stated(request), request.pop, request.refused)
-                return replace(answer, proof=self._proof(writing.connection, request, record))
+                return noted(record, replace(answer, proof=self._proof(writing.connection, request, record)))
         except IntegrityError as error:
             raise Rejected("session-reused", "next_session is taken", status=409) from error
 
@@ -67,7 +68,7 @@ class Consents:
         here = Circumstances(request.jurisdiction, request.gpc, record.age_band)
         if not sessions.is_settled(session) or self.answering.is_changed_by_signal(policy, record, here):
             record = self._present(sub, request.session, request.legacy, here)
-        return self.answering.answer(policy, record, here, request.pop, request.refused)
+        return noted(record, self.answering.answer(policy, record, here, request.pop, request.refused))
 
     def look(self, sub: str | None, session: str) -> ConsentAnswer:
         """The record in force, without a token. Raises: as `refresh`."""
@@ -76,7 +77,7 @@ class Consents:
             record = records.newest(connection, found.sub)
         if not sessions.is_settled(found):
             record = self._present(sub, session, None, None)
-        return self.answering.state(record)
+        return noted(record, self.answering.state(record))
 
     def withdraw(self, sub: str | None, row: WithdrawalRow) -> ConsentAnswer:
         """Take categories back. The answer carries no token: its caller may hold a session that was rotated away.
@@ -84,7 +85,8 @@ class Consents:
         Raises: Rejected("session-unknown", 404), Rejected("session-foreign", 403).
         """
         with self.log.writing() as writing:
-            return self.answering.state(self.withdrawing.one(writing, row, sub))
+            record = self.withdrawing.one(writing, row, sub)
+            return noted(record, self.answering.state(record))
 
     def withdraw_many(self, lines: Sequence[Line]) -> tuple[WithdrawalAnswer, ...]:
         """Take back what each row says, in one transaction; what became of each."""

@@ -26,6 +26,15 @@ Sub = Annotated[
     str | None, typer.Option("--sub", help="Only records that name this visitor: sub, or subject as receipts do.")
 ]
 
+Event = Annotated[
+    str,
+    typer.Option("--event", help="grant, withdraw, revoke, …; poll: what machines ask; people: all but polls; all."),
+]
+Elsewhere = Annotated[
+    list[str] | None,
+    typer.Option("--elsewhere", help="A POP whose trail lies on another machine; may be repeated."),
+]
+
 audit = typer.Typer(help="The audit trail: verify, read, rotate its keys.", no_args_is_help=True)
 
 
@@ -40,16 +49,21 @@ def verify(
     provider: KeyProviderOption = KEYRING,
     token: KeyProviderToken = None,
     without_keys: NoKeys = False,
+    elsewhere: Elsewhere = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check every trail: all records there, unaltered, in order, and as long as was reported. Exit 1 if not.
+
+    A trail that POPs reported to the control plane and that is missing is a failure; [bold]--elsewhere[/bold] names
+    those that lie on other machines.
 
     Example: [bold]edge audit verify --json[/bold]
     """
     from edge_cli.audit import check_trails, summary, summary_table
 
     with err.status("verifying …"):
-        reports = check_trails(data, None if without_keys else _provider(provider, data, token))
+        keys = None if without_keys else _provider(provider, data, token)
+        reports = check_trails(data, keys, frozenset(elsewhere or ()))
     document = summary(reports)
     show(document, as_json=as_json, text=lambda: summary_table(reports))
     if not document["ok"]:
@@ -61,21 +75,25 @@ def read(
     writer: Writer,
     limit: Limit = 50,
     sub: Sub = None,
+    event: Event = "people",
     data: DataOption = DEFAULT_DATA,
     provider: KeyProviderOption = KEYRING,
     token: KeyProviderToken = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Open the last records of one trail.
+    """Open the last records of one trail: what people did, without the polls of machines.
 
-    Example: [bold]edge audit read tokyo-1 --limit 20[/bold]
+    Example: [bold]edge audit read control-plane --event grant --limit 20[/bold]
     """
     from collections import deque
 
     from edge_cli.audit import read_trail, records_table
+    from edge_cli.audit_events import NAMES
 
+    if event not in NAMES:
+        raise typer.BadParameter(f"expected one of {', '.join(NAMES)}", param_hint="--event")
     with err.status("reading …"):
-        found = read_trail(data, writer, _provider(provider, data, token), sub)
+        found = read_trail(data, writer, _provider(provider, data, token), sub, event)
         records = list(islice(deque(found, maxlen=limit), limit))
     show([asdict(record) for record in records], as_json=as_json, text=lambda: records_table(records))
 

@@ -15,6 +15,7 @@ from consent_core.formats.revocation import subject_of
 from consent_core.formats.revocation_request import RevocationRequest
 from consent_core.formats.session import credentials_of
 from consent_core.formats.status import PopStatus, write_status
+from consent_core.formats.withdrawals import write_row
 from consent_core.trust.providers.selection import open_provider
 from consent_core.trust.spiffe import SpiffeId
 from control_plane.app import ControlPlane
@@ -64,6 +65,28 @@ def test_every_request_is_recorded_by_its_pattern(plane: ControlPlane, settings:
     assert found[0].fields["peer"] == str(PEER)
     for path in audit.directory.iterdir():
         assert answer.sub.encode() not in path.read_bytes(), path.name
+
+
+def test_a_grant_is_recorded_with_what_it_rests_on(plane: ControlPlane, settings: Settings, audit: AuditWriter) -> None:
+    """Choices, law, the rule of each category, the policy and the notice; of a withdrawal the same."""
+    mesh = Caller(recorded(plane.mesh_app, audit, "mesh"), PEER)
+    clauses = plane.policies.in_force().bundle.clauses
+    notice = next(clause for name, clause in clauses.items() if name.startswith("notice-eu"))
+    browser, secret = Browser(plane), new_secret()
+    asked = browser.request("contextual", secret=secret, clause_id=notice.id, notice_digest=notice.sha256)
+    answer = read_answer(mesh("POST", "/v1/consents", content=write_request(asked)).content)
+    browser.secret = secret
+    mesh("DELETE", f"/v1/consents/{answer.sub}", content=write_row(browser.row("contextual")))
+    granted, withdrawn = [record.fields for record in records(audit, settings)]
+
+    rests_on = {"jurisdiction": "EU", "policy": plane.policies.in_force().bundle.hash, "notice": notice.sha256}
+    assert {name: granted[name] for name in ("choices", "effective", *rests_on)} == {
+        "choices": ["contextual"], "effective": ["contextual"], **rests_on,
+    }  # fmt: skip
+    assert granted["rules"] == [f"{name} {reason}" for name, reason in sorted(answer.reasons.items())]
+    assert {name: withdrawn[name] for name in ("choices", "effective", *rests_on)} == {
+        "choices": [], "effective": [], **rests_on,
+    }  # fmt: skip
 
 
 def test_heads_of_pops_are_on_record(plane: ControlPlane, settings: Settings, audit: AuditWriter) -> None:

@@ -28,11 +28,11 @@ class VisitAuditRecorder(AuditRecorder):
     def _describe(self, kind: Kind, scope: Scope, note: AuditContext, status: int) -> bytes:
         _, shown, offer, effective, policy, _, code, *_ = kind
         more = {
-            **dict(zip(note.more[::2], note.more[1::2], strict=True)),
             "slot": None if offer is None else offer.name,
             "category": DEFAULT if shown is None else shown.category,
             "effective": effective,
             "asset": None if shown is None or shown.decision is None else shown.decision.asset,
             "policy": policy,
+            **dict(zip(note.more[::2], note.more[1::2], strict=True)),
         }
         return self._learn(kind, scope, note.route, status, code, more)

@@ -109,7 +109,9 @@ class Shop:
         self.pop = make_pop(self.directory, self.plane, self.cable, self.clock)
 
 
-def make_pop(directory: Path, plane: ControlPlane, cable: Cable, clock: ManualClock, **settings: Any) -> Pop:
+def make_pop(
+    directory: Path, plane: ControlPlane, cable: Cable, clock: ManualClock, audit: Any = None, **settings: Any
+) -> Pop:
     validator, personalizer = native_functions()
     config = PopConfig(**{"pop": "tokyo-1", "data": directory, "jurisdiction": "EU", **settings})
     parts = Parts(
@@ -119,6 +121,7 @@ def make_pop(directory: Path, plane: ControlPlane, cable: Cable, clock: ManualCl
         personalizers=dict.fromkeys(CATEGORIES, personalizer),
         client=httpx.AsyncClient(transport=cable, base_url="http://control-plane"),
         sites={},
+        audit=audit,
         sync=SyncConfig(pop=config.pop, home=config.home, push=False),
     )
     return build_pop(config, parts, clock)

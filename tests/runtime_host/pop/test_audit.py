@@ -13,6 +13,7 @@ from consent_core.formats.revocation import EVERY_VERSION, subject_of
 from consent_core.formats.token import CATEGORIES
 from consent_core.trust.providers.keyring import LocalKeyring
 from tests.runtime_host.pop.edge import Edge, ask, make_edge, visitor
+from tests.runtime_host.pop.shop import Browser, make_pop
 
 HERO = "/v1/slots/home-hero?section=camping&tags=tent"
 
@@ -114,6 +115,32 @@ def test_the_head_is_reported(audited, run):
     run(audited.edge.get(HERO))
 
     assert audited.edge.pop.sync._state().audit_head == audited.audit.head().text
+
+
+def test_a_yes_is_recorded_with_what_it_rests_on(shop, run, tmp_path):
+    """Choices, law, rule, policy and the digest of the words that were shown; a refused yes has none of them."""
+    provider = LocalKeyring(tmp_path / "wrapping.json")
+    audit = AuditWriter.open(tmp_path / "trail", "edge/tokyo-1", provider, shop.clock, AuditLimits(seal_every_s=None))
+    pop = make_pop(shop.directory, shop.plane, shop.cable, shop.clock, audit=audit, pop="tokyo-2")
+    run(pop.sync.fetch_policy())
+    run(pop.sync.fetch_keys())
+    run(pop.sync.poll())
+    browser = Browser(pop)
+    notice = run(browser.ask("GET", "/v1/consent/notice")).json()
+    run(browser.grant("contextual", notice=notice["digest"]))
+    run(browser.grant("everything"))
+    yes, no = [record for record in read_records(audit.directory, provider) if record.fields["method"] == "POST"]
+    audit.close()
+    pop.store.close()
+
+    told = {name: yes.fields[name] for name in ("choices", "jurisdiction", "policy", "notice")}
+    assert told == {
+        "choices": ["contextual"], "jurisdiction": "EU", "policy": shop.pop.sync.policy.hash,
+        "notice": notice["digest"],
+    }  # fmt: skip
+    assert yes.fields["rules"][0].startswith("behavioral ")
+    assert len(yes.fields["rules"]) == 3
+    assert (no.fields["code"], no.fields.get("choices")) == ("bad-request", None)
 
 
 def test_what_cannot_be_recorded_is_not_answered(audited, run):

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from consent_core.audit.recording import AuditContext
 from consent_core.errors import Unavailable
 from consent_core.formats.consent import ConsentAnswer, ConsentRequest
 from consent_core.formats.session import Credentials, credentials_of, stored, write_secret
@@ -58,7 +59,9 @@ class Granting:
         following = credentials_of(secret.encode("ascii"))
         room.carried.take(asked, current, room.asker.owner(current))
         self._sessions.reserve(stored(following.grant))
-        answer = await room.records.record(self._request(asked, wish, key, current, following))
+        request = self._request(asked, wish, key, current, following)
+        answer = await room.records.record(request)
+        _note(asked.note, request, answer, room.notices.policy_hash)
         self._keep(answer)
         granted = [name for name in wish.grant if name in answer.choices]
         headers = (
@@ -107,6 +110,17 @@ class Granting:
         cookie = asked.refusals.numbers()
         waiting = self._room.states.waiting(self._room.asker.owner(current))
         return {name: max(cookie.get(name, 0), waiting.get(name, 0)) for name in {*cookie, *waiting}}
+
+
+def _note(note: AuditContext, request: ConsentRequest, answer: ConsentAnswer, policy: str | None) -> None:
+    """What this POP's trail says of a yes. `policy`: the one in force here."""
+    note.say(
+        choices=tuple(answer.choices),
+        jurisdiction=request.jurisdiction,
+        rules=tuple(f"{category} {reason}" for category, reason in sorted(answer.reasons.items())),
+        policy=policy,
+        notice=request.notice_digest,
+    )
 
 
 def _refused(wish: Wish, numbers: Mapping[str, int]) -> dict[str, int]:

@@ -18,6 +18,12 @@ class Notices:
     def __init__(self, trust_state: TrustState) -> None:
         self._trust_state = trust_state
 
+    @property
+    def policy_hash(self) -> str | None:
+        """Which policy that is; None before the first."""
+        policy: Any = self._trust_state.policy
+        return None if policy is None else str(policy.hash)
+
     def shown(self, jurisdiction: str, headers: Headers) -> Clause | None:
         """The notice for a person here who reads these languages; None before the first policy."""
         policy: Any = self._trust_state.policy
