@@ -70,7 +70,7 @@ def wash(component: Path, environment: Environment, directory: Path) -> Iterator
 def jco(component: Path, environment: Environment, directory: Path, *flags: str) -> Iterator[Server]:
     """The component as JavaScript on Node's V8. One instance serves every request, unless `flags` isolate them."""
     port = free_port()
-    command = [*_jco(), "serve", "--host", "127.0.0.1", "--port", str(port)]
+    command = [*jco_command(), "serve", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--jco-dir", str(directory / "translated"), *flags, str(component)]
     told = {**plain_environment(directory), **environment}
     with serving(command, port, directory / "jco.log", env=told) as process:
@@ -178,7 +178,7 @@ def _await_workload(port: int) -> None:
         time.sleep(0.5)
 
 
-def _jco() -> list[str]:
+def jco_command() -> list[str]:
     """Node and the command's script. Installs jco into `build/jco`, exactly as locked, when it is not there."""
     installed = ROOT / "build" / "jco"
     script = installed / "node_modules/@bytecodealliance/jco/dist/jco.js"

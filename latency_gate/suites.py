@@ -5,6 +5,7 @@ micro    the pytest-benchmark suites under `benches/`, against budgets and same-
 soak     memory of a POP under load
 hosts    slot decisions on our POP and on wasmtime serve, wash and jco, side by side
 workers  fresh decisions of one worker and of two
+replay   1,000 decision receipts decided again, in three processes and on V8
 kills    kill -9 of every kind of process under people who change their mind
 """
 
@@ -32,13 +33,14 @@ from latency_gate.judge import Row, is_green, judge_regression
 from latency_gate.kills import run_kills
 from latency_gate.micro import judge_micro, read_results
 from latency_gate.profiles import PROFILES, Profile
+from latency_gate.replay import run_replay
 from latency_gate.run import Overloaded, Result, measure
 from latency_gate.run import Progress as OnProgress
 from latency_gate.workers import run_workers
 
 BENCHES = resource("benches")
 GATE = Path("build/gate")
-SUITES = ("micro", "vitals", "soak", "hosts", "workers", "kills")
+SUITES = ("micro", "vitals", "soak", "hosts", "workers", "kills", "replay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,14 @@ def _kills(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any
     return {**document, "rows": [row.to_json() for row in rows]}, is_green(rows)
 
 
+def _replay(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any, bool]:
+    wanted = options.rounds or budgets["replay"]["receipts"]
+    document, rows = run_replay(GATE / "replay", options.report, out, wanted)
+    report.write_junit("replay", rows, options.report / "replay.xml")
+    out.print(report.table("replay", rows))
+    return {**document, "rows": [row.to_json() for row in rows]}, is_green(rows)
+
+
 def _side_by_side(name: str, suite: SideBySide) -> Runner:
     """A suite that runs processes beside each other: `suite(place, report, out, seconds)`."""
 
@@ -212,6 +222,7 @@ RUNNERS = {
     "hosts": _side_by_side("hosts", run_hosts),
     "workers": _side_by_side("workers", run_workers),
     "kills": _kills,
+    "replay": _replay,
 }
 
 

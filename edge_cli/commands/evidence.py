@@ -1,8 +1,9 @@
 """`edge evidence`: check a file about one person, offline, and say what it shows and what it cannot."""
 
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group
@@ -28,7 +29,15 @@ At = Annotated[int | None, typer.Option("--at", min=0, help="Judge as of this Un
 Out = Annotated[Path, typer.Option("--out", help="Where to write the page.")]
 Mine = Annotated[bool, typer.Option("--mine", help="Say that the reader printed it, not the operator.")]
 Subject = Annotated[str, typer.Option("--subject", help="The person as receipts name them: pii_principal_id.")]
+COMPONENTS = Path("build/components")
 STYLES = {"holds": "green", "fails": "bold red", "not shown": "yellow"}
+
+
+Receipts = Annotated[
+    list[Path],
+    typer.Argument(exists=True, dir_okay=False, help="Answers of ?why=1, or what they hold as `why`; one a line."),
+]
+ComponentsOf = Annotated[Path, typer.Option("--components", help="Where the signed components are, a folder each.")]
 
 
 class Question(StrEnum):
@@ -136,6 +145,37 @@ def html(
     document = {"page": str(out), "pack": verdict.digest, "answered": verdict.answered}
     show(document, as_json=as_json, text=lambda: f"{out}: {verdict.digest}")
     raise typer.Exit(verdict.exit_code)
+
+
+@evidence.command("replay")
+def replay(
+    files: Receipts,
+    components: ComponentsOf = COMPONENTS,
+    trust: Trust = None,
+    data: DataOption = DEFAULT_DATA,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide again from decision receipts, with the component of exactly that digest: the same bytes, or exit 1.
+
+    Example: [bold]edge evidence replay why.json --components build/components --trust trust.json[/bold]
+    """
+    from consent_core.trust.trust_file import TrustFile
+    from edge_cli.replay import EQUAL, given_in, replay_all
+
+    given = [one for file in files for one in given_in(file.read_bytes())]
+    replayed = replay_all(given, components, TrustFile.load(trust or data / "trust.json"))
+    document = [asdict(one) for one in replayed]
+    show(document, as_json=as_json, text=lambda: _replayed(document))
+    raise typer.Exit(0 if replayed and all(one.verdict == EQUAL for one in replayed) else 1)
+
+
+def _replayed(document: list[dict[str, Any]]) -> Table:
+    table = Table(Column("slot", no_wrap=True), "decided (UTC)", "component", Column("verdict", no_wrap=True), box=None)
+    for one in document:
+        style = STYLES["holds" if one["verdict"] == "equal" else "fails"]
+        said = f"{one['verdict']}{': ' if one['code'] else ''}{one['code']}"
+        table.add_row(one["slot"], when(one["at"] or None), one["component"][:19], Text(said, style=style))
+    return table
 
 
 def _judge(

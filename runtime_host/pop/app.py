@@ -31,6 +31,7 @@ from consent_core.policy.authorizer import PolicyInForce
 from consent_core.telemetry.metrics import Metrics
 from consent_core.telemetry.numbers import write_numbers
 from consent_core.trust.mesh import GuardSettings, MeshGuard
+from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.config import PopConfig, load_secret
 from runtime_host.pop.evidence.assembly import AttestingParts, Surroundings, assemble
@@ -52,11 +53,12 @@ from runtime_host.pop.serving.recent import Recent
 from runtime_host.pop.serving.recording import VisitAuditRecorder
 from runtime_host.pop.serving.routes.consent import ConsentRoom, Neighbours, PopIdentity
 from runtime_host.pop.serving.routes.measures import Measures
-from runtime_host.pop.serving.routes.policy import PolicyPage
+from runtime_host.pop.serving.routes.policy import PolicyPage, TrustPage
 from runtime_host.pop.serving.routes.site import Site
 from runtime_host.pop.serving.routes.stream import Streams
 from runtime_host.pop.serving.routing import Call, RequestCounts, Route, Router
 from runtime_host.pop.serving.token_cache import TokenCache
+from runtime_host.pop.serving.why import DecisionReceipts, SlotRoute
 from runtime_host.pop.stores import Change, PopStore
 from runtime_host.pop.stores.shared_state import SharedState
 from runtime_host.pop.sync import Sync, SyncConfig
@@ -280,12 +282,15 @@ class Pop:
         near = Neighbours(self.clock, self.pipeline, self.delivery, self.store, self.sync, plane,
                           self.streams, self.answers)  # fmt: skip
         measures = Measures(self.pipeline, self.store.history, self.places, self.metrics, config.max_body_bytes)
+        name = str(SpiffeId(self._parts.trust.trust_domain, ("edge", config.pop)))
+        receipts = DecisionReceipts(name, config.home, self.pipeline, self.store.attested)
         return (
             Route("images", "/v1/images/", {"GET": self._image}),
             Route("renditions", "/v1/renditions/", {"GET": self._rendition}),
-            Route("slots", "/v1/slots/", {"GET": self._slot}),
+            Route("slots", "/v1/slots/", {"GET": SlotRoute(self.delivery, receipts, config.home).get}),
             *ConsentRoom(here, near).routes(),
             Route("policy", "/v1/policy", {"GET": PolicyPage(self.sync, config.jurisdiction, self._geo).get}),
+            Route("trust", "/v1/trust", {"GET": TrustPage(self.sync.trust).get}),
             Route("events", "/v1/events", {"POST": measures.events}),
             Route("vitals", "/v1/vitals", {"POST": measures.vitals}),
             Route("healthz", "/healthz", {"GET": healthz}),
@@ -294,9 +299,6 @@ class Pop:
 
     async def _image(self, call: Call) -> Answer:
         return await self.delivery.image(call.tail, call.query, call.headers, call.note)
-
-    async def _slot(self, call: Call) -> Answer:
-        return await self.delivery.slot(call.tail, call.query, call.headers, call.note)
 
     async def _rendition(self, call: Call) -> Answer:
         return await self.delivery.rendition(call.scope["raw_path"], call.query, call.headers)

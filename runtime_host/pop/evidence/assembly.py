@@ -63,7 +63,7 @@ def assemble(parts: AttestingParts, pop: Surroundings, every_s: int) -> Evidence
     control_plane = ControlPlane(pop.client, TIMEOUT_S)
     searcher = Searcher(attester, pop.store, pop.clock, parts.trails, parts.provider)
     deleter = Deleter(attester, pop.store, pop.clock)
-    sending = Sending(attester, pop.store, control_plane)
+    sending = Sending(attester, pop.store, control_plane, pop.home)
     seeing = Seeing(control_plane, pop.trust)
     return EvidenceTask(attester, sending, seeing, (searcher, deleter), pop.refresh, pop.failed)
 

@@ -1,16 +1,22 @@
-"""This POP's attester key: made here at the first start, never sent anywhere.
+"""This POP's attester key: made here at the first start, never sent anywhere. Beside it its endorsement, for workers.
 
-Trust: *secret*. Who has the file can lie for this one POP, until its key is revoked.
+Trust: *secret*. Who has the key file can lie for this one POP, until its key is revoked. The endorsement is *not
+trusted*: readers verify it.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from consent_core.formats.endorsement import attester_kid
+from consent_core.errors import Unavailable, Untrusted
+from consent_core.formats.canonical import canonical_json, read_json_object
+from consent_core.formats.endorsement import MAX_ENDORSEMENT_BYTES, attester_kid
 from runtime_host.pop.config import load_secret
 
 FILE = "attester.key"
+ENDORSEMENT_FILE = "attester.endorsement.json"
 
 
 class AttesterKey:
@@ -30,5 +36,25 @@ class AttesterKey:
         """64 raw bytes."""
         return self._private.sign(message)
 
+    def keep_endorsement(self, home: Path, envelope: Mapping[str, Any]) -> None:
+        """Write what the control plane answered, so that every process of this POP can hand it out.
+
+        Raises: Unavailable("endorsement-unwritable").
+        """
+        staged = home / f"{ENDORSEMENT_FILE}.tmp"
+        try:
+            staged.write_bytes(canonical_json(dict(envelope)))
+            staged.replace(home / ENDORSEMENT_FILE)
+        except OSError as error:
+            raise Unavailable("endorsement-unwritable", f"{ENDORSEMENT_FILE}: {error.strerror}") from error
+
     def __repr__(self) -> str:
         return f"AttesterKey({self.kid})"
+
+
+def endorsement_in(home: Path) -> Mapping[str, Any] | None:
+    """The endorsement of this POP's key as it was written last; None before the first, or if it cannot be read."""
+    try:
+        return read_json_object((home / ENDORSEMENT_FILE).read_bytes(), MAX_ENDORSEMENT_BYTES)
+    except (OSError, Untrusted):
+        return None

@@ -7,6 +7,8 @@
 What is answered leaves the disk at once: statements name people.
 """
 
+from pathlib import Path
+
 from consent_core.crash import crash_point
 from consent_core.errors import Unavailable, Untrusted
 from consent_core.formats.attester import (
@@ -28,8 +30,9 @@ ATTESTERS, ATTESTATIONS = "/v1/attesters", "/v1/attestations"
 class Sending:
     """One POP's way to the control plane."""
 
-    def __init__(self, attester: Attester, store: PopStore, control_plane: ControlPlane) -> None:
+    def __init__(self, attester: Attester, store: PopStore, control_plane: ControlPlane, home: Path) -> None:
         self._attester = attester
+        self._home = home
         self._store = store
         self._control_plane = control_plane
 
@@ -42,7 +45,9 @@ class Sending:
         reply = await self._control_plane.send("POST", ATTESTERS, write_request(request))
         if reply.status != 200:
             raise Untrusted("attester-refused", f"the control plane does not endorse this key: {reply.status}")
-        self._attester.agree(read_answer(reply.body).known)
+        answer = read_answer(reply.body)
+        key.keep_endorsement(self._home, answer.endorsement)
+        self._attester.agree(answer.known)
 
     async def send(self) -> int:
         """Send what waits; how much was taken. Raises: Unavailable, Untrusted("attester-answer")."""

@@ -181,6 +181,10 @@ class Pipeline:
         except ConsentEdgeError:  # also a disk that cannot say: then it does not hold
             return False
 
+    def law(self, visit: Visit) -> str:
+        """The jurisdiction that this request was decided under."""
+        return jurisdiction_of(visit.headers, self._rules.geo_header, self._rules.jurisdiction)
+
     def _require_trusted(self, digest: str) -> None:
         """Raises: Untrusted("component-distrusted") for a component whose signature does not count any more."""
         refusal = self.refusal(digest)
@@ -276,9 +280,7 @@ class Pipeline:
         visit.code = visit.grant.code
 
     def _grant_of(self, visit: Visit, known: KnownToken) -> Grant:
-        rules = self._rules
-        jurisdiction = jurisdiction_of(visit.headers, rules.geo_header, rules.jurisdiction)
-        grant = effective(known, jurisdiction, honours_gpc(visit.headers), self.trust_state)
+        grant = effective(known, self.law(visit), honours_gpc(visit.headers), self.trust_state)
         return without_refused(grant, visit.headers.get(b"cookie"))
 
     def _signals(self, visit: Visit) -> None:

@@ -59,7 +59,7 @@ async def live(directory):
     clock.advance(60)
     attester.attest("interval")
     Deleter(attester, store, clock).state()
-    await Sending(attester, store, plane).send()
+    await Sending(attester, store, plane, directory).send()
     store.close()
 
 

@@ -1,13 +1,17 @@
-"""`GET /v1/policy`: which policy is in force here, and the clauses that people read, for the browser module."""
+"""What a browser checks a POP's word against: `GET /v1/policy`, the policy in force and its clauses, and
+`GET /v1/trust`, the public keys.
+"""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from consent_core.decision.grant import jurisdiction_of
 from consent_core.decision.request import honours_gpc
 from consent_core.errors import Unavailable
 from consent_core.formats.token import CATEGORIES
-from consent_core.http.answers import Answer, json_answer
+from consent_core.http.answers import INERT, JSON, PRIVATE, Answer, json_answer
 from consent_core.policy.table import UNKNOWN, PolicyTable
+from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.serving.routing import Call
 
 
@@ -73,3 +77,16 @@ class PolicyPage:
                 "clauses": sorted({law.notice, *(table.rules[reason].clause for reason in most.reasons.values())}),
             }
         )
+
+
+class TrustPage:
+    """The trust file that this POP believes. Who doubts this POP compares it with one from elsewhere."""
+
+    def __init__(self, trust: Callable[[], TrustFile]) -> None:
+        self._trust = trust
+
+    async def get(self, call: Call) -> Answer:
+        """The file, in its one spelling."""
+        body = self._trust().to_bytes()
+        length = (b"content-length", str(len(body)).encode("ascii"))
+        return Answer(200, (JSON, length, *INERT, PRIVATE), body)
