@@ -1,6 +1,6 @@
 """What a control plane tells a scraper, on this machine only: refusals by code, and how its ledger stands.
 
-    /metrics    Prometheus page        /readyz    200 while the store answers and the ledger takes leaves
+    /metrics    Prometheus page        /readyz    503 while this one alone is broken (`leave`), else 200
 
 Counts of what people do (changes, requests) are not here by name: a public listener must not tell what padding hides.
 """
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from consent_core.errors import ConsentEdgeError
+from consent_core.health.watching import Health
 from consent_core.telemetry.metrics import Metrics
 from consent_core.telemetry.numbers import Labels
 from consent_core.telemetry.prometheus import PAGE_TYPE, page
@@ -23,7 +23,7 @@ from control_plane.ledger.archive import archived_size
 FAMILIES = ("rejected", "untrusted", "unavailable")
 
 
-def metrics_of(plane: ControlPlane) -> Metrics:
+def metrics_of(plane: ControlPlane, health: Health) -> Metrics:
     """Every number is read when somebody looks."""
     metrics = Metrics("control-plane", "control-plane")
     for family in FAMILIES:
@@ -38,20 +38,21 @@ def metrics_of(plane: ControlPlane) -> Metrics:
     metrics.watch("consent_edge_ledger_unwitnessed_seconds", lambda: since(progress.unwitnessed_since))
     metrics.watch("consent_edge_ledger_inclusion_seconds", lambda: float(progress.inclusion_s or 0))
     metrics.watch("consent_edge_ledger_findings", lambda: float(len(plane.ledger.store.findings())))
+    metrics.watch_each("consent_edge_health", lambda: health.look().gauges())
     metrics.watch("consent_edge_archive_lag_leaves", lambda: float(_lag(plane)))
     return metrics
 
 
-def admin_application(plane: ControlPlane) -> Starlette:
+def admin_application(plane: ControlPlane, health: Health) -> Starlette:
     """The admin listener's two routes."""
-    metrics = metrics_of(plane)
+    metrics = metrics_of(plane, health)
 
     async def numbers(_: Request) -> Response:
         return Response(await run_in_threadpool(page, metrics), media_type=PAGE_TYPE)
 
     async def ready(_: Request) -> Response:
-        status = await run_in_threadpool(_status, plane)
-        return JSONResponse(status, 200 if status["store"] and status["ledger"] is None else 503)
+        seen = await run_in_threadpool(health.look)
+        return JSONResponse({"leave": seen.leave, "stay": seen.stay}, 503 if seen.leave else 200)
 
     return Starlette(routes=[Route("/metrics", numbers), Route("/readyz", ready)])
 
@@ -64,12 +65,3 @@ def _lag(plane: ControlPlane) -> int:
     """Published leaves that the archive has not; 0 where there is no archive."""
     archive = plane.ledger.archive
     return 0 if archive is None else plane.ledger.sequencer.progress.published - archived_size(archive)
-
-
-def _status(plane: ControlPlane) -> dict[str, bool | str | None]:
-    """store: it answers. ledger: why it takes no leaves; None while it does."""
-    try:
-        plane.log.head()
-    except ConsentEdgeError:
-        return {"store": False, "ledger": None}
-    return {"store": True, "ledger": plane.ledger.sequencer.progress.closed}

@@ -22,6 +22,7 @@ import uvloop
 
 from consent_core.audit.writer import AuditWriter
 from consent_core.errors import ConsentEdgeError
+from consent_core.health.watching import Health
 from consent_core.http.bounded import BoundedProtocol
 from consent_core.http.listeners import Server, listening, started
 from consent_core.http.peer import PeerCertificateProtocol
@@ -32,10 +33,13 @@ from consent_core.trust.svid_source import SvidSource, open_source, rotate_forev
 from consent_core.trust.tls import server_context
 from control_plane.app import ControlPlane, create_app
 from control_plane.audit import WRITER, Shredding, open_audit, recorded
+from control_plane.health import health_of
 from control_plane.metrics import admin_application
 from control_plane.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 5.0  # at what can be wrong here
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,9 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         if source is not None:
             others.append(asyncio.create_task(rotate_forever(source, settings.clock)))
         if settings.admin_port is not None:
-            others.append(asyncio.create_task(_administer(plane, settings.admin_port)))
+            health = health_of(plane, audit, source)
+            others.append(asyncio.create_task(_watch(health)))
+            others.append(asyncio.create_task(_administer(plane, health, settings.admin_port)))
         try:
             await started(servers, listeners)
             yield Running(plane, public.getsockname()[1], mesh.getsockname()[1])
@@ -119,11 +125,18 @@ async def _sequence(plane: ControlPlane) -> None:
         await asyncio.sleep(plane.ledger.settings.copy_s)
 
 
-async def _administer(plane: ControlPlane, port: int) -> None:
+async def _watch(health: Health) -> None:
+    """Tell the log what begins and ends, for ever."""
+    while True:
+        await asyncio.to_thread(health.look)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _administer(plane: ControlPlane, health: Health, port: int) -> None:
     """`/metrics` and `/readyz`, for this machine only, until cancelled."""
     try:
         with listening("127.0.0.1", port) as sock:
-            await Server(uvicorn.Config(admin_application(plane), **_common(plane.settings))).serve([sock])
+            await Server(uvicorn.Config(admin_application(plane, health), **_common(plane.settings))).serve([sock])
     except OSError as error:
         logger.error("admin listener: port %d: %s", port, error.strerror)  # noqa: TRY400 - the trace says no more
 

@@ -15,7 +15,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,7 @@ class AuditWriter:
         self._closed, self._stop = False, threading.Event()
         self._thread: threading.Thread | None = None
         self._day_ends = 0
+        self._failing: str | None = None  # why the last seal or flush failed; replaced whole
         with contextlib.ExitStack() as opened:
             opened.callback(os.close, _own(directory))
             self.visitors = VisitorKeys(directory, writer, provider)
@@ -191,6 +192,11 @@ class AuditWriter:
                 self.visitors.expire(first_kept[:7])
             return [path.name for path in old]
 
+    def faults(self) -> dict[str, str]:
+        """`audit-unwritable` while what was recorded cannot be sealed; the journal has room for a while longer."""
+        failing = self._failing
+        return {} if failing is None else {"audit-unwritable": failing}
+
     def flush(self) -> None:
         """Seal what waits, and tell the disk to keep it. Raises: Unavailable("audit-unwritable")."""
         with self._sealing:
@@ -260,15 +266,24 @@ class AuditWriter:
         """Seal every `every_s`; now and then flush, prepare the next key and let old days go."""
         due = 0.0
         while not self._stop.wait(every_s):
-            with contextlib.suppress(ConsentEdgeError):  # what cannot be sealed waits, until `append` runs out of room
+            with self._noted():  # what cannot be sealed waits, until `append` runs out of room
                 self._seal()
             if self._clock.elapsed() >= due:
                 due = self._clock.elapsed() + self._limits.sync_every_s
                 self._now_and_then()
 
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        """A failure is not raised: it is what `faults` says until a flush succeeds."""
+        try:
+            yield
+        except ConsentEdgeError as error:
+            self._failing = f"{error.code}: {error.message}"
+
     def _now_and_then(self) -> None:
-        with contextlib.suppress(ConsentEdgeError):
+        with self._noted():
             self.flush()
+            self._failing = None
         with contextlib.suppress(ConsentEdgeError), self._sealing:
             self._segments.prepare_key()
         if self._limits.keep_days is not None:

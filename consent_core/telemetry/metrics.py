@@ -20,6 +20,8 @@ from consent_core.telemetry.numbers import Labels, Numbers, Sorted
 Gauge = Callable[[], float]
 # Returns counts by label values that somebody else keeps; called when somebody looks.
 Source = Callable[[], Mapping[Labels, int]]
+# Returns present values by label values; called when somebody looks.
+Gauges = Callable[[], Mapping[Labels, float]]
 # Makes one value of those of several processes: their sum, or the least of them.
 Whole = Callable[[Iterable[float]], float]
 
@@ -33,6 +35,7 @@ class Metrics:
         self._histograms: dict[str, Histogram] = {}
         self._sources: dict[str, list[Source]] = {}
         self._watched: dict[str, tuple[Gauge, Whole]] = {}
+        self._labelled: dict[str, Gauges] = {}
         self._others: Callable[[], Iterable[Numbers]] = tuple
 
     def counter(self, name: str) -> Counter:
@@ -58,6 +61,11 @@ class Metrics:
         _known(name, Kind.GAUGE, Kind.COUNTER)
         self._watched[name] = (read, whole)
 
+    def watch_each(self, name: str, read: Gauges) -> None:
+        """Show what `read()` gives as the gauge `name`, a series for each of its keys. Of this process alone."""
+        _known(name, Kind.GAUGE)
+        self._labelled[name] = read
+
     def include(self, others: Callable[[], Iterable[Numbers]]) -> None:
         """Show what `others()` gives as if this process had counted it too."""
         self._others = others
@@ -70,6 +78,10 @@ class Metrics:
             {name: read() for name, (read, _) in self._watched.items()},
         )
 
+    def labelled(self) -> dict[str, Mapping[Labels, float]]:
+        """The gauges that have labels."""
+        return {name: read() for name, read in self._labelled.items()}
+
     def whole(self) -> Numbers:
         """What this process and the included ones have counted: what exporters write."""
         own, others = self.numbers(), tuple(self._others())
@@ -78,7 +90,7 @@ class Metrics:
             name: whole([own.values[name], *(other.values[name] for other in others if name in other.values)])
             for name, (_, whole) in self._watched.items()
         }
-        return replace(total, values={**total.values, **values})
+        return replace(total, values={**total.values, **values}, labelled=self.labelled())
 
     def _counted(self, name: str, counter: Counter) -> dict[Labels, int]:
         counts = dict(counter.counts)

@@ -19,11 +19,15 @@ Sorted = tuple[tuple[int, ...], float]  # how many observations in each bucket, 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """By metric and label values: counters, histograms. `values`: the label-free ones that are read at a scrape."""
+    """By metric and label values: counters, histograms. `values`: the label-free ones that are read at a scrape.
+
+    `labelled`: gauges of the process that is scraped, by label values; they are not passed between processes.
+    """
 
     counts: Mapping[str, Mapping[Labels, int]] = field(default_factory=dict)
     histograms: Mapping[str, Mapping[Labels, Sorted]] = field(default_factory=dict)
     values: Mapping[str, float] = field(default_factory=dict)
+    labelled: Mapping[str, Mapping[Labels, float]] = field(default_factory=dict)
 
     def __add__(self, other: "Numbers") -> "Numbers":
         """Both together."""

@@ -44,6 +44,7 @@ def metrics_data(metrics: Metrics, began_ns: int, now_ns: int) -> MetricsData:
     written = [
         *(points.counter(BY_NAME[name], series.items()) for name, series in numbers.counts.items()),
         *(points.value(BY_NAME[name], value) for name, value in numbers.values.items()),
+        *(points.gauge(BY_NAME[name], series.items()) for name, series in numbers.labelled.items()),
         *(points.histogram(BY_NAME[name], series.items()) for name, series in numbers.histograms.items()),
     ]
     resource = Resource.create({"service.name": metrics.service, "service.instance.id": metrics.instance})
@@ -85,6 +86,11 @@ class _Points:
         points = [self._number(metric, (), value)]
         data = Sum(points, _CUMULATIVE, is_monotonic=True) if metric.kind is Kind.COUNTER else Gauge(points)
         return Metric(metric.name, metric.description, metric.unit, data)
+
+    def gauge(self, metric: Named, series: Iterable[tuple[Labels, float]]) -> Metric:
+        """A gauge with labels."""
+        points = [self._number(metric, labels, value) for labels, value in series]
+        return Metric(metric.name, metric.description, metric.unit, Gauge(points))
 
     def histogram(self, metric: Named, series: Iterable[tuple[Labels, Sorted]]) -> Metric:
         """A distribution over the metric's own bounds."""

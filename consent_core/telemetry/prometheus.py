@@ -35,7 +35,9 @@ class _Numbers(Collector):
 
     def collect(self) -> Iterable[Family]:
         """One family a metric, in the order of their names."""
-        yield from sorted((*self._counters(), *self._values(), *self._histograms()), key=lambda family: family.name)
+        yield from sorted(
+            (*self._counters(), *self._values(), *self._labelled(), *self._histograms()), key=lambda family: family.name
+        )
 
     def _counters(self) -> Iterator[Family]:
         for name, series in self._numbers.counts.items():
@@ -51,6 +53,14 @@ class _Numbers(Collector):
             make = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
             family = make(name, metric.description, labels=["pop"])
             family.add_metric([self._instance], value)
+            yield family
+
+    def _labelled(self) -> Iterator[Family]:
+        for name, series in self._numbers.labelled.items():
+            metric = BY_NAME[name]
+            family = GaugeMetricFamily(name, metric.description, labels=[*metric.labels, "pop"])
+            for labels, value in series.items():
+                family.add_metric([*labels, self._instance], value)
             yield family
 
     def _histograms(self) -> Iterator[Family]:

@@ -32,7 +32,7 @@ from consent_core.trust.spiffe import SpiffeId
 
 TTL_S = 3600  # as SPIRE's default for X.509-SVIDs
 CA_TTL_S = 365 * 86_400
-BACKDATED_S = 60  # a peer's clock may be this much behind
+BACKDATED_S = 300  # a peer's clock may be this much behind: a POP whose clock is off says so, over the mesh
 
 
 @dataclass(frozen=True, slots=True)

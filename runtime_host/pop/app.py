@@ -32,11 +32,14 @@ from consent_core.telemetry.metrics import Metrics
 from consent_core.telemetry.numbers import write_numbers
 from consent_core.trust.mesh import GuardSettings, MeshGuard
 from consent_core.trust.spiffe import SpiffeId
+from consent_core.trust.svid_source import SvidSource
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.config import PopConfig, load_secret
 from runtime_host.pop.evidence.assembly import AttestingParts, Surroundings, assemble
 from runtime_host.pop.evidence.erasing import AtWorker, Deputy, Eraser, Memory, Part, Shreddable
 from runtime_host.pop.evidence.task import EvidenceTask
+from runtime_host.pop.heads import AuditHeads
+from runtime_host.pop.health import Watch, WatchParts, lead_looks
 from runtime_host.pop.images.cache import RenditionCache
 from runtime_host.pop.images.loading import LoadedCatalogue
 from runtime_host.pop.images.pools import RenderPool, RenderThreads
@@ -100,6 +103,7 @@ class Parts:
     components: Mapping[str, str] = field(default_factory=dict)  # digest by name, of what decides here
     attesting: AttestingParts | None = None  # None: this process attests nothing
     renderers: RenderPool | None = None  # None: threads of this process
+    svid: SvidSource | None = None  # how this process shows itself on the mesh; None without a mesh
     opener: Open | None = None  # of policy bundles; None: `consent_core.policy.bundle.open_bundle`
 
 
@@ -115,6 +119,7 @@ class Pop:
         self._others = parts.supervisor or parts.lead
         self.shared_state = None if self._others is None else self._others.shared_state
         self.store = PopStore(config.home / STORE, clock, self.shared_state)
+        self.heads = AuditHeads(config.pop, parts.audit, parts.retired, parts.supervisor)
         self.sync = self._link(self.shared_state)
         self.renderer = Renderer(
             parts.catalogue, RenditionCache(config.rendition_cache_bytes), parts.renderers or RenderThreads()
@@ -128,8 +133,13 @@ class Pop:
         self.components = Components(parts.seals, self.sync.trust, self.sync.now, self.store.revocations.revoked_keys)
         self.pipeline.refusal = self.components.refusal
         self.evidence = self._attesting()
+        self.watch = self._health()
         self.delivery = Delivery(
-            self.pipeline, self.places, parts.catalogue, self.renderer, (_rendition_key(config.data / RENDITION_KEY),)
+            self.pipeline,
+            self.places,
+            parts.catalogue,
+            self.renderer,
+            (RenditionKey("k1", load_secret(config.data / RENDITION_KEY)),),
         )
         self.streams = Streams(
             lambda: self.sync.generation, config.max_streams, config.stream_ping_s, self._tell_others
@@ -143,7 +153,8 @@ class Pop:
         self.public_app: App = Router(
             self._public_routes(), tallies, self._geo, config.public_origins, recorder=recorder
         )
-        self.admin_app: App = Router(Admin(self.metrics, self._status, self._collect).routes, tallies)
+        admin = Admin(self.metrics, self._status, self._collect, self.watch.health)
+        self.admin_app: App = Router(admin.routes, tallies)
         mesh = self._guarded(tallies)
         self.mesh_app: App = mesh
         if parts.audit is not None:
@@ -151,7 +162,8 @@ class Pop:
 
     async def start(self) -> None:
         """Begin to follow the control plane. Until its first answer everybody gets the default."""
-        running = (self.sync.run(), self.streams.watch(), self.erasing.run(), self._judge_components())
+        running = (self.sync.run(), self.streams.watch(), self.erasing.run(), self._judge_components(),
+                   self.watch.run())  # fmt: skip
         self._tasks = [asyncio.create_task(task) for task in running]
         if self.evidence is not None:
             self._tasks.append(asyncio.create_task(self.evidence.run()))
@@ -179,26 +191,30 @@ class Pop:
         if parts.attesting is None:
             return None
         surroundings = Surroundings(
-            self.config.home, self.store, self.sync, self.clock, parts.client, self.sync.trust, self._heads,
+            self.config.home, self.store, self.sync, self.clock, parts.client, self.sync.trust, self.heads.all,
             self._collect, self.sync.count,
         )  # fmt: skip
         return assemble(parts.attesting, surroundings, self.config.attest_every_s)
 
-    def _heads(self) -> Mapping[str, str]:
-        """Where each trail of this POP ends, by trail."""
-        own = self._audit_head()
-        return {**({} if own is None else {self.config.pop: own}), **self._worker_heads()}
+    def _health(self) -> Watch:
+        """What can be wrong with this process; a lead also says what is wrong with the POP."""
+        parts, config = self._parts, self.config
+        ill = WatchParts(config.home, self.clock, self.store, self.renderer, parts.audit, parts.svid)
+        watch = Watch(config.pop, ill)
+        if parts.lead is None:
+            watch.health.add(*lead_looks(self.sync, self.components, self.clock, self.supervisor))
+            self.metrics.watch_each("consent_edge_health", lambda: watch.health.look().gauges())
+        return watch
 
     def _link(self, shared_state: SharedState | None) -> Sync:
         """To the control plane, or to the process that follows it."""
         config, parts = self.config, self._parts
-        trust_file = _replaceable_trust(config.data)
-        settings = parts.sync or SyncConfig(config.pop, config.home, trust_file, push=config.push)
+        settings = parts.sync or SyncConfig(config.pop, config.home, config.trust_file, push=config.push)
         if parts.lead is not None:
             return LedSync(settings, self.store, parts.trust, parts.client, self.clock,
                            shared_state=parts.lead.shared_state, ask=parts.lead.send, opener=parts.opener)  # fmt: skip
         return Sync(settings, self.store, parts.trust, parts.client, self.clock, opener=parts.opener,
-                    audit_head=self._audit_head, worker_heads=self._worker_heads,
+                    audit_head=self.heads.own, worker_heads=self.heads.workers,
                     shared_state=shared_state)  # fmt: skip
 
     async def _judge_components(self) -> None:
@@ -228,8 +244,8 @@ class Pop:
             case "want-key":
                 self.sync.request_key(message["kid"])
             case "numbers" if self._others is not None:
-                told = {"numbers": write_numbers(self.metrics.numbers()), "head": self._audit_head()}
-                self._others.send({"kind": "numbers", **told})
+                told = {"numbers": write_numbers(self.metrics.numbers()), "head": self.heads.own()}
+                self._others.send({"kind": "numbers", **told, "faults": dict(self.watch.health.look().faults)})
 
     def _tell_others(self, subject: str, reason: str) -> None:
         if self._others is not None:
@@ -317,26 +333,10 @@ class Pop:
         )
         return MeshGuard(Router(mesh.routes, tallies), settings)
 
-    def _audit_head(self) -> str | None:
-        return None if self._parts.audit is None else self._parts.audit.head().text
-
-    def _worker_heads(self) -> Mapping[str, str]:
-        """Where this POP's further trails end, by trail."""
-        heads = (
-            {}
-            if self.supervisor is None
-            else {f"{self.config.pop}.{name}": at for name, at in self.supervisor.heads().items()}
-        )
-        return heads | {trail.directory.name: trail.head().text for trail in self._parts.retired}
-
     def _status(self) -> Mapping[str, Any]:
         """How the POP stands; with several workers, how many of them serve too."""
-        pool = self.renderer.pool
-        status = {
-            **asdict(self.sync.status()),
-            "distrusted": dict(self.components.refused),
-            "renderers": {"running": len(pool.pids), "lost": pool.lost, "dead": pool.dead},
-        }
+        distrusted, renderers = dict(self.components.refused), self.renderer.status()
+        status = {**asdict(self.sync.status()), "distrusted": distrusted, "renderers": renderers}
         return status if self.supervisor is None else {**status, "workers": self.supervisor.status()}
 
     async def _collect(self) -> None:
@@ -395,13 +395,3 @@ class Pop:
 def build_pop(config: PopConfig, parts: Parts, clock: Clock | None = None) -> Pop:
     """Assemble a POP. Opens its stores; nothing is fetched and nothing listens yet."""
     return Pop(config, parts, clock or SystemClock())
-
-
-def _replaceable_trust(data: Path) -> Path | None:
-    """The trust file to look at again while running; None where the trust came from elsewhere."""
-    path = data / "trust.json"
-    return path if path.exists() else None
-
-
-def _rendition_key(path: Path) -> RenditionKey:
-    return RenditionKey("k1", load_secret(path))

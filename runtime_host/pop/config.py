@@ -75,6 +75,12 @@ class PopConfig:
         """The directory of this POP's own stores."""
         return self.data / "pops" / self.pop
 
+    @property
+    def trust_file(self) -> Path | None:
+        """The trust file to look at again while running; None where the trust came from elsewhere."""
+        path = self.data / "trust.json"
+        return path if path.exists() else None
+
 
 def load_secret(path: Path) -> bytes:
     """32 random bytes kept in a file that only this user may read; made at the first start.

@@ -1,6 +1,7 @@
 """A POP's metrics: what is read from its parts at each scrape, and the push to an OpenTelemetry collector."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ def watch(metrics: Metrics, parts: Watched) -> None:
     metrics.watch("consent_edge_renderers_lost", lambda: pool.lost)
     metrics.watch("consent_edge_renderers_dead", lambda: int(pool.dead), whole=max)
     metrics.watch("consent_edge_streams", lambda: len(parts.streams))
-    metrics.watch("consent_edge_outbox_oldest_seconds", lambda: float(sync.outbox_oldest_s()), whole=max)
+    metrics.watch("consent_edge_outbox_oldest_seconds", lambda: _seconds(sync.outbox_oldest_s), whole=max)
     metrics.watch("consent_edge_in_sync", lambda: float(sync.in_sync()), whole=min)
     if supervisor is not None:
         metrics.include(supervisor.numbers)
@@ -91,6 +92,14 @@ async def push_forever(
         await PeriodicTask(once, every_s, min(RETRY_S, every_s), failed, f"{metrics.instance}/otlp").run()
     finally:
         push.close()
+
+
+def _seconds(read: Callable[[], int]) -> float:
+    """Not a number while the store does not answer."""
+    try:
+        return float(read())
+    except ConsentEdgeError:
+        return math.nan
 
 
 def _by_code(counts: Mapping[str, int]) -> dict[tuple[str, ...], int]:

@@ -4,6 +4,7 @@ A `.cwasm` file loads only in an engine configured as the one that compiled it, 
 Code is compiled for the architecture's baseline: nothing more that the builder's own CPU can do goes into the file.
 """
 
+import contextlib
 import platform
 import threading
 import time
@@ -103,6 +104,7 @@ class Ticker:
         self._parked = True
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._refused: str | None = None
 
     def ticks(self, seconds: float) -> int:
         """Epochs after which at least `seconds` have passed: the first tick may come at once."""
@@ -112,6 +114,16 @@ class Ticker:
     def resting(self) -> bool:
         """Whether the thread waits for the next call."""
         return self._parked
+
+    def faults(self) -> dict[str, str]:
+        """`ticker-dead` where the thread has ended under a guest, or none could be made. Starts it again."""
+        with self._lock:
+            if self._refused is None and (self._alive() or not self._running):
+                return {}
+            found = self._refused or "it ended while a function ran"
+            with contextlib.suppress(Unavailable):
+                self._resume()
+        return {"ticker-dead": found}
 
     def started(self) -> None:
         """A guest is about to run. Raises: Unavailable("sandbox-start") where nothing would tick its deadline."""
@@ -138,8 +150,9 @@ class Ticker:
         try:
             thread.start()
         except RuntimeError as error:  # no more threads to be had
+            self._refused = str(error)
             raise Unavailable("sandbox-start", "nothing would end a guest that runs too long") from error
-        self._thread = thread
+        self._thread, self._refused = thread, None
 
     def _run(self) -> None:
         while True:

@@ -129,12 +129,13 @@ def test_probes_and_services_meet_ports_that_are_there(name):
     assert {port["targetPort"] for service in services for port in service["ports"]} <= ports
 
 
-def test_a_pop_starts_only_in_sync_and_then_stays_in_service():
-    """`/readyz` opens the door; later only `/healthz` counts, for all POPs lose a control plane together."""
+def test_a_pop_leaves_service_only_for_what_is_broken_there_alone():
+    """`/readyz` opens the door and closes it again; a control plane that all POPs lose together is no reason."""
     [container] = pods()["frankfurt"]["spec"]["containers"]
 
-    assert "127.0.0.1:8881/readyz" in container["startupProbe"]["exec"]["command"][-1]
-    assert container["readinessProbe"]["httpGet"]["path"] == "/healthz"
+    for probe in ("startupProbe", "readinessProbe"):
+        assert "127.0.0.1:8881/readyz" in container[probe]["exec"]["command"][-1]
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
 
 
 def test_components_are_verified_before_a_pop_starts():

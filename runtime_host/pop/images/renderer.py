@@ -44,6 +44,14 @@ class Renderer:
         """Render what this catalogue holds from now on. Finished renditions stay: their recipes name their sources."""
         self._catalogue = catalogue
 
+    def status(self) -> dict[str, int | bool]:
+        """For `/readyz`."""
+        return {"running": len(self.pool.pids), "lost": self.pool.lost, "dead": self.pool.dead}
+
+    def faults(self) -> dict[str, str]:
+        """`renderers-dead` where no process can be started that renders."""
+        return {"renderers-dead": f"{self.pool.lost} were lost"} if self.pool.dead else {}
+
     def cached(self, recipe: Recipe) -> Rendition | None:
         """The finished rendition, without waiting for anything."""
         return self.cache.get(recipe)

@@ -66,6 +66,7 @@ async def _run(config: PopConfig, places: PopPlaces, clock: Clock) -> None:
         retired=retired,
         supervisor=supervisor,
         renderers=RenderProcesses(config.renderers_each),
+        svid=identity.source,
     )
     pop = build_pop(config, parts, clock)
     rotation = asyncio.create_task(rotate_forever(identity.source, clock, pop.sync.count))

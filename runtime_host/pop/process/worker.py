@@ -48,7 +48,8 @@ async def _run(end: socket.socket, public: socket.socket, shared_state: SharedSt
     client = identity.client(config.control_plane)
     audit = open_audit(config, places, clock, worker=shared_state.place + 1)
     loaded = load_parts(places, trust, client, revoked_keys(config, clock))
-    parts = replace(loaded, audit=audit, lead=lead, renderers=RenderProcesses(config.renderers_each))
+    renderers = RenderProcesses(config.renderers_each)
+    parts = replace(loaded, audit=audit, lead=lead, renderers=renderers, svid=identity.source)
     pop = build_pop(config, parts, clock)
     rotation = asyncio.create_task(rotate_forever(identity.source, clock, pop.sync.count))
     try:

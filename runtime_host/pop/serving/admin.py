@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from consent_core.formats.status import OUTBOX_LATE_S
+from consent_core.errors import ConsentEdgeError
+from consent_core.health.watching import Health
 from consent_core.http.answers import (
     INERT,
     PRIVATE,
@@ -14,22 +15,21 @@ from consent_core.telemetry.metrics import Metrics
 from consent_core.telemetry.prometheus import PAGE_TYPE, page
 from runtime_host.pop.serving.routing import Call, Route
 
-OUTBOX_LATE = "outbox-late"
-RENDERERS_DEAD = "renderers-dead"  # no render process can be started
-
 
 class Admin:
-    """`status`: how the POP stands, as JSON; it is ready once `in_sync` is true and all `workers` serve, if it has any.
-
-    `collect`: awaited before the metrics page is made.
-    """
+    """`status`: how the POP stands, as JSON. `health`: what is wrong. `collect`: awaited before a metrics page."""
 
     def __init__(
-        self, metrics: Metrics, status: Callable[[], Mapping[str, Any]], collect: Callable[[], Awaitable[None]]
+        self,
+        metrics: Metrics,
+        status: Callable[[], Mapping[str, Any]],
+        collect: Callable[[], Awaitable[None]],
+        health: Health,
     ) -> None:
         self._metrics = metrics
         self._status = status
         self._collect = collect
+        self._health = health
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -47,26 +47,17 @@ class Admin:
         return Answer(200, ((b"content-type", kind), (b"content-length", length), PRIVATE, *INERT), body)
 
     async def readyz(self, _: Call) -> Answer:
-        """200 while in sync with all workers, 503 while everybody gets the default or a worker is missing.
+        """503 while this POP alone is broken (`leave`), else 200. `stay`: reasons that only alarm."""
+        seen = self._health.look()
+        answer = {**self._standing(), "leave": seen.leave, "stay": seen.stay}
+        return json_answer(answer, status=503 if seen.leave else 200)
 
-        `leave`: reasons to take this POP out of service, since it alone is broken.
-        `stay`: reasons to look at it that take no POP out of service (a backlog everywhere must not empty the fleet).
-        """
-        status = {**self._status()}
-        status["leave"], status["stay"] = _leave(status), _stay(status)
-        workers = status.get("workers", {"wanted": 1, "serving": 1})
-        ready = status["in_sync"] and workers["serving"] >= workers["wanted"] and not status["leave"]
-        return json_answer(status, status=200 if ready else 503)
-
-
-def _leave(status: Mapping[str, Any]) -> list[str]:
-    """What is broken here alone."""
-    return [RENDERERS_DEAD] if status.get("renderers", {}).get("dead") else []
-
-
-def _stay(status: Mapping[str, Any]) -> list[str]:
-    """Why to look at this POP although it stays in service: to take it out would help nobody."""
-    return [OUTBOX_LATE] if status.get("outbox_oldest_s", 0) > OUTBOX_LATE_S else []
+    def _standing(self) -> Mapping[str, Any]:
+        """How the POP stands; nothing where its store does not answer, which `leave` says."""
+        try:
+            return self._status()
+        except ConsentEdgeError:
+            return {}
 
 
 async def healthz(_: Call) -> Answer:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from consent_core.errors import Unavailable
+from runtime_host.pop.stores.faults import FaultLog, trial
 from runtime_host.pop.stores.migrations import STEPS, Step, migrate
 
 BUSY_MS = 5_000  # how long a second writer waits for the first
@@ -23,10 +24,12 @@ class Database:
 
     def __init__(self, path: Path | str, steps: Sequence[Step] = STEPS) -> None:
         self._lock = threading.RLock()
+        self._path = path
+        self.faults = FaultLog()
         self._depth = 0
         self._durable = False
         self._after: list[Callable[[], None]] = []
-        with _io():
+        with self._io():
             self._connection = _connect(path)
         self._migrate(steps)
 
@@ -44,12 +47,13 @@ class Database:
                 return
             self._depth, self._durable, self._after = 1, durable, []
             try:
-                with _io():
+                with self._io():
                     self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                     with self._begun():
                         yield
             finally:
                 self._depth = 0
+            self.faults.clear()
             for callback in self._after:
                 callback()
 
@@ -67,12 +71,12 @@ class Database:
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query. Raises: Unavailable("store-io")."""
-        with self._lock, _io():
+        with self._lock, self._io():
             return self._connection.execute(query, values).fetchall()
 
     def row(self, query: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The first row of a query, if there is one."""
-        with self._lock, _io():
+        with self._lock, self._io():
             row: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
             return row
 
@@ -83,6 +87,10 @@ class Database:
         """
         row = self.row("PRAGMA wal_checkpoint(TRUNCATE)")
         return row is not None and row[0] == 0
+
+    def try_write(self) -> None:
+        """Write something and take it back, on another connection: nobody waits for it. Raises: Unavailable."""
+        trial(Path(self._path), self.faults)
 
     def close(self) -> None:
         """Close the file."""
@@ -100,6 +108,15 @@ class Database:
                 self._connection.execute("ROLLBACK")
             raise
 
+    @contextlib.contextmanager
+    def _io(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            self.faults.note(error)
+            reason = error.args[0] if error.args else error
+            raise Unavailable("store-io", f"the POP's database refused: {reason}") from error
+
     def _migrate(self, steps: Sequence[Step]) -> None:
         """Bring an empty or older file to this program's version, wholly or not at all."""
         with self.transaction():
@@ -111,13 +128,3 @@ def _connect(path: Path | str) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode=WAL").fetchone()
     connection.execute("PRAGMA secure_delete=ON").fetchone()
     return connection
-
-
-@contextlib.contextmanager
-def _io() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise Unavailable(
-            "store-io", f"the POP's database refused: {error.args[0] if error.args else error}"
-        ) from error

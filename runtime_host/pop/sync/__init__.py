@@ -17,6 +17,7 @@ Rules and failure table: `docs/sync.md`.
 """
 
 from runtime_host.pop.sync.config import SyncConfig
-from runtime_host.pop.sync.sync import Sync, SyncStatus
+from runtime_host.pop.sync.status import SyncStatus
+from runtime_host.pop.sync.sync import Sync
 
 __all__ = ["Sync", "SyncConfig", "SyncStatus"]

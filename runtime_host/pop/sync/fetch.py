@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import httpx
 
 from consent_core.errors import Unavailable
+from consent_core.trust.tls import refusal_code
 
 MAX_SMALL_BYTES = 65_536  # answers that are not the log or a bundle
+OUT_OF_TIME = frozenset({"certificate-not-yet-valid", "certificate-expired"})
 RETRYABLE = frozenset({401, 403, 408, 425, 429})  # an identity being rotated, or a busy server
 
 
@@ -37,7 +39,8 @@ class ControlPlane:
     ) -> Reply:
         """GET. `limit`: most bytes of a body, or most per status.
 
-        Raises: Unavailable("control-plane-unreachable" | "control-plane-failed" | "control-plane-oversize").
+        Raises: Unavailable("control-plane-unreachable" | "mesh-out-of-time" | "control-plane-failed" |
+        "control-plane-oversize").
         """
         return await self._ask(self.client.build_request("GET", path, params=params, headers=headers), limit)
 
@@ -57,7 +60,15 @@ class ControlPlane:
                 finally:
                     await response.aclose()
         except (httpx.HTTPError, TimeoutError, OSError) as error:
-            raise Unavailable("control-plane-unreachable", f"no answer: {type(error).__name__}") from error
+            raise _unanswered(error) from error
+
+
+def _unanswered(error: Exception) -> Unavailable:
+    """A certificate that does not count *now* is a matter of clocks, or of a CA that renews nothing."""
+    refused = refusal_code(error)
+    if refused in OUT_OF_TIME:
+        return Unavailable("mesh-out-of-time", f"{refused}: compare this clock with the control plane's")
+    return Unavailable("control-plane-unreachable", f"no answer: {type(error).__name__}")
 
 
 async def _read(response: httpx.Response, limit: int | Mapping[int, int]) -> Reply:

@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -31,28 +30,11 @@ from runtime_host.pop.sync.periodic import PeriodicTask
 from runtime_host.pop.sync.policy import FILE, Bundle, Open, PolicyFollower
 from runtime_host.pop.sync.push import listen
 from runtime_host.pop.sync.reports import Reporter
+from runtime_host.pop.sync.status import SyncStatus
 from runtime_host.pop.sync.trusted import Trusted
 
 Listener = Callable[[Change], None]
 LOOK_EVERY_S = 0.01  # for a key that somebody waits for
-
-
-@dataclass(frozen=True, slots=True)
-class SyncStatus:
-    """How this POP stands, for `/readyz` and operators. `age_s`: of the last good answer; `alarm`: see `judge`."""
-
-    in_sync: bool
-    age_s: float | None
-    revocation_seq: int
-    policy_hash: str | None
-    policy_revision: int | None
-    policy_since: int | None
-    alarm: str | None
-    untrusted: Mapping[str, int]
-    unavailable: Mapping[str, int]
-    outbox_pending: int
-    outbox_oldest_s: int  # how long the oldest "no" has waited for the control plane; 0 if none does
-    outbox_refused: int
 
 
 class Sync:
@@ -83,6 +65,7 @@ class Sync:
         self.store = store
         self.untrusted: Counter[str] = Counter()
         self.unavailable: Counter[str] = Counter()
+        self.last_failure: ConsentEdgeError | None = None
         self._clock = clock
         self._client = client
         self._releases = releases
@@ -125,6 +108,11 @@ class Sync:
     def generation(self) -> int:
         """Rises with every change of denials, keys or policy."""
         return self.store.revocations.generation + self._policy.generation + self._keys.generation
+
+    @property
+    def alarm(self) -> str | None:
+        """The code of what the log said that cannot be."""
+        return self._log.alarm
 
     @property
     def policy(self) -> Bundle | None:
@@ -330,7 +318,7 @@ class Sync:
             policy_hash=None if policy is None else policy.hash,
             policy_revision=None if policy is None else policy.revision,
             policy_since=self._policy.since,
-            alarm=self._log.alarm,
+            alarm=self.alarm,
             untrusted=dict(self.untrusted),
             unavailable=dict(self.unavailable),
             outbox_pending=pending,
@@ -343,8 +331,14 @@ class Sync:
         _, oldest = self.store.outbox.waiting()
         return 0 if oldest is None else max(0, self._clock.now() - oldest)
 
+    def clock_off(self) -> int:
+        """By how many seconds this wall clock is ahead of the control plane's signed time; 0 where none is known."""
+        signed = self._freshness.signed_now()
+        return 0 if signed is None else self._clock.now() - signed
+
     def count(self, error: ConsentEdgeError) -> None:
         """Count a failure under its family and code."""
+        self.last_failure = error
         (self.untrusted if isinstance(error, Untrusted) else self.unavailable)[error.code] += 1
 
     def _load(self) -> None:

@@ -48,13 +48,14 @@ class Worker:
     restarts: int = 0
     silent: int = 0  # looks of the lead since its last word
     head: str | None = None
+    faults: Mapping[str, str] = field(default_factory=dict)  # of its own parts, as last told
     counted: Numbers = field(default_factory=Numbers)
     numbers: Numbers = field(default_factory=Numbers)
     told: asyncio.Event = field(default_factory=asyncio.Event)
 
     def ended(self) -> None:
         """Keep what it had counted."""
-        self.process, self.channel, self.serves, self.silent = None, None, False, 0
+        self.process, self.channel, self.serves, self.silent, self.faults = None, None, False, 0, {}
         self.counted += self.numbers.lasting()
         self.numbers = Numbers()
         self.told.set()
@@ -110,6 +111,13 @@ class Supervisor:
         """For `/readyz`. The lead serves too and is counted."""
         serving = 1 + sum(worker.serves for worker in self._workers)
         return {"wanted": self.shared_state.workers, "serving": serving, "restarts": self.restarts}
+
+    def faults(self) -> dict[str, str]:
+        """What the workers say is wrong with them, and `worker-missing` while one does not serve."""
+        told = {code: f"worker {w.place + 1}: {detail}" for w in self._workers for code, detail in w.faults.items()}
+        status = self.status()
+        missing = status["wanted"] - status["serving"]
+        return {**told, "worker-missing": f"{missing} of {status['wanted']}"} if missing else told
 
     @property
     def restarts(self) -> int:
@@ -189,6 +197,7 @@ class Supervisor:
                 worker.serves = True
             case "numbers":
                 worker.numbers, worker.head = read_numbers(message["numbers"]), message["head"]
+                worker.faults = message["faults"]
                 worker.told.set()
             case "tell":
                 self.send(message, besides=worker.place)

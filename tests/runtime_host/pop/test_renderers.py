@@ -58,5 +58,5 @@ def test_a_pop_without_renderers_leaves_service_and_comes_back(tmp_path, catalog
     answers, out, back, shown = run(story())
     assert {answer.status for answer in answers} == {503}
     assert {answer.json()["error"]["code"] for answer in answers} == {"render-pool"}
-    assert (out.status, out.json()["leave"]) == (503, ["renderers-dead"])
-    assert (back.status, back.json()["leave"], shown.status) == (200, [], 200)
+    assert (out.status, list(out.json()["leave"])) == (503, ["renderers-dead"])
+    assert (back.status, back.json()["leave"], shown.status) == (200, {}, 200)

@@ -174,6 +174,39 @@ def test_without_a_thread_to_tick_no_guest_runs(monkeypatch: pytest.MonkeyPatch)
     _until(lambda: ticker.resting)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_look_finds_a_dead_ticker_and_starts_it_again() -> None:
+    """The guest that is under way gets its deadline back without another call; the next look finds nothing."""
+    engine = EndingEngine()
+    ticker = Ticker(engine, tick_s=0.001, grace_s=0.005)  # type: ignore[arg-type]
+    assert ticker.faults() == {}
+    ticker.started()
+    _until(lambda: not ticker._alive())
+
+    assert ticker.faults() == {"ticker-dead": "it ended while a function ran"}
+    assert engine.moved.wait(5)
+    assert ticker.faults() == {}
+    ticker.finished()
+    _until(lambda: ticker.resting)
+
+
+def test_a_ticker_that_cannot_be_started_is_a_fault_until_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nobody calls a function meanwhile: each look tries."""
+    ticker = Ticker(CountingEngine(), tick_s=0.001, grace_s=0.005)  # type: ignore[arg-type]
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(Unavailable):
+            ticker.started()
+        assert [ticker.faults(), ticker.faults()] == [{"ticker-dead": "can't start new thread"}] * 2
+    ticker.faults()
+
+    assert ticker.faults() == {}
+
+
 def _until(condition: object) -> None:
     deadline = time.monotonic() + 5
     while not condition():  # type: ignore[operator]
