@@ -22,6 +22,7 @@ from control_plane.api.attesters import attester_routes
 from control_plane.api.consents import consent_routes
 from control_plane.api.edge_state import EdgeStates, edge_state_routes
 from control_plane.api.evidence import evidence_routes
+from control_plane.api.federated import federated_routes
 from control_plane.api.kept import kept_routes
 from control_plane.api.keys import key_routes
 from control_plane.api.ledger import ledger_routes
@@ -38,6 +39,7 @@ from control_plane.consent.tokens import TokenIssuer
 from control_plane.consent.versions import Versions
 from control_plane.consent.withdrawing import Withdrawing
 from control_plane.evidence.packing import Packing
+from control_plane.federated.room import Federated
 from control_plane.ledger.ledger import Ledger
 from control_plane.log.log import RevocationLog
 from control_plane.log.standing import SERVING
@@ -72,12 +74,14 @@ class ControlPlane:
     revoking: Revoking
     restoring: Restoring
     collecting: Collecting
+    federated: Federated
     public_app: FastAPI
     mesh_app: FastAPI
     failures: Counter[tuple[str, str]]
 
     def sweep(self) -> Swept:
-        """Delete what ran out."""
+        """Delete what ran out; a week of learning that ran out is closed, the next one opened."""
+        self.federated.rounds.tick()
         swept = sweep(self.database, self.log, self.settings.clock)
         with self.database.write() as connection:
             self.proofs.expire(connection, self.settings.proof_kept_days * DAY_S)
@@ -124,6 +128,7 @@ def create_app(settings: Settings) -> ControlPlane:
     revoking = Revoking(log, consents, keys, erasing, renewing)
     restoring = Restoring(log, policies, versions, keys, revoking.distrust, clock)
     collecting = Collecting(database, clock, restoring.carry_out, restoring.latecomer)
+    federated = Federated.of(database, policies, clock, settings.data)
     failures: Counter[tuple[str, str]] = Counter()
     mesh = _application(failures, log)
     mesh.include_router(consent_routes(consents, settings.max_body_bytes))
@@ -131,6 +136,7 @@ def create_app(settings: Settings) -> ControlPlane:
     mesh.include_router(policy_routes(policies, pops, settings.max_body_bytes, settings.max_bundle_bytes))
     mesh.include_router(kept_routes(collecting))
     mesh.include_router(key_routes(keys, log, clock, renewing))
+    mesh.include_router(federated_routes(federated))
     mesh.include_router(attester_routes(attesters, settings.max_body_bytes))
     kept_days = (settings.proof_kept_days, settings.backups_kept_days)
     mesh.include_router(evidence_routes(Packing(database, ledger, proofs, keys, clock, *kept_days)))
@@ -155,6 +161,7 @@ def create_app(settings: Settings) -> ControlPlane:
         revoking,
         restoring,
         collecting,
+        federated,
         public,
         mesh,
         failures,

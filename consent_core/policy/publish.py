@@ -12,6 +12,7 @@ from consent_core.errors import Rejected
 from consent_core.formats.dsse import Signer
 from consent_core.policy.bundle import Approver, Bundle, build_bundle, open_bundle
 from consent_core.policy.evaluation import Evaluation, evaluate
+from consent_core.policy.learning import read_learning
 from consent_core.policy.signature import Trust
 from consent_core.policy.sources import Sources
 from consent_core.trust.trust_file import NO_LOG
@@ -48,6 +49,7 @@ def publish(sources: Sources, signer: Signer, trust: Trust, release: PolicyRelea
         raise Rejected("policy-approval", f"no clause {release.clause_id[:80]}", status=422)
     if not release.approver.strip():
         raise Rejected("policy-approval", "nobody approves", status=422)
+    read_learning(sources.data["consent_edge"]["settings"])
     evaluation = evaluate(sources)
     data = build_bundle(
         sources.files(evaluation.table.to_value()),

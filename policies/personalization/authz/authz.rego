@@ -38,6 +38,8 @@ routes := {
 		"v1/pops": {"roles": ["operator"], "condition": "none"},
 		"v1/pops/*/status": {"roles": ["operator"], "condition": "none"},
 		"v1/releases/**": {"roles": ["edge", "device", "operator"], "condition": "none"},
+		"v1/rounds": {"roles": ["operator"], "condition": "none"},
+		"v1/rounds/*": {"roles": ["edge", "operator"], "condition": "none"},
 		"v1/revocations": {"roles": ["edge", "operator"], "condition": "none"},
 		"v1/revocations/*/receipts": {"roles": ["operator"], "condition": "none"},
 		"v1/revocations/stream": {"roles": ["edge", "operator"], "condition": "none"},
