@@ -35,7 +35,7 @@ _URL = re.compile(r"(?:nats|tls)://(?:[^\s/@]+@)?(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:
 _FAULTS = (Error, OSError, TimeoutError)
 
 Beyond = Callable[[int, float], Awaitable[int]]  # (after, seconds) -> the head, as soon as it is higher than `after`
-Failed = Callable[[ConsentEdgeError], None]  # told of each fault; none of them ends anything
+Failed = Callable[[ConsentEdgeError], None]  # told once of each time the server is away; nothing ends with it
 
 
 def read_push_url(text: str) -> str:
@@ -52,7 +52,7 @@ async def listen(url: str, wake: Callable[[], None], failed: Failed) -> None:
     async def heard(_: Msg) -> None:
         news.set()
 
-    async with _connection(url, news.set, failed) as client:
+    async with _connection(url, _Outage(url, failed), news.set) as client:
         await client.subscribe(SUBJECT, cb=heard, pending_msgs_limit=MAX_WAITING)
         while _wanted():
             await news.wait()
@@ -63,15 +63,17 @@ async def listen(url: str, wake: Callable[[], None], failed: Failed) -> None:
 
 async def publish(url: str, beyond: Beyond, failed: Failed) -> None:
     """Publish each head, and the newest one every `AGAIN_S`, until cancelled."""
-    async with _connection(url, lambda: None, failed) as client:
+    outage = _Outage(url, failed)
+    async with _connection(url, outage) as client:
         published = -1
         while _wanted():
             head = await beyond(published, AGAIN_S)
             try:
                 await _publish(client, head)
                 published = head
+                outage.over()
             except _FAULTS as error:
-                failed(_unavailable(url, error))
+                outage.begun(error)
                 await asyncio.sleep(RECONNECT_S)
 
 
@@ -84,21 +86,24 @@ async def _publish(client: Client, head: int) -> None:
 
 
 @asynccontextmanager
-async def _connection(url: str, connected: Callable[[], None], failed: Failed) -> AsyncIterator[Client]:
+async def _connection(
+    url: str, outage: "_Outage", connected: Callable[[], None] = lambda: None
+) -> AsyncIterator[Client]:
     """A client that connects again for ever. `connected` is called each time it has."""
 
     async def on_connected() -> None:
+        outage.over()
         connected()
 
     async def on_error(error: Exception) -> None:
-        failed(_unavailable(url, error))
+        outage.begun(error)
 
     client = await nats.connect(
         url, name="consent-edge", max_reconnect_attempts=-1, reconnect_time_wait=RECONNECT_S, ping_interval=PING_S,
         connect_timeout=PATIENCE_S, reconnected_cb=on_connected, error_cb=on_error,
     )  # fmt: skip
     try:
-        connected()
+        await on_connected()
         yield client
     finally:
         with suppress(*_FAULTS):
@@ -112,6 +117,18 @@ def _wanted() -> bool:
     return task is not None and not task.cancelling()
 
 
-def _unavailable(url: str, error: Exception) -> Unavailable:
-    place = re.sub(r"//[^/@]*@", "//", url)  # without the password
-    return Unavailable("push-unreachable", f"NATS at {place}: {str(error) or type(error).__name__}")
+class _Outage:
+    """Says once that the server is away, however many attempts fail meanwhile. The message holds no password."""
+
+    def __init__(self, url: str, failed: Failed) -> None:
+        self._place = re.sub(r"//[^/@]*@", "//", url)
+        self._failed = failed
+        self._told = False
+
+    def begun(self, error: Exception) -> None:
+        if not self._told:
+            self._failed(Unavailable("push-unreachable", f"NATS at {self._place}: {str(error) or type(error).__name__}"))
+        self._told = True
+
+    def over(self) -> None:
+        self._told = False

@@ -26,6 +26,7 @@ from consent_core.health.watching import Health
 from consent_core.http.bounded import BoundedProtocol
 from consent_core.http.listeners import Server, listening, started
 from consent_core.http.peer import PeerCertificateProtocol
+from consent_core.nats_hints import publish
 from consent_core.trust.mesh import GuardSettings, MeshGuard
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid import DevelopmentCa
@@ -77,6 +78,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             asyncio.create_task(_sequence(plane)),
             asyncio.create_task(_gather(plane)),
         ]
+        if settings.push_url is not None:
+            others.append(asyncio.create_task(publish(settings.push_url, plane.log.hints.beyond, _push_failed)))
         if source is not None:
             others.append(asyncio.create_task(rotate_forever(source, settings.clock)))
         if settings.admin_port is not None:
@@ -116,6 +119,11 @@ async def _maintain(plane: ControlPlane, shred: Shredding) -> None:
         except ConsentEdgeError as error:
             logger.warning("maintenance: %s", error)
         await asyncio.sleep(plane.settings.maintain_every_s)
+
+
+def _push_failed(error: ConsentEdgeError) -> None:
+    """POPs poll all the same."""
+    logger.warning("%s: %s", error.code, error)
 
 
 async def _sequence(plane: ControlPlane) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from consent_core.clock import Clock, SystemClock
 from consent_core.formats.token import MAX_LIFETIME_S
+from consent_core.nats_hints import read_push_url
 from consent_core.resources import ROOT
 from control_plane.ledger.ledger import LedgerSettings
 from control_plane.ledger.witnessing import read_address
@@ -43,6 +44,7 @@ class Settings:
     ledger_url: str | None = None  # of the ledger's own database; None: SQLite under `data`
     witnesses: tuple[str, ...] = ()  # where those of the trust file listen, each as name=http://host:port
     ledger_beat_s: float = 30.0  # between two checkpoints of the ledger
+    push_url: str | None = None  # a NATS server that hints are published to too, such as nats://127.0.0.1:4222
     archive: str | None = None  # a directory or s3://bucket/prefix that the published files are added to
     proof_kept_days: int = PROOF_KEPT_DAYS  # of consent, after the record is gone; the clause `retention` says so
     backups_kept_days: int = BACKUPS_KEPT_DAYS  # after which no backup holds a destroyed key; the same clause
@@ -54,6 +56,8 @@ class Settings:
         for name in ("max_body_bytes", "max_bundle_bytes", *times):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: expected more than 0")
+        if self.push_url is not None:
+            read_push_url(self.push_url)
         for text in self.witnesses:
             read_address(text)
 

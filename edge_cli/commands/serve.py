@@ -112,6 +112,17 @@ LedgerBeat = Annotated[
 ArchivePlace = Annotated[
     str | None, typer.Option("--archive", help="A directory or s3://bucket/prefix; the ledger's files are added to it.")
 ]
+PushFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--push",
+        help="A NATS server that hints come from: nats://host:port.",
+        show_default="the control plane's stream",
+    ),
+]
+PushTo = Annotated[
+    str | None, typer.Option("--push", help="A NATS server that hints are published to: nats://host:port.")
+]
 NoPush = Annotated[bool, typer.Option("--no-push", help="Do not listen to hints; polls carry everything.")]
 SpireSocket = Annotated[
     str | None, typer.Option("--spire-socket", help="SPIFFE Workload API.", envvar="SPIFFE_ENDPOINT_SOCKET")
@@ -155,6 +166,7 @@ def up(
     site: Site = None,
     functions: Function = None,
     database: Database = None,
+    push: PushTo = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build everything, run a control plane and POPs, and say how to try it. Without a catalogue: the demo shop.
@@ -174,6 +186,8 @@ def up(
     project = project_of(HERE).but(catalogue, art, site, functions)
     options: tuple[str, ...] = ("--workers", str(workers)) if workers else ()
     options += ("--config", str(config)) if config else ()
+    hints = () if push is None else ("--push", push)
+    options += hints
     specs = fleet_of(pops, port, options=(*project.options(), *options))
     require_free([PUBLIC_PORT, MESH_PORT, *(spec.port for spec in specs)])
     err.print(results_table(prepare(data, COMPONENTS, err, HERE, project).built))
@@ -182,7 +196,7 @@ def up(
     beat = () if ledger_beat is None else ("--ledger-beat", str(ledger_beat))
     with err.status("starting …") as status:
         fleet = Fleet(data, specs, site=project.site, public_port=PUBLIC_PORT, mesh_port=MESH_PORT,
-                      database=database, witnesses=names, plane_options=beat,
+                      database=database, witnesses=names, plane_options=(*beat, *hints),
                       on_progress=lambda name: status.update(f"starting {name} …"))  # fmt: skip
         fleet.__enter__()
     try:
@@ -209,6 +223,7 @@ def pop(
     mesh_port: MeshPort = None,
     admin_port: AdminPort = None,
     workers: Workers = None,
+    push: PushFrom = None,
     no_push: NoPush = False,
     svid_ttl: SvidTtl = None,
     spire_socket: SpireSocket = None,
@@ -228,7 +243,8 @@ def pop(
     settings = _configured(PopConfig, Sources(POP_PREFIX, config), {
         "pop": name, "data": data, "jurisdiction": jurisdiction, "geo_header": geo_header,
         "control_plane": control_plane, "host": host, "public_port": port, "mesh_port": mesh_port,
-        "admin_port": admin_port, "workers": workers, "push": False if no_push else None, "svid_ttl_s": svid_ttl,
+        "admin_port": admin_port, "workers": workers, "push": False if no_push else None,
+        "push_url": push, "svid_ttl_s": svid_ttl,
         "key_provider": key_provider,
     }, {"data": DEFAULT_DATA})  # fmt: skip
     project = project_of(HERE).but(catalogue, art, site, functions)
@@ -256,6 +272,7 @@ def control_plane(
     witness: WitnessAt = None,
     ledger_beat: LedgerBeat = None,
     archive: ArchivePlace = None,
+    push: PushTo = None,
     admin_port: PlaneAdminPort = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -273,7 +290,7 @@ def control_plane(
         "policies": policies, "legal": legal, "svid_ttl_s": svid_ttl,
         "spiffe_endpoint_socket": spire_socket, "key_provider": key_provider,
         "key_provider_token": key_provider_token, "witnesses": tuple(witness) if witness else None,
-        "ledger_beat_s": ledger_beat, "archive": archive, "admin_port": admin_port,
+        "ledger_beat_s": ledger_beat, "archive": archive, "push_url": push, "admin_port": admin_port,
     }, {"data": DEFAULT_DATA, "policies": resource("policies"), "legal": resource("legal")})  # fmt: skip
     show({"public_port": settings.public_port, "mesh_port": settings.mesh_port}, as_json=as_json, text=lambda: None)
     ports = f"public {settings.public_port}, mesh {settings.mesh_port}"

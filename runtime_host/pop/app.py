@@ -209,7 +209,9 @@ class Pop:
     def _link(self, shared_state: SharedState | None) -> Sync:
         """To the control plane, or to the process that follows it."""
         config, parts = self.config, self._parts
-        settings = parts.sync or SyncConfig(config.pop, config.home, config.trust_file, push=config.push)
+        settings = parts.sync or SyncConfig(
+            config.pop, config.home, config.trust_file, push=config.push, push_url=config.push_url
+        )
         if parts.lead is not None:
             return LedSync(settings, self.store, parts.trust, parts.client, self.clock,
                            shared_state=parts.lead.shared_state, ask=parts.lead.send, opener=parts.opener)  # fmt: skip

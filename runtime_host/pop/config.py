@@ -9,6 +9,7 @@ from pathlib import Path
 
 from consent_core.formats.consent import JURISDICTION, REGION
 from consent_core.formats.fields import UNKNOWN_JURISDICTION
+from consent_core.nats_hints import read_push_url
 from runtime_host.pop.stores.shared_state import MAX_WORKERS
 
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}(?:\+[A-Za-z0-9-]{1,64})?")
@@ -30,6 +31,7 @@ class PopConfig:
     control_plane: str = "https://127.0.0.1:7443"  # base URL of its mesh listener
     workers: int = 1  # processes behind the public port; each has caches and sandboxes of its own
     push: bool = True  # listen to its stream of hints; off, polls carry everything
+    push_url: str | None = None  # a NATS server that hints come from instead, such as nats://127.0.0.1:4222
     host: str = "127.0.0.1"
     public_port: int = 8081
     mesh_port: int = 8481
@@ -61,6 +63,8 @@ class PopConfig:
         )
         _expect(1 <= self.workers <= MAX_WORKERS, f"workers: expected 1 to {MAX_WORKERS}")
         _expect(self.renderers >= 1, "renderers: expected at least 1")
+        if self.push_url is not None:
+            read_push_url(self.push_url)
         _expect(self.attest_every_s > 0, "attest_every_s: expected more than 0")
         for port in (self.public_port, self.mesh_port, self.admin_port):
             _expect(port in _PORTS, "port: expected 0 to 65535")

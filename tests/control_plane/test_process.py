@@ -11,11 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import nats
 import pytest
+from nats.aio.client import Client
+from nats.errors import NoRespondersError
+from nats.js.errors import NotFoundError
 
 from consent_core.clock import SystemClock
 from consent_core.formats.consent import read_answer, write_request
 from consent_core.formats.revocation import open_answer
+from consent_core.nats_hints import STREAM, SUBJECT
 from consent_core.resources import ROOT
 from consent_core.trust.mesh_client import mesh_client
 from consent_core.trust.spiffe import SpiffeId
@@ -25,6 +30,7 @@ from control_plane.log import hints
 from control_plane.process import Running, serving
 from control_plane.settings import Settings
 from tests.control_plane.conftest import POP, Browser
+from tests.nats_server import NatsServer
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +135,33 @@ def test_the_stream_and_the_long_poll_hear_of_a_commit(free_ports, monkeypatch):
         assert [entry["seq"] for entry in polled.json()["entries"]] == [2]
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+def test_a_commit_is_published_over_nats(free_ports, tmp_path):
+    """With `push_url` the newest head lies at the NATS server, which may come later than the control plane."""
+    server = NatsServer(tmp_path)
+
+    async def scenario() -> None:
+        async with serving(replace(free_ports, push_url=server.url)) as running:
+            await asyncio.to_thread(server.start)
+            client = await nats.connect(server.url)
+            visitor = Browser(running.plane)
+            await asyncio.to_thread(visitor.grant, "contextual")
+            await asyncio.to_thread(visitor.withdraw)
+            while await newest(client) != b"2":  # noqa: ASYNC110  the server offers no event
+                await asyncio.sleep(0.01)
+            await client.close()
+
+    async def newest(client: Client) -> bytes | None:
+        try:
+            return (await client.jetstream().get_last_msg(STREAM, SUBJECT)).data
+        except (NotFoundError, NoRespondersError):
+            return None
+
+    try:
+        asyncio.run(asyncio.wait_for(scenario(), 60))
+    finally:
+        server.kill()
 
 
 def test_a_commit_by_another_process_is_noticed(free_ports):

@@ -16,6 +16,7 @@ class SyncConfig:
     timeout_s: float = 5.0  # for one whole request
     fresh_s: float = 60.0  # DESIGN section 4: older than this is not in sync
     push: bool = True  # listen to the stream; without it the poll alone carries everything
+    push_url: str | None = None  # a NATS server to listen to instead
     push_silence_s: float = 45.0  # a stream that says nothing for so long is dead; three of its pings
     bundle_s: float = 30.0  # between conditional fetches of the policy bundle, besides those the log asks for
     wanted_s: float = 1.0  # between syncs that unknown policy hashes ask for

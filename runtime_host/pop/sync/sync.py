@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from consent_core import nats_hints
 from consent_core.clock import Clock
 from consent_core.errors import ConsentEdgeError, Unavailable, Untrusted
 from consent_core.formats.status import PopStatus
@@ -205,8 +206,7 @@ class Sync:
         """Follow the control plane until cancelled."""
         async with asyncio.TaskGroup() as group:
             if self.config.push:
-                config = self.config
-                group.create_task(listen(self._client, self.hint, config.timeout_s, config.push_silence_s))
+                group.create_task(self._listen())
             for task in (
                 self._poll_task,
                 self._policy_task,
@@ -217,6 +217,13 @@ class Sync:
                 self._sweep_task,
             ):
                 group.create_task(task.run())
+
+    async def _listen(self) -> None:
+        """Hear hints: of the control plane's own stream, or of NATS where that is named."""
+        config = self.config
+        if config.push_url is not None:
+            return await nats_hints.listen(config.push_url, self.hint, self.count)
+        return await listen(self._client, self.hint, config.timeout_s, config.push_silence_s)
 
     async def poll(self) -> tuple[Change, ...]:
         """Ask the log and apply what is new. Raises: Untrusted, Unavailable."""

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import httpx
+import nats
 import pytest
 import uvicorn
 from starlette.applications import Starlette
@@ -13,7 +15,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from consent_core.formats.revocation import hint
+from consent_core.nats_hints import SUBJECT
 from runtime_host.pop.sync import Sync, SyncConfig
+from tests.nats_server import NatsServer
 from tests.runtime_host.sync.toy_plane import World, open_toy_bundle
 
 SOON_S = 10.0  # far below the poll interval of these tests, far above what a loaded machine needs
@@ -72,7 +76,7 @@ async def served(server: Server) -> AsyncIterator[str]:
         await task
 
 
-def live(world: World, story: Callable[[Server, Sync, asyncio.Queue], Awaitable[None]], **settings: float) -> None:
+def live(world: World, story: Callable[[Server, Sync, asyncio.Queue], Awaitable[None]], **settings: object) -> None:
     async def run() -> None:
         server = Server(world)
         async with served(server) as base, httpx.AsyncClient(base_url=base) as client:
@@ -84,7 +88,8 @@ def live(world: World, story: Callable[[Server, Sync, asyncio.Queue], Awaitable[
             task = asyncio.create_task(sync.run())
             try:
                 async with asyncio.timeout(60):
-                    await server.connected.wait()
+                    if config.push_url is None:
+                        await server.connected.wait()
                     await story(server, sync, changes)
             finally:
                 task.cancel()
@@ -105,6 +110,27 @@ def test_a_hint_makes_a_revocation_arrive_long_before_the_next_poll(world: World
                 assert (await changes.get()).seq == entry.seq
 
     live(world, story)
+
+
+def test_a_hint_over_nats_does_the_same(world: World, tmp_path: Path) -> None:
+    """The control plane's stream is not asked for; whatever the message says, the poll is the truth."""
+    nats_server = NatsServer(tmp_path).start()
+
+    async def story(server: Server, sync: Sync, changes: asyncio.Queue) -> None:
+        speaker = await nats.connect(nats_server.url)
+        async with asyncio.timeout(SOON_S):
+            entry = world.plane.revoke()
+            while changes.empty():  # until it has subscribed, a message reaches nobody
+                await speaker.publish(SUBJECT, b"not a number")
+                await asyncio.sleep(0.01)
+            assert changes.get_nowait().seq == entry.seq
+        assert not server.connected.is_set()
+        await speaker.close()
+
+    try:
+        live(world, story, push_url=nats_server.url)
+    finally:
+        nats_server.kill()
 
 
 def test_a_broken_stream_is_opened_again_and_makes_up_for_what_was_missed(world: World) -> None:
