@@ -127,7 +127,9 @@ class _Outage:
 
     def begun(self, error: Exception) -> None:
         if not self._told:
-            self._failed(Unavailable("push-unreachable", f"NATS at {self._place}: {str(error) or type(error).__name__}"))
+            self._failed(
+                Unavailable("push-unreachable", f"NATS at {self._place}: {str(error) or type(error).__name__}")
+            )
         self._told = True
 
     def over(self) -> None:
