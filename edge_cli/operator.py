@@ -25,7 +25,7 @@ from consent_core.policy.sources import Sources
 from consent_core.trust.keys import KeyStore
 from consent_core.trust.mesh_client import mesh_client
 from consent_core.trust.spiffe import SpiffeId
-from consent_core.trust.svid_source import open_source
+from consent_core.trust.svid_source import SvidSource, open_source
 from consent_core.trust.tls import refusal_code
 from consent_core.trust.trust_file import NO_LOG, TrustFile
 
@@ -102,17 +102,21 @@ class Operator:
         return asyncio.run(self._acall(method, path, **how))
 
     async def _acall(self, method: str, path: str, **how: Any) -> httpx.Response:
-        clock = SystemClock()
-        source = open_source(self.data, self.spiffe_id, endpoint_socket=self.spire_socket, clock=clock)
-        async with mesh_client(source, clock, self.control_plane, role="control-plane") as client:
-            try:
-                response = await client.request(method, path, **how)
-            except httpx.HTTPError as error:
-                code = refusal_code(error)
-                if code is not None:
-                    raise ConsentEdgeError(code, "the control plane refused this identity") from error
-                raise Unavailable("control-plane-unreachable", f"{self.control_plane}: {error}") from error
-        return _accepted(response)
+        source = open_source(self.data, self.spiffe_id, endpoint_socket=self.spire_socket, clock=SystemClock())
+        return await call(source, self.control_plane, method, path, **how)
+
+
+async def call(source: SvidSource, control_plane: str, method: str, path: str, **how: Any) -> httpx.Response:
+    """One call of the mesh under an SVID. Raises: ConsentEdgeError with the control plane's own code, Unavailable."""
+    async with mesh_client(source, SystemClock(), control_plane, role="control-plane") as client:
+        try:
+            response = await client.request(method, path, **how)
+        except httpx.HTTPError as error:
+            code = refusal_code(error)
+            if code is not None:
+                raise ConsentEdgeError(code, "the control plane refused this identity") from error
+            raise Unavailable("control-plane-unreachable", f"{control_plane}: {error}") from error
+    return _accepted(response)
 
 
 class _OwedError(Exception):
