@@ -71,6 +71,19 @@ class BoundedProtocol(HttpToolsProtocol):
         """It is all there."""
         super().on_message_complete()
         self._arriving = False
+        self._forget()
+
+    def on_response_complete(self) -> None:
+        """It is answered."""
+        super().on_response_complete()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Hold nothing of a request that is all there and answered: an idle connection may live for long."""
+        if self._arriving or self.cycle is None or not self.cycle.response_complete:
+            return
+        self.cycle = self.scope = self._answering = None  # type: ignore[assignment]  # as before the first one
+        self.headers, self.url, self._late = [], b"", ()
 
     def on_headers_complete(self) -> None:
         """What follows is body, which handlers bound, and trailers, which are read by no one."""

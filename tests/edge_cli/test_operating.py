@@ -13,6 +13,8 @@ from consent_core.resources import resource
 from fleet.processes import Fleet, PopSpec
 from fleet.project import SHOP, prepare
 
+from .live_objects import live_texts
+
 SAME_SITE = {"content-type": "application/json", "sec-fetch-site": "same-origin"}
 
 
@@ -106,6 +108,20 @@ def test_a_purge_has_a_receipt_from_every_pop(operate, visitor):
     assert said.code == 0, said.out
     assert [pop["pop"] for pop in said.json["pops"] if pop["receipt"]] == ["frankfurt-1"]
     assert not personalised(client)
+
+
+def test_no_object_of_the_pop_holds_an_erased_visitor(operate, fleet, visitor):
+    """Its memory, read from outside: after the receipt neither pseudonym nor secret nor token is in a live object."""
+    client, sub = visitor
+    cookies = {cookie.name.split("consent-")[-1]: cookie.value for cookie in client.cookies.jar}
+    pop = fleet.pops["frankfurt-1"].process.pid
+    texts = [sub.encode(), cookies["session"].encode(), client.headers["authorization"].split()[1].encode()]
+    client.get("/v1/consent")
+    before = live_texts(pop, texts)
+
+    assert operate("purge", "--session", sub, "--wait", "30").code == 0
+    assert before >= {sub.encode()}
+    assert live_texts(pop, texts) == set()
 
 
 def test_a_rotated_key_signs_and_the_old_one_ends(operate, edge, fleet):
