@@ -21,6 +21,7 @@ from control_plane.api import documents, errors
 from control_plane.api.attesters import attester_routes
 from control_plane.api.consents import consent_routes
 from control_plane.api.edge_state import EdgeStates, edge_state_routes
+from control_plane.api.enrolment import enrolment_routes, joining_routes
 from control_plane.api.evidence import evidence_routes
 from control_plane.api.federated import federated_routes
 from control_plane.api.kept import kept_routes
@@ -38,6 +39,7 @@ from control_plane.consent.receipts import Receipts
 from control_plane.consent.tokens import TokenIssuer
 from control_plane.consent.versions import Versions
 from control_plane.consent.withdrawing import Withdrawing
+from control_plane.enrolment import Invitations, Joining
 from control_plane.evidence.packing import Packing
 from control_plane.federated.room import Federated
 from control_plane.ledger.ledger import Ledger
@@ -145,6 +147,10 @@ def create_app(settings: Settings) -> ControlPlane:
     for application in (mesh, public):
         application.include_router(edge_state_routes(edge_states))
         application.include_router(ledger_routes(ledger))
+    invitations = Invitations(database, clock)
+    joining = Joining(settings.data, invitations, keys.trust_file, clock, settings.joined_svid_ttl_s)
+    mesh.include_router(enrolment_routes(invitations, joining, settings.components))
+    public.include_router(joining_routes(joining))
     documents.install(public, mesh)
     warn_unless_named(policies.clause(CLAUSE), settings.proof_kept_days, settings.backups_kept_days)
     return ControlPlane(

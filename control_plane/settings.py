@@ -38,6 +38,8 @@ class Settings:
     spiffe_endpoint_socket: str | None = None  # SPIRE's Workload API; None: the development CA under `data`
     mutual_tls: bool = True  # off only where the caller is this very process, as in tests and benchmarks
     svid_ttl_s: int = 3_600  # of the certificates that the development CA issues; rotated at half of it
+    joined_svid_ttl_s: int = 7 * DAY_S  # of the certificates of POPs that joined with a code; renewed at half of it
+    components: Path = Path("build/components")  # what such POPs may fetch; each checks the signatures
     key_provider: str = "keyring"  # who wraps the audit trail's data keys: consent_core.trust.providers.selection
     key_provider_token: str | None = None  # for OpenBao
     audit_keep_days: int = 400  # a year, and time to answer for its end

@@ -26,6 +26,16 @@ INERT: tuple[Header, ...] = (
     (b"content-security-policy", b"default-src 'none'"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+# What a worker or service worker may do follows from the policy of its own script: this site, as its pages may.
+SCRIPT: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; connect-src 'self'; script-src 'self'; worker-src 'self'; img-src 'self' data: blob:;"
+        b" base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
 PAGE: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (

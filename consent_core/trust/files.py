@@ -1,14 +1,16 @@
-"""Files that a crash leaves either old or new, and a lock between processes that share a directory."""
+"""Files that a crash leaves either old or new, secrets, and a lock between processes that share a directory."""
 
 import contextlib
 import fcntl
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 PRIVATE = 0o600
 PUBLIC = 0o644
+SECRET_BYTES = 32
 
 
 def write_atomically(path: Path, data: bytes, mode: int = PUBLIC) -> None:
@@ -43,3 +45,22 @@ def locked(directory: Path) -> Iterator[None]:
     with (directory / ".lock").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def load_secret(path: Path) -> bytes:
+    """32 random bytes kept in a file that only this user may read; made at the first start.
+
+    The file appears complete or not at all. Raises: ValueError if something else is in it.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged = path.with_suffix(f".{os.getpid()}.tmp")
+        staged.touch(mode=0o600)
+        staged.write_bytes(secrets.token_bytes(SECRET_BYTES))
+        with contextlib.suppress(FileExistsError):  # another process of this deployment was first: its secret holds
+            path.hardlink_to(staged)
+        staged.unlink()
+    secret = path.read_bytes()
+    if len(secret) != SECRET_BYTES:
+        raise ValueError(f"{path.name}: expected {SECRET_BYTES} bytes, got {len(secret)}")
+    return secret

@@ -14,13 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
+    load_der_public_key,
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -77,6 +84,12 @@ class Svid:
             write_atomically(directory / "key.pem", self.key_pem, PRIVATE)
 
     @classmethod
+    def of_pem(cls, chain: bytes, key: EllipticCurvePrivateKey, bundle: bytes) -> "Svid":
+        """A certificate that somebody else made for our key. Raises: ValueError."""
+        load = x509.load_pem_x509_certificates
+        return cls(tuple(load(chain)), _key_pem(key), tuple(load(bundle)))
+
+    @classmethod
     def read(cls, directory: Path) -> "Svid":
         """What `write` put there. Raises: Unavailable("svid-missing"), Untrusted("svid-malformed")."""
         try:
@@ -125,9 +138,22 @@ class DevelopmentCa:
 
     def issue(self, spiffe_id: SpiffeId, ttl_s: int = TTL_S) -> Svid:
         """A new key and a certificate for it, good for `ttl_s` seconds."""
+        key = new_key()
+        return Svid((self._certificate(key.public_key(), spiffe_id, ttl_s),), _key_pem(key), (self.certificate,))
+
+    def certify(self, public: EllipticCurvePublicKey, spiffe_id: SpiffeId, ttl_s: int) -> str:
+        """A certificate, as PEM, for a key that was made elsewhere: its holder is that workload from now on."""
+        return _pem((self._certificate(public, spiffe_id, ttl_s),)).decode("ascii")
+
+    @property
+    def bundle_pem(self) -> str:
+        """What its certificates are verified by."""
+        return _pem((self.certificate,)).decode("ascii")
+
+    def _certificate(self, public: EllipticCurvePublicKey, spiffe_id: SpiffeId, ttl_s: int) -> x509.Certificate:
         spiffe_id.member_of(self.trust_domain)
-        key, now = generate_private_key(SECP256R1()), self._clock.now()
-        builder = _builder(key.public_key(), self.certificate.subject, spiffe_id.name)
+        now = self._clock.now()
+        builder = _builder(public, self.certificate.subject, spiffe_id.name)
         builder = _valid(builder, now - min(BACKDATED_S, ttl_s // 10), now + ttl_s)
         builder = builder.add_extension(x509.SubjectAlternativeName([_uri(str(spiffe_id))]), critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -138,7 +164,28 @@ class DevelopmentCa:
         builder = builder.add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
         )
-        return Svid((builder.sign(self._key, SHA256()),), _key_pem(key), (self.certificate,))
+        return builder.sign(self._key, SHA256())
+
+
+def new_key() -> EllipticCurvePrivateKey:
+    """A key for an SVID."""
+    return generate_private_key(SECP256R1())
+
+
+def public_der(key: EllipticCurvePrivateKey) -> bytes:
+    """Its public half, as `read_public_key` reads it."""
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def read_public_key(der: bytes) -> EllipticCurvePublicKey:
+    """A P-256 key. Raises: Rejected("enrolment-key") for anything else."""
+    try:
+        key = load_der_public_key(der)
+    except ValueError as error:
+        raise Rejected("enrolment-key", "expected a DER SubjectPublicKeyInfo") from error
+    if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
+        raise Rejected("enrolment-key", "expected a P-256 key")
+    return key
 
 
 def check_certificate(

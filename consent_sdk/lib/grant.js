@@ -7,7 +7,8 @@ import { sync } from "./sync.js";
 
 /**
  * A yes to these categories, besides earlier ones. Fulfils when it is recorded. Rejects with `overtaken` where a later
- * "no" decided, and with `timeout` or `unreachable` where nothing is known of it: then say it again.
+ * "no" decided, with `insecure-context` or `cookies-blocked` where this browser does not keep the session, and with
+ * `timeout` or `unreachable` where nothing is known of it: then say it again.
  */
 export function grant(page, categories) {
   const yes = clickYes(page.view, known(categories));
@@ -17,6 +18,7 @@ export function grant(page, categories) {
 
 async function record(page, yes) {
   if (yes.number === null) await sync(page); // now a version is known
+  const kept = page.told.ver > 0; // a session of this browser's was presented and found
   const { key, number, sees } = numbered(page.view, yes);
   const grant = stillMeant(page.view, yes);
   if (!grant.length) throw overtaken(yes.categories);
@@ -27,8 +29,25 @@ async function record(page, yes) {
   await showChange(page, answer);
   const lost = yes.categories.filter((category) => !choices.includes(category));
   if (lost.length) throw overtaken(lost);
-  sync(page).catch((error) => page.fail(error)); // shows the new session: one that never comes back is swept
+  const shownAgain = sync(page); // shows the new session: one that never comes back is swept
+  if (kept) shownAgain.catch((error) => page.fail(error));
+  else await requireKept(page, shownAgain);
   return page.state;
+}
+
+/** Where this browser keeps no session, the page shows the default again, and the yes is none. */
+async function requireKept(page, shownAgain) {
+  try {
+    await shownAgain;
+  } catch (error) {
+    return page.fail(error);
+  }
+  if (page.told.ver > 0 || !page.sure) return;
+  await page.obey(); // nothing is in effect: the default, everywhere
+  if (page.view.isSecureContext === false) {
+    throw new ConsentError("insecure-context", "browsers keep this cookie over HTTPS only: serve the page by HTTPS, or from localhost");
+  }
+  throw new ConsentError("cookies-blocked", "this browser keeps no cookies of this site: allow them, then say yes again");
 }
 
 /** Of the refusals that were there at the click, what this yes overrules. */

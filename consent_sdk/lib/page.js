@@ -20,6 +20,7 @@ export class Page {
   told = NOTHING;
   state = NOTHING;
   epoch = 0; // rises with each click and each recorded change: an answer that was asked for before is old
+  sure = false; // whether the POP that told could ask
   heard = 0; // the clock when the request of `told` was sent: its durations count from there
   onTold = () => {};
   notice = null; // the digest of the one that the page shows
@@ -59,6 +60,7 @@ export class Page {
     release(this.view, data?.superseded ?? []);
     if (data?.retention?.consent > 0) remember(this.view, { life: data.retention.consent });
     this.told = { ...NOTHING, ...data, known: true };
+    this.sure = sure;
     this.heard = asked;
     this.onTold();
     return this.renew();

@@ -4,9 +4,10 @@ export class FakeBrowser {
   storage = new Map();
   locks = new Map();
 
-  /** `host`: whether it takes `__Host-` cookies. `locks`, `storage`: whether it has them. */
-  constructor({ host = true, locks = true, storage = true, cookies = true } = {}) {
-    Object.assign(this, { takesHost: host, hasLocks: locks, hasStorage: storage, hasCookies: cookies });
+  /** `host`: whether it takes `__Host-` cookies. `locks`, `storage`: whether it has them. `keeps`: a server's cookies. */
+  constructor({ host = true, locks = true, storage = true, cookies = true, keeps = true, secure = true } = {}) {
+    const has = { hasLocks: locks, hasStorage: storage, hasCookies: cookies };
+    Object.assign(this, { takesHost: host, keepsServers: keeps, isSecure: secure, ...has });
   }
 
   /** A page of it: what `Consent` takes as `root` and `fetcher`. */
@@ -15,6 +16,7 @@ export class FakeBrowser {
     const document = Object.assign(new EventTarget(), { defaultView: view, hidden: false, querySelectorAll: () => [] });
     Object.defineProperty(document, "cookie", { get: () => this.#script(), set: (text) => this.#set(text, false) });
     document.location = view.location;
+    view.isSecureContext = this.isSecure;
     Object.assign(view, { document, navigator: this.hasLocks ? { locks: { request: (n, w) => this.#lock(n, w) } } : {} });
     Object.defineProperty(view, "localStorage", { get: () => this.#localStorage() });
     return { root: document, fetcher: (url, options) => this.#fetch(pop, url, options), wait: async () => {} };
@@ -27,7 +29,7 @@ export class FakeBrowser {
   #set(text, byServer) {
     const [pair, ...attributes] = text.split(/; */);
     const [name, value] = pair.split(/=(.*)/s);
-    if (!byServer && !this.hasCookies) return;
+    if (byServer ? !this.keepsServers : !this.hasCookies) return;
     if (name.startsWith("__Host-") && !(this.takesHost && attributes.includes("Secure"))) return;
     if (attributes.includes("Max-Age=0")) this.cookies.delete(name);
     else this.cookies.set(name, { value, httpOnly: attributes.includes("HttpOnly") });

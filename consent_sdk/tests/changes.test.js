@@ -220,3 +220,39 @@ test("a change is told once, and not at all when nothing changed", async () => {
 
   assert.deepEqual(seen, []);
 });
+
+for (const [code, how] of [
+  ["insecure-context", { keeps: false, secure: false }],
+  ["cookies-blocked", { keeps: false }],
+]) {
+  test(`a yes that this browser cannot keep is ${code}, and nothing is in effect`, async () => {
+    const consent = page(new FakeBrowser(how));
+    await consent.sync();
+
+    await assert.rejects(consent.grant("contextual"), { name: "ConsentError", code });
+    assert.deepEqual([consent.choices, consent.categories], [[], []]);
+  });
+}
+
+test("plain HTTP is no reason where the cookies are kept all the same", async () => {
+  const consent = page(new FakeBrowser({ secure: false }));
+  await consent.grant("contextual");
+
+  assert.deepEqual(consent.choices, ["contextual"]);
+});
+
+test("a POP that cannot ask says nothing about cookies", async () => {
+  const consent = page();
+  await consent.sync();
+  pop.next("GET", { doubt: true, adding: { ver: 0, choices: [], categories: [] } });
+  await consent.grant("contextual");
+});
+
+test("nor does a browser that is offline right after its yes", async () => {
+  const consent = page();
+  await consent.sync();
+  for (let times = 0; times < 9; times += 1) pop.next("GET", { lost: true });
+  await consent.grant("contextual");
+
+  assert.deepEqual(consent.choices, ["contextual"]);
+});

@@ -280,6 +280,16 @@ attesters = Table(
     Column("at", Number, nullable=False),
 )
 
+# One-time codes of POPs that join. `key`: as secret as the code; NULL once it was used.
+enrolments = Table(
+    "enrolments",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("pop", String(64), nullable=False),
+    Column("key", LargeBinary),
+    Column("expires_at", Number, nullable=False),
+)
+
 # Second stories: attestations that contradict one that was taken. Kept as evidence.
 forks = Table(
     "forks",

@@ -30,11 +30,12 @@ from consent_core.http.asgi import App
 from consent_core.policy.authorizer import PolicyInForce
 from consent_core.telemetry.metrics import Metrics
 from consent_core.telemetry.numbers import write_numbers
+from consent_core.trust.files import load_secret
 from consent_core.trust.mesh import GuardSettings, MeshGuard
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid_source import SvidSource
 from consent_core.trust.trust_file import TrustFile
-from runtime_host.pop.config import PopConfig, load_secret
+from runtime_host.pop.config import PopConfig
 from runtime_host.pop.evidence.assembly import AttestingParts, Surroundings, assemble
 from runtime_host.pop.evidence.erasing import AtWorker, Deputy, Eraser, Memory, Part, Shreddable
 from runtime_host.pop.evidence.task import EvidenceTask

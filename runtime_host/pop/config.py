@@ -1,9 +1,6 @@
 """What one POP is told at its start. Built once at the edge of the process and passed down; nothing else is read."""
 
-import contextlib
-import os
 import re
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,24 +81,6 @@ class PopConfig:
         """The trust file to look at again while running; None where the trust came from elsewhere."""
         path = self.data / "trust.json"
         return path if path.exists() else None
-
-
-def load_secret(path: Path) -> bytes:
-    """32 random bytes kept in a file that only this user may read; made at the first start.
-
-    The file appears complete or not at all. Raises: ValueError if something else is in it.
-    """
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged = path.with_suffix(f".{os.getpid()}.tmp")
-        staged.touch(mode=0o600)
-        staged.write_bytes(secrets.token_bytes(32))
-        with contextlib.suppress(FileExistsError):  # another process of this deployment was first: its secret holds
-            path.hardlink_to(staged)
-        staged.unlink()
-    secret = path.read_bytes()
-    _expect(len(secret) == 32, f"{path.name}: expected 32 bytes, got {len(secret)}")
-    return secret
 
 
 def _expect(met: object, message: str) -> None:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from consent_core.errors import Unavailable, Untrusted
 from consent_core.formats.canonical import canonical_json, read_json_object
 from consent_core.formats.endorsement import MAX_ENDORSEMENT_BYTES, attester_kid
-from runtime_host.pop.config import load_secret
+from consent_core.trust.files import load_secret
 
 FILE = "attester.key"
 ENDORSEMENT_FILE = "attester.endorsement.json"

@@ -36,6 +36,7 @@ from runtime_host.pop.process.loading import (
     open_retired,
     revoked_keys,
 )
+from runtime_host.pop.process.renewing import renew_forever
 from runtime_host.pop.stores.shared_state import SharedState
 from runtime_host.pop.workers.supervisor import Supervisor, hold
 
@@ -70,10 +71,12 @@ async def _run(config: PopConfig, places: PopPlaces, clock: Clock) -> None:
     )
     pop = build_pop(config, parts, clock)
     rotation = asyncio.create_task(rotate_forever(identity.source, clock, pop.sync.count))
+    renewal = asyncio.create_task(renew_forever(config.data / "svid" / f"edge-{config.pop}", client, clock))
     try:
         await serve(pop, identity)
     finally:
         rotation.cancel()
+        renewal.cancel()
         await client.aclose()
         for trail in (audit, *retired):
             trail.close()

@@ -96,6 +96,17 @@ def test_pages_may_only_run_their_own_scripts(site, run):
     assert "object-src 'none'" in policy
 
 
+def test_a_worker_may_fetch_from_its_own_site_alone(site, run):
+    """A script's own policy is that of a worker made of it; other files stay inert."""
+    (site.root / "worker.js").write_text("fetch('/')")
+    scripts = [run(site.get(path)).header("content-security-policy") for path in ("/worker.js", "/sdk/consent-edge.js")]
+    style = run(site.get("/a b.css")).header("content-security-policy")
+
+    for policy in scripts:
+        assert {"default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'"} <= set(policy.split("; "))
+    assert style == "default-src 'none'"
+
+
 def test_text_is_compressed_for_who_takes_it(site, run):
     """Scripts compete with pictures for the visitor's bandwidth. Each form has its own ETag; caches are told."""
     (site.root / "index.html").write_text("<p>The same again.</p>" * 50)

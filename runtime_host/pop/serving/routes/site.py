@@ -15,6 +15,7 @@ from consent_core.errors import Rejected
 from consent_core.http.answers import (
     INERT,
     PAGE,
+    SCRIPT,
     Answer,
     Header,
     not_modified,
@@ -27,6 +28,7 @@ INDEX = "index.html"
 _REVALIDATE: Header = (b"cache-control", b"no-cache")
 _VARY: Header = (b"vary", b"Accept-Encoding")
 _GZIP: Header = (b"content-encoding", b"gzip")
+_HARDENED = {"text/html": PAGE, "text/javascript": SCRIPT, "application/javascript": SCRIPT}
 _TEXT = ("text/", "application/javascript", "application/json", "image/svg+xml")
 
 
@@ -110,7 +112,7 @@ def _read(name: str, stamp: tuple[int, int], body: bytes) -> _File:
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     is_text = kind.startswith(_TEXT)
     shown = f"{kind}; charset=utf-8" if is_text else kind
-    common = ((b"content-type", shown.encode("ascii")), _REVALIDATE, *(PAGE if kind == "text/html" else INERT))
+    common = ((b"content-type", shown.encode("ascii")), _REVALIDATE, *_HARDENED.get(kind, INERT))
     if not is_text:
         return _File(stamp, _form(body, common), None)
     plain, packed = _form(body, (*common, _VARY)), gzip.compress(body, mtime=0)
