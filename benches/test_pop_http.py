@@ -137,7 +137,7 @@ def settled(coroutine: Any) -> None:
 def test_memoised_decision(benchmark: BenchmarkFixture, warm: tuple[Edge, dict[bytes, bytes]]) -> None:
     """From the headers to the decision: credentials, token cache, policy, signals, decision memory."""
     edge, headers = warm
-    place, page = edge.pop.places["home-hero"], page_context(QUERY)
+    place, page = edge.pop.delivery.stock.places["home-hero"], page_context(QUERY)
     benchmark(lambda: settled(edge.pop.pipeline.decide(Visit(headers, place, page))))
 
 

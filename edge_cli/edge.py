@@ -10,6 +10,7 @@ from edge_cli.commands import (
     attest,
     audit,
     build,
+    catalogue,
     deploy,
     develop,
     doctor,
@@ -38,6 +39,7 @@ app = typer.Typer(
 for room in (
     serve,
     build,
+    catalogue,
     deploy,
     develop,
     measure,

@@ -58,6 +58,9 @@ METRICS = (
     Metric("consent_edge_asset_cache_entries", Kind.GAUGE, "", "renditions held in memory"),
     Metric("consent_edge_asset_cache_bytes", Kind.GAUGE, "", "bytes of renditions held in memory"),
     Metric("consent_edge_memory_pss_bytes", Kind.GAUGE, "", "memory of all processes, each page counted once"),
+    Metric(
+        "consent_edge_catalogue_faults", Kind.GAUGE, "", "broken pictures, and the catalogue itself if it is broken"
+    ),
     Metric("consent_edge_renderers", Kind.GAUGE, "", "render processes that run"),
     Metric("consent_edge_renderers_lost", Kind.COUNTER, "", "render processes that crashed, hung or grew too large"),
     Metric("consent_edge_renderers_dead", Kind.GAUGE, "", "1 while no render process can be started"),

@@ -21,7 +21,6 @@ import httpx
 from consent_core.audit.recording import AuditMiddleware
 from consent_core.audit.writer import AuditWriter
 from consent_core.clock import Clock, SystemClock
-from consent_core.decision.contract import Candidate
 from consent_core.decision.seams import Personalizer, Validator
 from consent_core.errors import ConsentEdgeError
 from consent_core.formats.rendition import RenditionKey
@@ -42,17 +41,18 @@ from runtime_host.pop.evidence.task import EvidenceTask
 from runtime_host.pop.heads import AuditHeads
 from runtime_host.pop.health import Watch, WatchParts, lead_looks
 from runtime_host.pop.images.cache import RenditionCache
+from runtime_host.pop.images.gallery import CatalogueWatch, Gallery
 from runtime_host.pop.images.loading import LoadedCatalogue
 from runtime_host.pop.images.pools import RenderPool, RenderThreads
 from runtime_host.pop.images.renderer import Renderer
 from runtime_host.pop.metrics import Watched, push_forever, request_counts, watch
 from runtime_host.pop.serving.admin import Admin, healthz
 from runtime_host.pop.serving.cookies import CookieNames
-from runtime_host.pop.serving.decisions import Decider, Offer
+from runtime_host.pop.serving.decisions import Decider
 from runtime_host.pop.serving.delivery import Delivery
 from runtime_host.pop.serving.last_answers import LastAnswers
 from runtime_host.pop.serving.mesh import Mesh
-from runtime_host.pop.serving.pipeline import Counters, Pipeline, Place, Rules, places_of
+from runtime_host.pop.serving.pipeline import Counters, Pipeline, Rules
 from runtime_host.pop.serving.recent import Recent
 from runtime_host.pop.serving.recording import VisitAuditRecorder
 from runtime_host.pop.serving.routes.consent import ConsentRoom, Neighbours, PopIdentity
@@ -104,6 +104,7 @@ class Parts:
     components: Mapping[str, str] = field(default_factory=dict)  # digest by name, of what decides here
     attesting: AttestingParts | None = None  # None: this process attests nothing
     renderers: RenderPool | None = None  # None: threads of this process
+    gallery: Gallery | None = None  # where the catalogue is from; None: it never changes
     svid: SvidSource | None = None  # how this process shows itself on the mesh; None without a mesh
     opener: Open | None = None  # of policy bundles; None: `consent_core.policy.bundle.open_bundle`
 
@@ -127,7 +128,6 @@ class Pop:
         )
         self._geo = None if config.geo_header is None else config.geo_header.lower().encode("ascii")
         self._tasks: list[asyncio.Task[None]] = []
-        self.places = self._offers()
         self.pipeline = self._pipeline()
         self.answers = LastAnswers(MAX_ANSWERS, self.store.revocations.is_erased)
         self.erasing = self._erasing()
@@ -135,16 +135,15 @@ class Pop:
         self.pipeline.refusal = self.components.refusal
         self.evidence = self._attesting()
         self.watch = self._health()
-        self.delivery = Delivery(
-            self.pipeline,
-            self.places,
-            parts.catalogue,
-            self.renderer,
-            (RenditionKey("k1", load_secret(config.data / RENDITION_KEY)),),
-        )
+        keys = (RenditionKey("k1", load_secret(config.data / RENDITION_KEY)),)
+        self.delivery = Delivery(self.pipeline, parts.catalogue, self.renderer, keys)
         self.streams = Streams(
             lambda: self.sync.generation, config.max_streams, config.stream_ping_s, self._tell_others
         )
+        self.catalogue: CatalogueWatch | None = None
+        if parts.gallery is not None:
+            self.catalogue = CatalogueWatch(parts.gallery, parts.catalogue, self._adopt)
+            self.watch.health.add(self.catalogue.health)
         self._watch()
         if self._others is not None:
             self._others.attend(self._hear)
@@ -168,6 +167,8 @@ class Pop:
         self._tasks = [asyncio.create_task(task) for task in running]
         if self.evidence is not None:
             self._tasks.append(asyncio.create_task(self.evidence.run()))
+        if self.catalogue is not None and self._parts.lead is None:  # a worker hears of it
+            self._tasks.append(asyncio.create_task(self.catalogue.run()))
         endpoint = self.config.otlp_endpoint
         if endpoint is not None and self._parts.lead is None:  # a worker's numbers are in its lead's
             pushing = push_forever(self.metrics, endpoint, self.config.otlp_every_s, self._collect, self.sync.count)
@@ -242,6 +243,8 @@ class Pop:
         match message["kind"]:
             case "tell":
                 self.streams.hear(message["subject"], message["reason"])
+            case "catalogue" if self.catalogue is not None:
+                self._tasks.append(asyncio.create_task(self.catalogue.load()))
             case "want-policy":
                 self.sync.request_sync()
             case "want-key":
@@ -250,20 +253,15 @@ class Pop:
                 told = {"numbers": write_numbers(self.metrics.numbers()), "head": self.heads.own()}
                 self._others.send({"kind": "numbers", **told, "faults": dict(self.watch.health.look().faults)})
 
+    def _adopt(self, catalogue: LoadedCatalogue) -> None:
+        """Show this catalogue, and have the workers do so."""
+        self.delivery.adopt(catalogue)
+        if self.supervisor is not None:
+            self.supervisor.send({"kind": "catalogue"})
+
     def _tell_others(self, subject: str, reason: str) -> None:
         if self._others is not None:
             self._others.send({"kind": "tell", "subject": subject, "reason": reason})
-
-    def _offers(self) -> dict[str, Place]:
-        catalogue = self._parts.catalogue
-        offers = {
-            name: Offer(
-                name,
-                tuple(Candidate(asset.id, asset.tags, asset.copies) for asset in catalogue.candidates(name)),
-            )
-            for name in catalogue.catalogue.slots
-        }
-        return places_of(catalogue.catalogue.slots, offers)
 
     def _pipeline(self) -> Pipeline:
         config, metrics = self.config, self.metrics
@@ -300,7 +298,8 @@ class Pop:
         here = PopIdentity(config.pop, config.jurisdiction, self._geo, cookies, config.age_band)
         near = Neighbours(self.clock, self.pipeline, self.delivery, self.store, self.sync, plane,
                           self.streams, self.answers)  # fmt: skip
-        measures = Measures(self.pipeline, self.store.history, self.places, self.metrics, config.max_body_bytes)
+        measures = Measures(self.pipeline, self.store.history, lambda: self.delivery.stock.places, self.metrics,
+                            config.max_body_bytes)  # fmt: skip
         name = str(SpiffeId(self._parts.trust.trust_domain, ("edge", config.pop)))
         receipts = DecisionReceipts(name, config.home, self.pipeline, self.store.attested)
         return (
@@ -339,8 +338,12 @@ class Pop:
     def _status(self) -> Mapping[str, Any]:
         """How the POP stands; with several workers, how many of them serve too."""
         distrusted, renderers = dict(self.components.refused), self.renderer.status()
-        status = {**asdict(self.sync.status()), "distrusted": distrusted, "renderers": renderers}
+        status = {**asdict(self.sync.status()), "distrusted": distrusted, "renderers": renderers,
+                  "catalogue": self._catalogue_faults()}  # fmt: skip
         return status if self.supervisor is None else {**status, "workers": self.supervisor.status()}
+
+    def _catalogue_faults(self) -> dict[str, str]:
+        return {} if self.catalogue is None else dict(self.catalogue.faults)
 
     async def _collect(self) -> None:
         """Before a scrape: what the workers have counted."""
@@ -377,7 +380,8 @@ class Pop:
 
     def _watch(self) -> None:
         """Show at each scrape what others count, and note how long changes took to arrive."""
-        watch(self.metrics, Watched(self.pipeline, self.renderer, self.streams, self.sync, self.supervisor))
+        watch(self.metrics, Watched(self.pipeline, self.renderer, self.streams, self.sync, self.supervisor,
+                                    lambda: len(self._catalogue_faults())))  # fmt: skip
         delay = self.metrics.histogram("consent_edge_consent_sync_delay_seconds")
 
         def arrived(change: Change) -> None:

@@ -29,6 +29,7 @@ class Watched:
     streams: Streams
     sync: Sync
     supervisor: Supervisor | None
+    catalogue_faults: Callable[[], int] = lambda: 0
 
 
 def request_counts(metrics: Metrics) -> RequestCounts:
@@ -46,6 +47,7 @@ def watch(metrics: Metrics, parts: Watched) -> None:
     _watch_caches(metrics, parts)
     sync, supervisor, pool = parts.sync, parts.supervisor, parts.renderer.pool
     metrics.watch("consent_edge_memory_pss_bytes", lambda: pss_bytes(pool.pids))
+    metrics.watch("consent_edge_catalogue_faults", parts.catalogue_faults, whole=max)
     metrics.watch("consent_edge_renderers", lambda: len(pool.pids))
     metrics.watch("consent_edge_renderers_lost", lambda: pool.lost)
     metrics.watch("consent_edge_renderers_dead", lambda: int(pool.dead), whole=max)

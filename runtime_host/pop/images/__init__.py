@@ -1,7 +1,8 @@
 """The transform pipeline: from a decision to bytes.
 
-    loaded = load_catalogue(Path("demo/catalogue.toml"), Path("build/art"))     # checks every picture
-    renderer = Renderer(loaded, RenditionCache(64_000_000), RenderProcesses(size=2))
+    pool = RenderProcesses(size=2)
+    loaded = await Gallery(home / "pictures", Originals(catalogue, art), pool).load()   # checks every picture once
+    renderer = Renderer(loaded, RenditionCache(64_000_000), pool)
     recipe = loaded.recipe("home-hero", "alpine-dawn", width=600, dpr=2.0, copy="Find your high line")
     path = sign_path(recipe, key)                                               # for a page
     rendition = await renderer.render(recipe.in_format(negotiate(accept)))      # for bytes

@@ -35,3 +35,4 @@ pyvips.concurrency_set(1)
 
 Image = pyvips.Image
 VipsError = pyvips.Error
+VERSION = ".".join(str(pyvips.version(part)) for part in range(3))

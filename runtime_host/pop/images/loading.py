@@ -15,11 +15,15 @@ LOG = logging.getLogger("consent_edge.pop")
 
 @dataclass(frozen=True, slots=True)
 class LoadedCatalogue(Recipes):
-    """Slots, assets and the sources behind them, all checked. `refused`: assets left out, and why."""
+    """Slots, assets and the sources behind them, all checked. `refused`: assets left out, and why.
+
+    `kept`: assets shown as they were, because what is there now is broken, and why.
+    """
 
     catalogue: Catalogue
     sources: Mapping[str, Source]
     refused: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def pictures(self) -> Mapping[str, Source]:
@@ -44,12 +48,24 @@ def load_catalogue(path: Path, art_dir: Path) -> LoadedCatalogue:
         try:
             sources[asset.id] = check_source(art_dir / asset.file, art_dir)
         except Rejected as error:
-            if any(slot.default == asset.id for slot in catalogue.slots.values()):
-                raise
             refused[asset.id] = error.message
+    loaded = assemble(catalogue, sources, refused)
     for asset_id, why in refused.items():
         LOG.warning("asset %s is left out: %s", asset_id, why)
     for source in sources.values():
         if source.warning is not None:
             LOG.warning("%s is odd: %s", source.path.name, source.warning)
-    return LoadedCatalogue(catalogue.without(refused), sources, refused)
+    return loaded
+
+
+def assemble(
+    catalogue: Catalogue,
+    sources: Mapping[str, Source],
+    refused: Mapping[str, str],
+    kept: Mapping[str, str] | None = None,
+) -> LoadedCatalogue:
+    """The catalogue of what is good. Raises: Rejected("asset-refused") where a slot would have no default left."""
+    for slot in catalogue.slots.values():
+        if slot.default in refused:
+            raise Rejected("asset-refused", refused[slot.default])
+    return LoadedCatalogue(catalogue.without(refused), sources, refused, kept or {})

@@ -45,6 +45,11 @@ def render(data: bytes, source: Source, recipe: Recipe) -> bytes:
         raise Unavailable("render-failed", f"{recipe.asset}: could not be rendered") from error
 
 
+def render_source(source: Source, recipe: Recipe) -> bytes:
+    """The same, with the source's own bytes. Raises: Unavailable, also "asset-unavailable"."""
+    return render(source.read(), source, recipe)
+
+
 def cropped(data: bytes, source: Source, target: tuple[int, int], focal: Focal) -> Image:
     """The source resized to cover `target`, then cut to it around the focal point; sRGB, three bands, 8 bits."""
     scaled, (left, top, width, height) = crop_box((source.width, source.height), target, focal)

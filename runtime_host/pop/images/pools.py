@@ -7,11 +7,12 @@ simulator and tests of other rooms.
 import asyncio
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Protocol
 
 from consent_core.formats.rendition import Recipe
-from runtime_host.pop.images.pixels import render
-from runtime_host.pop.images.sources import Source
+from runtime_host.pop.images.pixels import render_source
+from runtime_host.pop.images.sources import Facts, Source, facts_as_json, facts_of_json
 
 
 class RenderPool(Protocol):
@@ -36,6 +37,10 @@ class RenderPool(Protocol):
         """Encoded bytes. Raises: Unavailable: "render-failed", "render-timeout", "render-pool", "asset-unavailable"."""
         ...
 
+    async def check(self, path: Path, folder: Path) -> Facts:
+        """What is in a picture, decoded to its end. Raises: Rejected("asset-refused"); Unavailable, as `render`."""
+        ...
+
     async def close(self) -> None:
         """End whatever it started."""
         ...
@@ -53,12 +58,13 @@ class RenderThreads:
 
     async def render(self, source: Source, recipe: Recipe) -> bytes:
         """See `RenderPool`."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, _render, source, recipe)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, render_source, source, recipe)
+
+    async def check(self, path: Path, folder: Path) -> Facts:
+        """See `RenderPool`."""
+        loop = asyncio.get_running_loop()
+        return facts_of_json(await loop.run_in_executor(self._pool, facts_as_json, path, folder))
 
     async def close(self) -> None:
         """Let the threads end. Renders already begun are finished."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _render(source: Source, recipe: Recipe) -> bytes:
-    return render(source.read(), source, recipe)

@@ -30,7 +30,7 @@ class Renderer:
     ) -> None:
         self.cache = cache if cache is not None else RenditionCache()
         self.renders = 0  # begun so far
-        self._catalogue = catalogue
+        self._catalogue = self._before = catalogue
         self._max_waiting = max_waiting
         self.pool: RenderPool = pool or RenderThreads()
         self._running: dict[Recipe, asyncio.Task[Rendition]] = {}
@@ -41,8 +41,8 @@ class Renderer:
         return len(self._running)
 
     def adopt(self, catalogue: LoadedCatalogue) -> None:
-        """Render what this catalogue holds from now on. Finished renditions stay: their recipes name their sources."""
-        self._catalogue = catalogue
+        """Render what this catalogue holds from now on, and what the one before it held: pages still ask for that."""
+        self._catalogue, self._before = catalogue, self._catalogue
 
     def status(self) -> dict[str, int | bool]:
         """For `/readyz`."""
@@ -95,10 +95,11 @@ class Renderer:
             done.exception()  # seen, even if everybody who waited has left
 
     def _source(self, recipe: Recipe) -> Source:
-        source = self._catalogue.sources.get(recipe.asset)
-        if source is None or source.name != recipe.source:
-            raise Rejected("rendition-recipe", "the catalogue no longer has this picture", status=404)
-        return source
+        for catalogue in (self._catalogue, self._before):
+            source = catalogue.sources.get(recipe.asset)
+            if source is not None and source.name == recipe.source:
+                return source
+        raise Rejected("rendition-recipe", "the catalogue no longer has this picture", status=404)
 
 
 def _rendition(recipe: Recipe, body: bytes) -> Rendition:

@@ -7,9 +7,11 @@ Trust: the art directory is *not* trusted after start; whoever can write to it c
 """
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from consent_core.errors import Rejected, Unavailable
 from runtime_host.pop.images.files import MAX_SOURCE_BYTES as MAX_SOURCE_BYTES
@@ -24,6 +26,15 @@ _EOI = b"\xff\xd9"  # the end of a JPEG, which some cameras forget
 # Bytes between segments and scan parameters that cameras write wrongly: nothing of the picture is missing.
 _HARMLESS = re.compile(r"extraneous bytes before marker|Invalid SOS parameters")
 _PNG, _IDAT, _ACTL = b"\x89PNG\r\n\x1a\n", b"IDAT", b"acTL"
+
+
+class Facts(NamedTuple):
+    """What a check finds out about a picture: pixels once it is upright, and the last two as in `Source`."""
+
+    width: int
+    height: int
+    converts: bool = False
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,16 @@ class Source:
     height: int
     converts: bool = False
     warning: str | None = None
+
+    @classmethod
+    def of(cls, path: Path, folder: Path, digest: str, facts: Facts) -> "Source":
+        """A picture that was checked before."""
+        return cls(path, folder, digest, *facts)
+
+    @property
+    def facts(self) -> Facts:
+        """What the check found out."""
+        return Facts(self.width, self.height, self.converts, self.warning)
 
     @property
     def name(self) -> str:
@@ -77,6 +98,22 @@ def check_source(path: Path, folder: Path | None = None) -> Source:
     width, height = (image.height, image.width) if turned else (image.width, image.height)
     digest = hashlib.sha256(data).hexdigest()
     return Source(path, folder, digest, width, height, not is_srgb(image), warning)
+
+
+def facts_as_json(path: Path, folder: Path) -> bytes:
+    """What `check_source` finds out, as bytes that cross a process. Raises: as `check_source`."""
+    return json.dumps([*check_source(path, folder).facts]).encode()
+
+
+def facts_of_json(data: bytes) -> Facts:
+    """The way back, from a process that has met a hostile picture. Raises: Unavailable("render-failed")."""
+    try:
+        width, height, converts, warning = json.loads(data)
+        if not (1 <= int(width) <= MAX_SIDE and 1 <= int(height) <= MAX_SIDE):
+            raise ValueError("size")
+        return Facts(int(width), int(height), bool(converts), None if warning is None else str(warning)[:200])
+    except (ValueError, TypeError) as error:
+        raise Unavailable("render-failed", "not what a check finds out") from error
 
 
 def _read(path: Path, folder: Path) -> bytes:

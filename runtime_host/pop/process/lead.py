@@ -25,7 +25,6 @@ from consent_core.trust.svid_source import rotate_forever
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.app import build_pop
 from runtime_host.pop.config import PopConfig
-from runtime_host.pop.images.processes import RenderProcesses
 from runtime_host.pop.process.listeners import BACKLOG, serve
 from runtime_host.pop.process.loading import (
     PopPlaces,
@@ -33,6 +32,7 @@ from runtime_host.pop.process.loading import (
     identity_of,
     load_parts,
     open_audit,
+    open_gallery,
     open_retired,
     revoked_keys,
 )
@@ -59,14 +59,14 @@ async def _run(config: PopConfig, places: PopPlaces, clock: Clock) -> None:
     audit = open_audit(config, places, clock)
     retired = open_retired(config, places, clock)
     supervisor = None if config.workers == 1 else make_supervisor(config, places, held)
-    loaded = load_parts(places, trust, client, revoked_keys(config, clock))
+    pictures = await open_gallery(config, places)
+    loaded = load_parts(places, trust, client, revoked_keys(config, clock), pictures)
     parts = replace(
         loaded,
         attesting=attesting_parts(config, places, trust, loaded.components),
         audit=audit,
         retired=retired,
         supervisor=supervisor,
-        renderers=RenderProcesses(config.renderers_each),
         svid=identity.source,
     )
     pop = build_pop(config, parts, clock)

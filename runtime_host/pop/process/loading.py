@@ -18,11 +18,15 @@ from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.app import STORE, Parts
 from runtime_host.pop.config import PopConfig
 from runtime_host.pop.evidence.assembly import AttestingParts
-from runtime_host.pop.images.loading import load_catalogue
+from runtime_host.pop.images.gallery import Gallery, Originals
+from runtime_host.pop.images.loading import LoadedCatalogue
+from runtime_host.pop.images.processes import RenderProcesses
 from runtime_host.pop.stores import PopStore
 from runtime_host.wasm.functions import ConsentValidator, Personalizer
 from runtime_host.wasm.loading import LoadedComponent, load_component
 from runtime_host.wasm.sandbox import SandboxPool
+
+PICTURES = "pictures"  # below the home
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,15 @@ class PopPlaces:
     sites: Mapping[str, Path] = field(default_factory=dict)
     endpoint_socket: str | None = None
     key_provider_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGallery:
+    """A gallery, what was loaded from it, and the pool that checks and renders."""
+
+    pool: RenderProcesses
+    gallery: Gallery
+    loaded: LoadedCatalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +100,21 @@ def revoked_keys(config: PopConfig, clock: Clock) -> frozenset[str]:
         return store.revocations.revoked_keys()
 
 
-def load_parts(places: PopPlaces, trust: TrustFile, client: httpx.AsyncClient, revoked: frozenset[str]) -> Parts:
+async def open_gallery(config: PopConfig, places: PopPlaces, worker: int = 1) -> OpenGallery:
+    """This POP's pictures, checked, and the processes that do it; the first worker tidies up. Raises: Rejected."""
+    pool = RenderProcesses(config.renderers_each)
+    originals = Originals(places.catalogue, places.art)
+    gallery = Gallery(config.home / PICTURES, originals, pool, owner=worker == 1)
+    try:
+        return OpenGallery(pool, gallery, await gallery.load())
+    except BaseException:
+        await pool.close()
+        raise
+
+
+def load_parts(
+    places: PopPlaces, trust: TrustFile, client: httpx.AsyncClient, revoked: frozenset[str], pictures: OpenGallery
+) -> Parts:
     """The verified components, the checked catalogue and the client. `revoked`: keys that the log took away.
 
     Raises: Untrusted, Rejected.
@@ -102,7 +129,9 @@ def load_parts(places: PopPlaces, trust: TrustFile, client: httpx.AsyncClient, r
     personalizers = load_personalizers(places, load)
     return Parts(
         trust=trust,
-        catalogue=load_catalogue(places.catalogue, places.art),
+        catalogue=pictures.loaded,
+        gallery=pictures.gallery,
+        renderers=pictures.pool,
         validator=validator,
         personalizers=personalizers,
         client=client,

@@ -20,9 +20,8 @@ from consent_core.trust.svid_source import rotate_forever
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.app import Pop, build_pop
 from runtime_host.pop.config import PopConfig
-from runtime_host.pop.images.processes import RenderProcesses
 from runtime_host.pop.process.listeners import serve_public
-from runtime_host.pop.process.loading import PopPlaces, identity_of, load_parts, open_audit, revoked_keys
+from runtime_host.pop.process.loading import PopPlaces, identity_of, load_parts, open_audit, open_gallery, revoked_keys
 from runtime_host.pop.stores.shared_state import SharedState
 from runtime_host.pop.workers.channel import Channel, Lead
 
@@ -47,9 +46,9 @@ async def _run(end: socket.socket, public: socket.socket, shared_state: SharedSt
     identity = identity_of(config, places, trust, clock)
     client = identity.client(config.control_plane)
     audit = open_audit(config, places, clock, worker=shared_state.place + 1)
-    loaded = load_parts(places, trust, client, revoked_keys(config, clock))
-    renderers = RenderProcesses(config.renderers_each)
-    parts = replace(loaded, audit=audit, lead=lead, renderers=renderers, svid=identity.source)
+    pictures = await open_gallery(config, places, worker=shared_state.place + 1)
+    loaded = load_parts(places, trust, client, revoked_keys(config, clock), pictures)
+    parts = replace(loaded, audit=audit, lead=lead, svid=identity.source)
     pop = build_pop(config, parts, clock)
     rotation = asyncio.create_task(rotate_forever(identity.source, clock, pop.sync.count))
     try:

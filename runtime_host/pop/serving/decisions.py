@@ -26,7 +26,7 @@ class Decider:
     def __init__(self, personalizers: Mapping[str, Personalizer], entries: int) -> None:
         self.personalizers = personalizers
         self._memo: LruCache[MemoKey, Shown] = LruCache(entries)
-        self._shown: LruCache[tuple[str, str, Decision], Shown] = LruCache(MAX_SHOWN)
+        self._shown: LruCache[tuple[str, str, str, Decision], Shown] = LruCache(MAX_SHOWN)
         self.hits = 0
         self.misses = 0
 
@@ -50,7 +50,7 @@ class Decider:
         personalizer = self.personalizers[category]
         decision = await personalizer.adecide(slot.name, signals, slot.candidates, entropy)
         key = (personalizer.digest, slot.name, signals, slot.digest, entropy)
-        same = (slot.name, category, decision)
+        same = (slot.name, slot.digest, category, decision)
         shown = self._shown.get(same) or self._shown.put(same, Shown(decision, category))
         return self._memo.put(key, shown)
 
@@ -68,11 +68,14 @@ class Shown:
 
 
 class Offer:
-    """What a slot may show, as a function sees it, and the digest that names the offer in the memory."""
+    """What a slot may show, as a function sees it, and the digest that names the offer in the memory.
+
+    `edition`: of the catalogue that it is from; what was decided for another one is not remembered for this.
+    """
 
     __slots__ = ("candidates", "digest", "name")
 
-    def __init__(self, name: str, candidates: tuple[Candidate, ...]) -> None:
+    def __init__(self, name: str, candidates: tuple[Candidate, ...], edition: str = "") -> None:
         self.name = name
         self.candidates = candidates
-        self.digest = sha256_digest(canonical_json([[c.asset, [*c.tags], [*c.copies]] for c in candidates]))
+        self.digest = sha256_digest(canonical_json([edition, [[c.asset, [*c.tags], [*c.copies]] for c in candidates]]))

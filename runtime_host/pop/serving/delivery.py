@@ -4,7 +4,6 @@ The default is what the same call makes of "no decision": one recipe per slot, s
 asset cache and one `ETag` for everybody. Only `Server-Timing` and `Consent-Edge-Code` may differ between two defaults.
 """
 
-from collections.abc import Mapping
 from functools import lru_cache
 from time import perf_counter
 
@@ -37,7 +36,8 @@ from runtime_host.pop.images.negotiation import negotiate
 from runtime_host.pop.images.renderer import Renderer
 from runtime_host.pop.serving.decisions import Shown
 from runtime_host.pop.serving.lru import LruCache
-from runtime_host.pop.serving.pipeline import DEFAULT, TIMINGS, Pipeline, Place, Visit
+from runtime_host.pop.serving.pipeline import TIMINGS, Pipeline, Place, Visit
+from runtime_host.pop.serving.stock import Stock
 
 VARY: Header = (b"vary", b"Accept, Cookie, Authorization, Sec-GPC, Sec-CH-DPR, DPR, Save-Data")
 VARY_RENDITION: Header = (b"vary", b"Accept")
@@ -57,31 +57,33 @@ class Delivery:
     def __init__(
         self,
         pipeline: Pipeline,
-        places: Mapping[str, Place],
         catalogue: LoadedCatalogue,
         renderer: Renderer,
         keys: tuple[RenditionKey, ...],
     ) -> None:
         self._pipeline = pipeline
-        self._places = places
-        self._catalogue = catalogue
+        self.stock = Stock.of(catalogue)
         self._renderer = renderer
         self._keys = keys
-        self._defaults = {name: Shown(None, DEFAULT) for name in places}
         self._paths: LruCache[bytes, Recipe] = LruCache(MAX_REMEMBERED)
         self._images: LruCache[str, tuple[Header, ...]] = LruCache(MAX_REMEMBERED)
+
+    def adopt(self, catalogue: LoadedCatalogue) -> None:
+        """Show this catalogue from the next request on. What has begun ends with the one that it began with."""
+        self.stock = Stock.of(catalogue)
+        self._renderer.adopt(catalogue)
 
     async def image(self, slot: str, query: bytes, headers: Headers, note: AuditContext | None = None) -> Answer:
         """The bytes for this request: decided, rendered and checked once more.
 
         Raises: Rejected("unknown-slot", 404), ("bad-size"), ("credential-conflict").
         """
-        place = self._place(slot)
+        stock, place = self.stock, self._place(slot)
         kind = negotiate(headers.get(b"accept", b"").decode("latin-1"))
         size = (_pixels(query, _density(headers), place.slot.width), kind, _quality(headers))
         visit = Visit(headers, place, page_context(query), note)
         await self._pipeline.decide(visit)
-        rendition = self._at_hand(visit, slot, size) or await self._rendition(visit, slot, size)
+        rendition = self._at_hand(visit, stock, size) or await self._rendition(visit, stock, size)
         fixed = self._images.get(rendition.etag) or self._images.put(
             rendition.etag, (*_describe_body(rendition), *_IMAGE_HEADERS)
         )
@@ -96,11 +98,12 @@ class Delivery:
         self, slot: str, query: bytes, headers: Headers, note: AuditContext | None = None
     ) -> tuple[Visit, Answer]:
         """The same with its visit, for whoever waits for something else before the first byte: ask `still_holds`."""
+        stock = self.stock
         visit = Visit(headers, self._place(slot), page_context(query), note)
         await self._pipeline.decide(visit)
         if not self._pipeline.still_holds(visit):
             visit.settle_for_default("revoked")
-        body = self._slot_body(slot, visit.shown or self._defaults[slot])
+        body = self._slot_body(stock, slot, visit.shown or stock.defaults[slot])
         length = (b"content-length", str(len(body)).encode("ascii"))
         return visit, Answer(200, [*SLOT_HEADERS, length, *_own_headers(visit)], body)
 
@@ -123,59 +126,66 @@ class Delivery:
         return _unless_known(answer, rendition, headers)
 
     def _place(self, slot: str) -> Place:
-        place = self._places.get(slot)
+        place = self.stock.places.get(slot)
         if place is None:
             raise Rejected("unknown-slot", "the catalogue has no such slot", status=404)
         return place
 
-    def _at_hand(self, visit: Visit, slot: str, size: Size) -> Rendition | None:
+    def _at_hand(self, visit: Visit, stock: Stock, size: Size) -> Rendition | None:
         """What was decided, if it is rendered already and may leave now."""
         started = perf_counter()
-        recipe = (visit.shown or self._defaults[slot]).recipes.get(size)
+        recipe = (visit.shown or stock.defaults[_slot_of(visit)]).recipes.get(size)
         rendition = None if recipe is None else self._renderer.cached(recipe)
         visit.spent[4] = perf_counter() - started
         return rendition if self._pipeline.still_holds(visit) else None
 
-    async def _rendition(self, visit: Visit, slot: str, size: Size) -> Rendition:
+    async def _rendition(self, visit: Visit, stock: Stock, size: Size) -> Rendition:
         """Render what was decided; whatever fails or no longer holds becomes the default's rendition."""
-        started = perf_counter()
+        started, slot = perf_counter(), _slot_of(visit)
         if visit.shown is not None:
             try:
-                rendition = await self._render(visit.shown, slot, size)
+                rendition = await self._render(stock, visit.shown, slot, size)
                 if self._pipeline.still_holds(visit):
                     visit.spent[4] = perf_counter() - started
                     return rendition
                 visit.settle_for_default("revoked")
             except ConsentEdgeError as error:
                 visit.settle_for_default(error.code)
-        rendition = await self._render(self._defaults[slot], slot, size)
+        rendition = await self._render(stock, stock.defaults[slot], slot, size)
         visit.spent[4] = perf_counter() - started
         return rendition
 
-    async def _render(self, shown: Shown, slot: str, size: Size) -> Rendition:
+    async def _render(self, stock: Stock, shown: Shown, slot: str, size: Size) -> Rendition:
         recipe = shown.recipes.get(size)
         if recipe is None:
-            recipe = shown.recipes[size] = self._recipe(slot, shown.decision, *size)
+            recipe = shown.recipes[size] = _recipe(stock.catalogue, slot, shown.decision, *size)
         return self._renderer.cached(recipe) or await self._renderer.render(recipe)
 
-    def _recipe(self, slot: str, decision: Decision | None, width: int, kind: str, quality: str) -> Recipe:
-        if decision is None:
-            asset = self._catalogue.default(slot)
-            return self._catalogue.recipe(slot, asset.id, width, format=kind, quality=quality, copy=asset.copies[0])
-        return self._catalogue.recipe(
-            slot,
-            decision.asset,
-            width,
-            format=kind,
-            quality=quality,
-            adjustment=decision.adjustment,
-            copy=decision.copy,
-        )
-
-    def _slot_body(self, slot: str, shown: Shown) -> bytes:
+    def _slot_body(self, stock: Stock, slot: str, shown: Shown) -> bytes:
         if shown.body is None:
-            shown.body = slot_body(self._catalogue, self._keys[0], slot, shown.category, shown.decision)
+            shown.body = slot_body(stock.catalogue, self._keys[0], slot, shown.category, shown.decision)
         return shown.body
+
+
+def _slot_of(visit: Visit) -> str:
+    return "" if visit.place is None else visit.place.slot.name
+
+
+def _recipe(
+    catalogue: LoadedCatalogue, slot: str, decision: Decision | None, width: int, kind: str, quality: str
+) -> Recipe:
+    if decision is None:
+        asset = catalogue.default(slot)
+        return catalogue.recipe(slot, asset.id, width, format=kind, quality=quality, copy=asset.copies[0])
+    return catalogue.recipe(
+        slot,
+        decision.asset,
+        width,
+        format=kind,
+        quality=quality,
+        adjustment=decision.adjustment,
+        copy=decision.copy,
+    )
 
 
 def _describe_body(rendition: Rendition) -> tuple[Header, ...]:

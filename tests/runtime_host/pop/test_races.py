@@ -235,7 +235,8 @@ def test_a_key_revoked_right_after_it_was_looked_at_is_looked_at_again(slow, run
         slow.pop.sync.withdraw(Withdrawal("o" * 32, "s" * 43, "b" * 64, 2))  # somebody's: the generation moves
     if at == "first byte":
         slow.personalization.meanwhile = lambda: None
-        visit = Visit({b"authorization": b"Bearer " + token.encode()}, slow.pop.places["home-hero"], page_context(b""))
+        place = slow.pop.delivery.stock.places["home-hero"]
+        visit = Visit({b"authorization": b"Bearer " + token.encode()}, place, page_context(b""))
         run(slow.pop.pipeline.decide(visit))
         slow.pop.sync.withdraw(Withdrawal("p" * 32, "s" * 43, "c" * 64, 2))
         revoke_key_after_a_look(slow, monkeypatch)

@@ -76,7 +76,7 @@ def test_a_component_revoked_while_it_decides_shows_nothing(tmp_path, catalogue,
     pipeline = edge.pop.pipeline
     digest = pipeline.decider.personalizers["contextual"].digest
     headers = {b"authorization": f"Bearer {edge.token('contextual', sub=visitor(1))}".encode()}
-    visit = Visit(headers, edge.pop.places["home-hero"], PageContext("/", "camping", ("tent",), "en"))
+    visit = Visit(headers, edge.pop.delivery.stock.places["home-hero"], PageContext("/", "camping", ("tent",), "en"))
 
     async def story():
         await edge.sync()

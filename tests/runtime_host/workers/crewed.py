@@ -21,6 +21,7 @@ from consent_core.audit.reader import AuditRecord, read_records
 from consent_core.trust.providers.selection import open_provider
 from edge_cli.operator import Operator
 from fleet.processes import LOOPBACK, Fleet
+from runtime_host.pop.workers.supervisor import MODULE
 
 HERO = "/v1/slots/home-hero?section=water"
 BANNER = "/v1/slots/member-banner?section=water"
@@ -34,6 +35,14 @@ def until(met: Callable[[], Any], patience_s: float = 20.0) -> Any:
         assert time.monotonic() < deadline, "still not"
         time.sleep(0.02)
     return value
+
+
+def _works(child: psutil.Process) -> bool:
+    """Whether this is a worker: neither a render process nor one that was killed and waits for its lead to look."""
+    try:
+        return child.status() != psutil.STATUS_ZOMBIE and MODULE in child.cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 @dataclass
@@ -66,8 +75,7 @@ class Crewed:
     @property
     def worker(self) -> psutil.Process:
         """The process in the second place."""
-        living = [child for child in self.lead.children() if child.status() != psutil.STATUS_ZOMBIE]
-        (child,) = living  # one that was killed is a zombie until its lead has looked
+        (child,) = filter(_works, self.lead.children())
         return child
 
     @property

@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 from consent_core.errors import ConsentEdgeError
-from runtime_host.pop.images.pixels import render
 from runtime_host.pop.images.processes.frames import DONE, FAILED, READY, Frame, receive, send
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -21,7 +20,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 
 def main(channel: int, memory_bytes: int) -> None:
-    """Render what is asked until the other end is gone. `memory_bytes`: more than the program itself needs."""
+    """Do what is asked until the other end is gone. `memory_bytes`: more than the program itself needs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the POP decides
     end = socket.socket(fileno=channel)
     _confine()
@@ -35,12 +34,14 @@ def main(channel: int, memory_bytes: int) -> None:
 def answer(job: bytes) -> Frame:
     """What became of a job: the bytes, or a code and what happened."""
     try:
-        source, recipe = pickle.loads(job)  # noqa: S301 - the POP's own words
-        return DONE, render(source.read(), source, recipe)
+        work, arguments = pickle.loads(job)  # noqa: S301 - the POP's own words
+        return DONE, work(*arguments)
     except ConsentEdgeError as error:
         return FAILED, f"{error.code}\n{error.message}".encode()
     except MemoryError:
         return FAILED, b"render-failed\nneeds more memory than a render may take"
+    except OverflowError:  # a number that no decoder of ours counts to
+        return FAILED, b"render-failed\nlarger than can be counted"
 
 
 def _limit(memory_bytes: int) -> None:

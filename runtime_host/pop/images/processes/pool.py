@@ -11,11 +11,13 @@ import logging
 from collections import OrderedDict
 from collections.abc import Collection, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 
-from consent_core.errors import Unavailable
+from consent_core.errors import ConsentEdgeError, Unavailable
 from consent_core.formats.rendition import Recipe
-from runtime_host.pop.images.processes.process import RenderProcess
-from runtime_host.pop.images.sources import Source
+from runtime_host.pop.images.pixels import render_source
+from runtime_host.pop.images.processes.process import RenderProcess, Work
+from runtime_host.pop.images.sources import Facts, Source, facts_as_json, facts_of_json
 
 LOG = logging.getLogger("consent_edge.pop")
 
@@ -60,16 +62,11 @@ class RenderProcesses:
 
     async def render(self, source: Source, recipe: Recipe) -> bytes:
         """See `RenderPool`."""
-        async with self._turn:
-            self._refuse_resting(source)
-            if (process := self._take()) is not None:
-                with contextlib.suppress(EOFError, ConnectionError):  # it died between renders: that is nobody's fault
-                    return await self._with(process, source, recipe)
-            try:
-                return await self._with(await self._start(), source, recipe)
-            except (EOFError, ConnectionError) as error:
-                failure = Unavailable("render-failed", f"{recipe.asset}: its render process ended")
-                raise self._lose(source, failure) from error
+        return await self._run(source.digest, render_source, source, recipe)
+
+    async def check(self, path: Path, folder: Path) -> Facts:
+        """See `RenderPool`. `path`: named after its digest, as the gallery's copies are."""
+        return facts_of_json(await self._run(path.name, facts_as_json, path, folder))
 
     async def close(self) -> None:
         """End all processes, those too that work."""
@@ -80,42 +77,49 @@ class RenderProcesses:
         for process in (*self._running,):
             await self._end(process)
 
-    async def _with(self, process: RenderProcess, source: Source, recipe: Recipe) -> bytes:
+    async def _run(self, picture: str, work: Work, *arguments: object) -> bytes:
+        async with self._turn:
+            self._refuse_resting(picture)
+            if (process := self._take()) is not None:
+                with contextlib.suppress(EOFError, ConnectionError):  # it died between renders: that is nobody's fault
+                    return await self._with(process, picture, work, *arguments)
+            try:
+                return await self._with(await self._start(), picture, work, *arguments)
+            except (EOFError, ConnectionError) as error:
+                raise self._lose(picture, Unavailable("render-failed", "its render process ended")) from error
+
+    async def _with(self, process: RenderProcess, picture: str, work: Work, *arguments: object) -> bytes:
         """Ask one process, and keep it for the next render unless it was lost at this one."""
         kept = False
         try:
-            body = await self._ask(process, source, recipe)
+            async with asyncio.timeout(self._limits.deadline_s):
+                body = await process.ask(work, *arguments)
             kept = True
             return body
-        except Unavailable as error:
-            kept = error.code != "render-timeout"
+        except TimeoutError as error:
+            failure = Unavailable("render-timeout", f"took longer than {self._limits.deadline_s:g} s")
+            raise self._lose(picture, failure) from error
+        except ConsentEdgeError:
+            kept = True
             raise
         finally:
             await (self._put_back(process) if kept else self._end(process))
 
-    async def _ask(self, process: RenderProcess, source: Source, recipe: Recipe) -> bytes:
-        try:
-            async with asyncio.timeout(self._limits.deadline_s):
-                return await process.render(source, recipe)
-        except TimeoutError as error:
-            failure = Unavailable("render-timeout", f"{recipe.asset}: took longer than {self._limits.deadline_s:g} s")
-            raise self._lose(source, failure) from error
-
-    def _lose(self, source: Source, failure: Unavailable) -> Unavailable:
+    def _lose(self, picture: str, failure: Unavailable) -> Unavailable:
         self.lost += 1
-        self._resting[source.name] = asyncio.get_running_loop().time() + self._limits.rest_s
+        self._resting[picture] = asyncio.get_running_loop().time() + self._limits.rest_s
         while len(self._resting) > MAX_RESTING:
             self._resting.popitem(last=False)
-        LOG.warning("%s; the picture rests for %g s", failure.message, self._limits.rest_s)
+        LOG.warning("picture %s: %s; it rests for %g s", picture, failure.message, self._limits.rest_s)
         return failure
 
-    def _refuse_resting(self, source: Source) -> None:
-        until = self._resting.get(source.name)
+    def _refuse_resting(self, picture: str) -> None:
+        until = self._resting.get(picture)
         if until is None:
             return
         if until > asyncio.get_running_loop().time():
-            raise Unavailable("render-failed", f"{source.path.name}: a render process was lost at it")
-        del self._resting[source.name]
+            raise Unavailable("render-failed", "a render process was lost at it a moment ago")
+        del self._resting[picture]
 
     # Processes.
 

@@ -6,16 +6,21 @@ import os
 import pickle
 import socket
 import sys
+from collections.abc import Callable
 
-from consent_core.errors import Unavailable
-from consent_core.formats.rendition import Recipe
+from consent_core.errors import Rejected, Unavailable
 from runtime_host.pop.images.processes.frames import DONE, FAILED, JOB, READY, pack, read
-from runtime_host.pop.images.sources import Source
+
+Work = Callable[..., bytes]  # a function of this program, found there by its name
 
 MODULE = "runtime_host.pop.images.processes.child"
 _KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "HOME", "TMPDIR")  # of the environment: no token goes along
 _READ_AHEAD = 2**20  # bytes; most renditions arrive in one go
-_CODES = ("render-failed", "asset-unavailable")
+_KINDS: dict[str, type[Rejected | Unavailable]] = {
+    "asset-refused": Rejected,
+    "asset-unavailable": Unavailable,
+    "render-failed": Unavailable,
+}
 
 
 class RenderProcess:
@@ -53,9 +58,9 @@ class RenderProcess:
         if kind != READY:
             raise EOFError("not the word of a render process")
 
-    async def render(self, source: Source, recipe: Recipe) -> bytes:
-        """Encoded bytes. Raises: Unavailable for what the process refuses; EOFError, ConnectionError if it is gone."""
-        self._writer.write(pack(JOB, pickle.dumps((source, recipe))))
+    async def ask(self, work: Work, *arguments: object) -> bytes:
+        """What `work` gives there. Raises: what it refuses with; EOFError, ConnectionError if the process is gone."""
+        self._writer.write(pack(JOB, pickle.dumps((work, arguments))))
         kind, payload = await read(self._reader)
         if kind == DONE:
             return payload
@@ -71,9 +76,10 @@ class RenderProcess:
         await self._process.wait()
 
 
-def _failure(payload: bytes) -> Unavailable:
+def _failure(payload: bytes) -> Rejected | Unavailable:
     code, _, message = payload.decode("utf-8", "replace").partition("\n")
-    return Unavailable(code if code in _CODES else "render-failed", message[:200])
+    code = code if code in _KINDS else "render-failed"
+    return _KINDS[code](code, message[:500])
 
 
 def _environment() -> dict[str, str]:

@@ -4,6 +4,8 @@ An interaction is kept only while its category is effective for the request that
 in its own transaction if a purge or a withdrawal came first. A page that nobody has looked at yet counts for nothing.
 """
 
+from collections.abc import Callable, Mapping
+
 from consent_core.decision.request import is_speculative
 from consent_core.decision.signals import arm_of
 from consent_core.errors import Rejected
@@ -16,17 +18,16 @@ from runtime_host.pop.serving.routing import Call
 from runtime_host.pop.stores import Interaction
 from runtime_host.pop.stores.history import History
 
+Places = Callable[[], Mapping[str, Place]]
+
 
 class Measures:
-    """Events and vitals of one POP. `places`: the slots they may name."""
+    """Events and vitals of one POP. `places`: the slots they may name now."""
 
-    def __init__(
-        self, pipeline: Pipeline, history: History, places: dict[str, Place], metrics: Metrics, max_body: int
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, history: History, places: Places, metrics: Metrics, max_body: int) -> None:
         self._pipeline = pipeline
         self._history = history
         self._places = places
-        self._slots = frozenset((*places, "page"))
         self._metrics = metrics
         self._events = metrics.counter("consent_edge_events")
         self._max_body = max_body
@@ -45,7 +46,7 @@ class Measures:
 
     async def vitals(self, call: Call) -> Answer:
         """Sort measurements into the page's distributions. Raises: Rejected("bad-request")."""
-        vitals = read_vitals(await read_json(call.receive, self._max_body), self._slots)
+        vitals = read_vitals(await read_json(call.receive, self._max_body), frozenset((*self._places(), "page")))
         if not is_speculative(call.headers):
             for vital in vitals:
                 self._metrics.histogram(vital.metric).observe(vital.value, vital.slot, vital.state)
@@ -65,7 +66,7 @@ class Measures:
         ver, rows = known.claims.ver, []
         if "behavioral" in allowed:
             rows.append(Interaction(known.subject, ver, "behavioral", event.kind, event.item, event.tags))
-        place = self._places.get(event.slot or "")
+        place = self._places().get(event.slot or "")
         if "experimental" in allowed and place is not None and place.slot.experiment is not None:
             arm = arm_of(place.slot.experiment, known.claims.sub)
             tags = (f"arm:{arm.arm}",)
