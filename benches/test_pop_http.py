@@ -151,8 +151,8 @@ def test_cached_token_lookup(benchmark: BenchmarkFixture, warm: tuple[Edge, dict
     """The token cache alone, with all its checks."""
     edge, headers = warm
     text = headers[b"cookie"].partition(b"=")[2]
-    sync, tokens, digest = edge.pop.sync, edge.pop.pipeline.tokens, edge.pop.pipeline._validator.digest
-    lookup: Callable[[], Any] = lambda: tokens.lookup(text, digest, sync, sync.generation, sync.now())  # noqa: E731
+    state, tokens, digest = edge.pop.sync.trust_state, edge.pop.pipeline.tokens, edge.pop.pipeline._validator.digest
+    lookup: Callable[[], Any] = lambda: tokens.lookup(text, digest, state, state.generation, state.now())  # noqa: E731
     assert benchmark(lookup) is not None
 
 

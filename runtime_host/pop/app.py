@@ -70,6 +70,7 @@ from runtime_host.pop.sync.components import LOOK_EVERY_S, Components, Seal
 from runtime_host.pop.sync.fetch import ControlPlane
 from runtime_host.pop.sync.led import LedSync
 from runtime_host.pop.sync.policy import Open
+from runtime_host.pop.sync.reports import Trails
 from runtime_host.pop.workers.channel import Lead, Message
 from runtime_host.pop.workers.supervisor import Supervisor
 
@@ -131,14 +132,16 @@ class Pop:
         self.pipeline = self._pipeline()
         self.answers = LastAnswers(MAX_ANSWERS, self.store.revocations.is_erased)
         self.erasing = self._erasing()
-        self.components = Components(parts.seals, self.sync.trust, self.sync.now, self.store.revocations.revoked_keys)
+        self.components = Components(
+            parts.seals, self.sync.trust, self.sync.trust_state.now, self.store.revocations.revoked_keys
+        )
         self.pipeline.refusal = self.components.refusal
         self.evidence = self._attesting()
         self.watch = self._health()
         keys = (RenditionKey("k1", load_secret(config.data / RENDITION_KEY)),)
         self.delivery = Delivery(self.pipeline, parts.catalogue, self.renderer, keys)
         self.streams = Streams(
-            lambda: self.sync.generation, config.max_streams, config.stream_ping_s, self._tell_others
+            lambda: self.sync.trust_state.generation, config.max_streams, config.stream_ping_s, self._tell_others
         )
         self.catalogue: CatalogueWatch | None = None
         if parts.gallery is not None:
@@ -171,7 +174,9 @@ class Pop:
             self._tasks.append(asyncio.create_task(self.catalogue.run()))
         endpoint = self.config.otlp_endpoint
         if endpoint is not None and self._parts.lead is None:  # a worker's numbers are in its lead's
-            pushing = push_forever(self.metrics, endpoint, self.config.otlp_every_s, self._collect, self.sync.count)
+            pushing = push_forever(
+                self.metrics, endpoint, self.config.otlp_every_s, self._collect, self.sync.failures.count
+            )
             self._tasks.append(asyncio.create_task(pushing))
 
     async def stop(self) -> None:
@@ -193,8 +198,8 @@ class Pop:
         if parts.attesting is None:
             return None
         surroundings = Surroundings(
-            self.config.home, self.store, self.sync, self.clock, parts.client, self.sync.trust, self.heads.all,
-            self._collect, self.sync.count,
+            self.config.home, self.store, self.sync.trust_state, self.clock, parts.client, self.sync.trust, self.heads.all,
+            self._collect, self.sync.failures.count,
         )  # fmt: skip
         return assemble(parts.attesting, surroundings, self.config.attest_every_s)
 
@@ -203,12 +208,12 @@ class Pop:
         parts, config = self._parts, self.config
         ill = WatchParts(config.home, self.clock, self.store, self.renderer, parts.audit, parts.svid)
         watch = Watch(config.pop, ill)
-        if parts.lead is None:
+        if isinstance(self.sync, Sync):
             watch.health.add(*lead_looks(self.sync, self.components, self.clock, self.supervisor))
             self.metrics.watch_each("consent_edge_health", lambda: watch.health.look().gauges())
         return watch
 
-    def _link(self, shared_state: SharedState | None) -> Sync:
+    def _link(self, shared_state: SharedState | None) -> Sync | LedSync:
         """To the control plane, or to the process that follows it."""
         config, parts = self.config, self._parts
         settings = parts.sync or SyncConfig(
@@ -218,8 +223,7 @@ class Pop:
             return LedSync(settings, self.store, parts.trust, parts.client, self.clock,
                            shared_state=parts.lead.shared_state, ask=parts.lead.send, opener=parts.opener)  # fmt: skip
         return Sync(settings, self.store, parts.trust, parts.client, self.clock, opener=parts.opener,
-                    audit_head=self.heads.own, worker_heads=self.heads.workers,
-                    shared_state=shared_state)  # fmt: skip
+                    trails=Trails(self.heads.own, self.heads.workers), shared_state=shared_state)  # fmt: skip
 
     async def _judge_components(self) -> None:
         """Look every second whether what runs here still counts, until cancelled."""
@@ -236,7 +240,7 @@ class Pop:
         try:
             yield
         except ConsentEdgeError as error:
-            self.sync.count(error)
+            self.sync.failures.count(error)
 
     def _hear(self, message: Message) -> None:
         """What another process of this POP says."""
@@ -246,9 +250,9 @@ class Pop:
             case "catalogue" if self.catalogue is not None:
                 self._tasks.append(asyncio.create_task(self.catalogue.load()))
             case "want-policy":
-                self.sync.request_sync()
+                self.sync.trust_state.request_sync()
             case "want-key":
-                self.sync.request_key(message["kid"])
+                self.sync.fetches.request_key(message["kid"])
             case "numbers" if self._others is not None:
                 told = {"numbers": write_numbers(self.metrics.numbers()), "head": self.heads.own()}
                 self._others.send({"kind": "numbers", **told, "faults": dict(self.watch.health.look().faults)})
@@ -283,7 +287,7 @@ class Pop:
         )
         return Pipeline(
             rules,
-            self.sync,
+            self.sync.trust_state,
             self._parts.validator,
             TokenCache(config.token_cache_entries, self.store.revocations.is_erased),
             Decider(self._parts.personalizers, config.decision_memo_entries),
@@ -296,7 +300,7 @@ class Pop:
         plane = ControlPlane(self._parts.client, config.control_plane_timeout_s)
         cookies = CookieNames.choose(config.secure_cookies)
         here = PopIdentity(config.pop, config.jurisdiction, self._geo, cookies, config.age_band)
-        near = Neighbours(self.clock, self.pipeline, self.delivery, self.store, self.sync, plane,
+        near = Neighbours(self.clock, self.pipeline, self.delivery, self.store, self.sync.outgoing, plane,
                           self.streams, self.answers)  # fmt: skip
         measures = Measures(self.pipeline, self.store.history, lambda: self.delivery.stock.places, self.metrics,
                             config.max_body_bytes)  # fmt: skip
@@ -307,7 +311,9 @@ class Pop:
             Route("renditions", "/v1/renditions/", {"GET": self._rendition}),
             Route("slots", "/v1/slots/", {"GET": SlotRoute(self.delivery, receipts, config.home).get}),
             *ConsentRoom(here, near).routes(),
-            Route("policy", "/v1/policy", {"GET": PolicyPage(self.sync, config.jurisdiction, self._geo).get}),
+            Route(
+                "policy", "/v1/policy", {"GET": PolicyPage(self.sync.trust_state, config.jurisdiction, self._geo).get}
+            ),
             Route("trust", "/v1/trust", {"GET": TrustPage(self.sync.trust).get}),
             Route("events", "/v1/events", {"POST": measures.events}),
             Route("vitals", "/v1/vitals", {"POST": measures.vitals}),
@@ -328,7 +334,7 @@ class Pop:
         settings = GuardSettings(
             trust_domain=self._parts.trust.trust_domain,
             clock=self.clock,
-            authorize=PolicyInForce(lambda: self.sync.policy),
+            authorize=PolicyInForce(lambda: self.sync.trust_state.policy),
             revoked=self.store.revocations.revoked_keys,
             token_scopes=mesh.scopes,
             refused=tallies.rejected.add,
@@ -354,14 +360,14 @@ class Pop:
         """What sees to visitors who were purged, in this process; a lead waits for its workers' word too."""
         parts, name = self._parts, self.config.pop
         memory = Memory((self.answers, self.pipeline.tokens, self.pipeline.recent))
-        if parts.lead is not None and isinstance(self.sync, LedSync):
+        if isinstance(self.sync, LedSync):
             trail = () if parts.audit is None else (Shreddable(parts.audit),)
-            deputy = Deputy((memory, *trail), parts.lead.shared_state, self.sync.count)
-            deputy.erase(self.store.revocations.erased, self.sync.erased_at)  # what came before this process
-            self.sync.on_erased = deputy.through
+            deputy = Deputy((memory, *trail), self.sync.shared_state, self.sync.failures.count)
+            deputy.erase(self.store.revocations.erased, self.sync.erased.through)  # what came before this process
+            self.sync.erased.on_through = deputy.through
             return deputy
         eraser = Eraser(self.store, {f"memory.{name}": memory, **self._trails(), **self._worker_parts()},
-                        self.sync.count, self.sync.report_soon)  # fmt: skip
+                        self.sync.failures.count, self.sync.report_soon)  # fmt: skip
         eraser.again(self.store.revocations.erased)
         return eraser
 
@@ -396,7 +402,7 @@ class Pop:
                     self.components.look()
             self.streams.look()
 
-        self.sync.subscribe(arrived)
+        self.sync.changes.subscribe(arrived)
 
 
 def build_pop(config: PopConfig, parts: Parts, clock: Clock | None = None) -> Pop:

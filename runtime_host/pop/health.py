@@ -98,7 +98,7 @@ def sync_look(sync: Sync, clock: Clock) -> Callable[[], Faults]:
 
     def look() -> Faults:
         nonlocal seen
-        if sync.in_sync():
+        if sync.trust_state.in_sync():
             seen = True
             return {}
         if not seen and clock.elapsed() - begun < STARTING_S:
@@ -112,19 +112,19 @@ def _away(sync: Sync) -> Faults:
     """What keeps this POP out of sync: an alarm of the log says more, and is said elsewhere."""
     if sync.alarm is not None:
         return {}
-    failure = sync.last_failure
+    failure = sync.failures.last
     return {"control-plane-away": "no answer yet" if failure is None else f"{failure.code}: {failure.message}"}
 
 
 def sync_faults(sync: Sync) -> Faults:
     """Clock, log, policy and outbox. Raises: Unavailable("store-io")."""
-    off, waits = sync.clock_off(), sync.outbox_oldest_s()
+    off, waits = sync.clock_off(), sync.outgoing.oldest_s()
     found = {
         "clock-off": f"{abs(off)} s {'ahead of' if off > 0 else 'behind'} the control plane"
         if abs(off) >= CLOCK_OFF_S
         else None,
         "log-alarm": sync.alarm,
-        "policy-missing": "none has arrived" if sync.policy is None else None,
+        "policy-missing": "none has arrived" if sync.trust_state.policy is None else None,
         "outbox-late": f"the oldest waits for {waits} s" if waits > OUTBOX_LATE_S else None,
     }
     return {code: detail for code, detail in found.items() if detail is not None}

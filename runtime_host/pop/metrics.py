@@ -13,6 +13,7 @@ from runtime_host.pop.memory import pss_bytes
 from runtime_host.pop.serving.pipeline import Pipeline
 from runtime_host.pop.serving.routes.stream import Streams
 from runtime_host.pop.serving.routing import RequestCounts
+from runtime_host.pop.sync.led import LedSync
 from runtime_host.pop.sync.periodic import PeriodicTask
 from runtime_host.pop.sync.sync import Sync
 from runtime_host.pop.workers.supervisor import Supervisor
@@ -27,7 +28,7 @@ class Watched:
     pipeline: Pipeline
     renderer: Renderer
     streams: Streams
-    sync: Sync
+    sync: Sync | LedSync
     supervisor: Supervisor | None
     catalogue_faults: Callable[[], int] = lambda: 0
 
@@ -52,14 +53,14 @@ def watch(metrics: Metrics, parts: Watched) -> None:
     metrics.watch("consent_edge_renderers_lost", lambda: pool.lost)
     metrics.watch("consent_edge_renderers_dead", lambda: int(pool.dead), whole=max)
     metrics.watch("consent_edge_streams", lambda: len(parts.streams))
-    metrics.watch("consent_edge_outbox_oldest_seconds", lambda: _seconds(sync.outbox_oldest_s), whole=max)
-    metrics.watch("consent_edge_in_sync", lambda: float(sync.in_sync()), whole=min)
+    metrics.watch("consent_edge_outbox_oldest_seconds", lambda: _seconds(sync.outgoing.oldest_s), whole=max)
+    metrics.watch("consent_edge_in_sync", lambda: float(sync.trust_state.in_sync()), whole=min)
     if supervisor is not None:
         metrics.include(supervisor.numbers)
         metrics.watch("consent_edge_workers", lambda: supervisor.status()["serving"])
         metrics.watch("consent_edge_worker_restarts", lambda: supervisor.restarts)
-    metrics.add_source("consent_edge_untrusted", lambda: _by_code(sync.untrusted))
-    metrics.add_source("consent_edge_unavailable", lambda: _by_code(sync.unavailable))
+    metrics.add_source("consent_edge_untrusted", lambda: _by_code(sync.failures.untrusted))
+    metrics.add_source("consent_edge_unavailable", lambda: _by_code(sync.failures.unavailable))
 
 
 def _watch_caches(metrics: Metrics, parts: Watched) -> None:

@@ -140,7 +140,7 @@ class _World:
     async def _begin(self) -> None:
         for pop in self._pops:
             pop.start()
-        await self._until(lambda: all(pop.in_sync and pop.sync.policy is not None for pop in self._pops))
+        await self._until(lambda: all(pop.in_sync and pop.sync.trust_state.policy is not None for pop in self._pops))
         await asyncio.sleep(20.0)  # every POP has reported, so that a restore waits for it
         for number in range(len(self._browsers)):
             self._click(number, "yes", self._some(0.8))

@@ -92,7 +92,7 @@ class SimulatedPop:
         self._watch.started(self.number, self.store.log.position.position)
         config = SyncConfig(pop=self.name, home=self._home, push=self._push)
         self.sync = Sync(config, self.store, self._plane.trust, self._client, self._clock, opener=self._open_bundle)
-        self.sync.subscribe(self._arrived)
+        self.sync.changes.subscribe(self._arrived)
         self.pipeline = self._pipeline()
         self._consent = self._consent_routes()
         self.up = True
@@ -149,7 +149,7 @@ class SimulatedPop:
     @property
     def in_sync(self) -> bool:
         """Whether anything may be personalised."""
-        return self.serving and self.sync.in_sync()
+        return self.serving and self.sync.trust_state.in_sync()
 
     @property
     def reachable_since(self) -> float | None:
@@ -241,8 +241,8 @@ class SimulatedPop:
         code = Counter(("code",))
         here = PopIdentity(self.name, self.jurisdiction, None, CookieNames.choose(False), "adult")
         near = Neighbours(
-            self._clock, self.pipeline, cast(Delivery, None), self.store, self.sync, self._desk,
-            Streams(lambda: self.sync.generation, 2, 15.0), LastAnswers(LAST_ANSWERS),
+            self._clock, self.pipeline, cast(Delivery, None), self.store, self.sync.outgoing, self._desk,
+            Streams(lambda: self.sync.trust_state.generation, 2, 15.0), LastAnswers(LAST_ANSWERS),
         )  # fmt: skip
         return Router(ConsentRoom(here, near).routes(), RequestCounts(Counter(("route", "status")), code, code, code))
 
@@ -255,7 +255,7 @@ class SimulatedPop:
             cookie=COOKIE,
             pop_key=bytes(32),
         )
-        trust_state: Any = _Careless(self.sync) if self._careless else self.sync
+        trust_state: Any = _Careless(self.sync.trust_state) if self._careless else self.sync.trust_state
         return Pipeline(
             rules,
             trust_state,
@@ -274,16 +274,16 @@ def _counters() -> Counters:
 
 
 class _Careless:
-    """A sync room that is always in sync: what a POP without the rule would believe."""
+    """A trust state that is always in sync: what a POP without the rule would believe."""
 
-    def __init__(self, sync: TrustState) -> None:
-        self._sync = sync
+    def __init__(self, trust_state: TrustState) -> None:
+        self._trust_state = trust_state
 
     def in_sync(self) -> bool:
         return True
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._sync, name)
+        return getattr(self._trust_state, name)
 
 
 def _copy(home: Path, to: Path) -> None:

@@ -146,7 +146,7 @@ class _World:
         for pop in self._pops:
             pop.start()
             await asyncio.sleep(START_APART_S / len(self._pops))
-        await self._until_all(lambda pop: pop.in_sync and pop.sync.policy is not None)
+        await self._until_all(lambda pop: pop.in_sync and pop.sync.trust_state.policy is not None)
         await self._crowd.admit(self._scenario.visitors)
         self._began = self._loop.time()
 
@@ -213,7 +213,7 @@ class _World:
                     Shown(pop.number, pop.jurisdiction, visitor.gpc, now, token.subject, token.claims,
                           visit.grant.categories)
                 )  # fmt: skip
-            due = visit.grant.refresh or token.claims.exp - pop.sync.now() < REFRESH_S
+            due = visit.grant.refresh or token.claims.exp - pop.sync.trust_state.now() < REFRESH_S
             if due and not ask.replayed and not visitor.busy:
                 group.create_task(self._crowd.refresh(visitor, pop))
         for second in self._tallies(pop.number, now):
@@ -350,7 +350,7 @@ class _World:
         outcome.stored = self._stored()
         outcome.outbox = sum(len(pop.store.outbox.pending()) for pop in self._pops)
         for pop in self._pops:
-            for code, count in pop.sync.untrusted.items():
+            for code, count in pop.sync.failures.untrusted.items():
                 outcome.refused[code] = outcome.refused.get(code, 0) + count
 
     def _stored(self) -> Stored:

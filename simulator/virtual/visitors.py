@@ -198,7 +198,9 @@ class Crowd:
         categories = None if self.random.random() < 0.6 else ("behavioral",)
         below = token.claims.ver + 1
         taken = Taken(below, categories or CATEGORIES, self.now())
-        pop.sync.withdraw(Withdrawal(self._key(), visitor.credentials.withdraw, token.subject, below, categories))
+        pop.sync.outgoing.withdraw(
+            Withdrawal(self._key(), visitor.credentials.withdraw, token.subject, below, categories)
+        )
         self.truth.say(token.subject, Said(pop.number, taken))
         visitor.token = None
         self.stolen.append((visitor, token))

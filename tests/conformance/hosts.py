@@ -120,7 +120,7 @@ class PopHost:
         return self._runner.run(self._ask(method, target, headers))
 
     async def _ask(self, method: str, target: str, headers: Pairs) -> Reply:
-        if self._world.condition != "fresh" and self._pop.sync.in_sync():
+        if self._world.condition != "fresh" and self._pop.sync.trust_state.in_sync():
             self._clock.passed += 61
         with contextlib.suppress(Exception):
             await self._pop.sync.fetch_policy()

@@ -149,7 +149,7 @@ def test_nothing_at_a_door_confirms_a_guess_of_another_persons_entry(settings: S
     said += [str(world.plane.consents.grant(mine.request("contextual", number=99)))]
     for edge in world.edges.values():
         edge.poll()
-        said += [str(edge.sync.status()), str(edge.sync.denied(mine.subject, 1))]
+        said += [str(edge.sync.status()), str(edge.sync.trust_state.denied(mine.subject, 1))]
     world.close()
 
     assert not [word for word in secrets for text in said if word in text]

@@ -66,7 +66,7 @@ def test_what_was_said_after_the_backup_is_there_again(world: World) -> None:
     assert changed.held() == ("contextual", "experimental")
     for edge in world.edges.values():
         edge.poll()
-        assert (edge.sync.in_sync(), edge.sync.status().alarm) == (True, None)
+        assert (edge.sync.trust_state.in_sync(), edge.sync.status().alarm) == (True, None)
 
 
 def test_a_no_that_no_entry_tells_of_counts(world: World) -> None:
@@ -82,8 +82,8 @@ def test_a_no_that_no_entry_tells_of_counts(world: World) -> None:
     assert [visitor.held() for visitor in (one, two, three)] == [("contextual",), ("behavioral",), BOTH]
     for edge in world.edges.values():
         edge.poll()
-        assert edge.sync.denied(one.subject, one.answers[0].ver) == {"behavioral"}
-        assert edge.sync.denied(two.subject, two.answers[0].ver) == {"contextual"}
+        assert edge.sync.trust_state.denied(one.subject, one.answers[0].ver) == {"behavioral"}
+        assert edge.sync.trust_state.denied(two.subject, two.answers[0].ver) == {"contextual"}
 
 
 def test_a_late_no_does_not_take_a_later_yes(world: World) -> None:
@@ -168,7 +168,7 @@ def test_nothing_is_served_before_every_pop_has_delivered(small: World) -> None:
     assert public("GET", "/v1/edge-state").json()["error"]["code"] == "log-collecting"
     assert public("GET", "/healthz").json() == {"status": "log-collecting"}
     assert mesh("GET", "/v1/revocations").status_code == 423
-    assert not small.edges["tokyo-1"].sync.in_sync() or small.edges["tokyo-1"].sync.status().alarm is None
+    assert not small.edges["tokyo-1"].sync.trust_state.in_sync() or small.edges["tokyo-1"].sync.status().alarm is None
 
     small.deliver("paris-1")
     assert public("GET", "/healthz").json() == {"status": "ok"}
@@ -223,10 +223,10 @@ def test_a_pop_that_is_gone_is_left_out_and_its_noes_return_with_it(world: World
     assert with_refusal(gone.held) == "session-unknown"
 
     assert with_refusal(paris.poll) == "log-origin"
-    assert not paris.sync.in_sync()
+    assert not paris.sync.trust_state.in_sync()
     paris.store.accept_log()
     paris.poll()
-    assert paris.sync.in_sync()
+    assert paris.sync.trust_state.in_sync()
     assert "model-v1" in [entry.subject for entry in poll(world.plane).entries]
     (row,) = (read_kept(write_kept([Kept("withdrawal", body)])) for body in paris.store.raw.withdrawals("paris-1"))
     assert row[0].kind == "withdrawal"
@@ -244,7 +244,7 @@ def test_a_pop_that_enforced_no_more_than_is_known_goes_on_although_it_was_left_
     small.restore(backup, without=("paris-1",))
     small.edges["paris-1"].poll()
 
-    assert small.edges["paris-1"].sync.in_sync()
+    assert small.edges["paris-1"].sync.trust_state.in_sync()
     assert small.edges["paris-1"].sync.status().alarm is None
 
 
@@ -268,9 +268,9 @@ def test_both_histories_of_a_log_that_was_copied_back_are_taken_over(small: Worl
     assert (one.held(), two.held()) == (("contextual",), ("behavioral",))
     for edge in small.edges.values():
         edge.poll()
-        assert (edge.sync.in_sync(), edge.sync.status().alarm) == (True, None)
-        assert edge.sync.denied(one.subject, 1) == {"behavioral"}
-        assert edge.sync.denied(two.subject, 1) == {"contextual"}
+        assert (edge.sync.trust_state.in_sync(), edge.sync.status().alarm) == (True, None)
+        assert edge.sync.trust_state.denied(one.subject, 1) == {"behavioral"}
+        assert edge.sync.trust_state.denied(two.subject, 1) == {"contextual"}
 
 
 def test_a_pop_that_joined_after_the_backup_delivers_too(small: World) -> None:

@@ -6,7 +6,7 @@ from runtime_host.pop.sync import Sync
 
 def with_eraser(sync: Sync) -> Sync:
     """Erase what the log purges in the stores of this POP, at once and at this start."""
-    eraser = Eraser(sync.store, {}, sync.count, sync.report_soon)
+    eraser = Eraser(sync.store, {}, sync.failures.count, sync.report_soon)
     eraser.step()
-    sync.subscribe(lambda change: eraser.purged(change.subject) if change.kind == "purge" else None)
+    sync.changes.subscribe(lambda change: eraser.purged(change.subject) if change.kind == "purge" else None)
     return sync

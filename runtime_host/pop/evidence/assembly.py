@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 
 from consent_core.clock import Clock
+from consent_core.decision.seams import TrustState
 from consent_core.errors import ConsentEdgeError
 from consent_core.formats.attestation import PolicyInForce
 from consent_core.trust.providers import KeyProvider
@@ -19,7 +20,6 @@ from runtime_host.pop.evidence.seeing import Seeing
 from runtime_host.pop.evidence.sending import Sending
 from runtime_host.pop.evidence.task import EvidenceTask
 from runtime_host.pop.stores import PopStore
-from runtime_host.pop.sync import Sync
 from runtime_host.pop.sync.fetch import ControlPlane
 
 TIMEOUT_S = 5.0  # for one request of this task
@@ -44,7 +44,7 @@ class Surroundings:
 
     home: Path
     store: PopStore
-    sync: Sync
+    trust_state: TrustState
     clock: Clock
     client: httpx.AsyncClient
     trust: Callable[[], TrustFile]
@@ -57,7 +57,7 @@ def assemble(parts: AttestingParts, pop: Surroundings, every_s: int) -> Evidence
     """The task that attests a POP. Raises: ValueError for a damaged key file."""
 
     def state() -> State:
-        return State(_policy(pop.sync), pop.sync.in_sync(), parts.components, {}, pop.heads())
+        return State(_policy(pop), pop.trust_state.in_sync(), parts.components, {}, pop.heads())
 
     attester = Attester(parts.spiffe_id, AttesterKey.open(pop.home), pop.store, pop.clock, state, every_s)
     control_plane = ControlPlane(pop.client, TIMEOUT_S)
@@ -68,10 +68,10 @@ def assemble(parts: AttestingParts, pop: Surroundings, every_s: int) -> Evidence
     return EvidenceTask(attester, sending, seeing, (searcher, deleter), pop.refresh, pop.failed)
 
 
-def _policy(sync: Sync) -> PolicyInForce | None:
-    policy = sync.policy
-    known = sync.store.policies.newest()
+def _policy(pop: Surroundings) -> PolicyInForce | None:
+    policy = pop.trust_state.policy
+    known = pop.store.policies.newest()
     if policy is None:
         return None
-    since = known.since if known is not None and known.hash == policy.hash else sync.now()
+    since = known.since if known is not None and known.hash == policy.hash else pop.trust_state.now()
     return PolicyInForce(policy.hash, policy.revision, since)

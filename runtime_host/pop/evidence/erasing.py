@@ -1,6 +1,6 @@
 """Erasure as a durable step machine: each part of a purged visitor is deleted, counted again, and marked.
 
-    eraser = Eraser(store, parts, sync.count, sync.report_soon)
+    eraser = Eraser(store, parts, sync.failures.count, sync.report_soon)
     eraser.step()                 # in the turn that applies a purge, at start, and every 5 s while something is owed
 
 `store.apply` owes the parts in the transaction that applies the purge, so whatever dies, nothing is forgotten. A part

@@ -70,7 +70,7 @@ async def _run(config: PopConfig, places: PopPlaces, clock: Clock) -> None:
         svid=identity.source,
     )
     pop = build_pop(config, parts, clock)
-    rotation = asyncio.create_task(rotate_forever(identity.source, clock, pop.sync.count))
+    rotation = asyncio.create_task(rotate_forever(identity.source, clock, pop.sync.failures.count))
     renewal = asyncio.create_task(renew_forever(config.data / "svid" / f"edge-{config.pop}", client, clock))
     try:
         await serve(pop, identity)

@@ -50,7 +50,7 @@ async def _run(end: socket.socket, public: socket.socket, shared_state: SharedSt
     loaded = load_parts(places, trust, client, revoked_keys(config, clock), pictures)
     parts = replace(loaded, audit=audit, lead=lead, svid=identity.source)
     pop = build_pop(config, parts, clock)
-    rotation = asyncio.create_task(rotate_forever(identity.source, clock, pop.sync.count))
+    rotation = asyncio.create_task(rotate_forever(identity.source, clock, pop.sync.failures.count))
     try:
         await _serve(pop, public, lead)
     finally:

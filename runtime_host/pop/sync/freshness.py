@@ -48,3 +48,12 @@ class Freshness:
     def signed_now(self) -> int | None:
         """The control plane's time now, as far as it can be known: what it last signed plus what has passed since."""
         return None if self._signed_at is None else self._signed_at + int(self._clock.elapsed() - self._received)
+
+    def now(self) -> int:
+        """The wall clock, or the control plane's signed time where that is later: expired stays expired."""
+        return max(self._clock.now(), self.signed_now() or 0)
+
+    def clock_off(self) -> int:
+        """By how many seconds the wall clock is ahead of the control plane's signed time; 0 where none is known."""
+        signed = self.signed_now()
+        return 0 if signed is None else self._clock.now() - signed

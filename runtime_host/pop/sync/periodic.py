@@ -5,6 +5,8 @@ import random
 from collections.abc import Awaitable, Callable
 
 from consent_core.errors import ConsentEdgeError
+from runtime_host.pop.sync.config import SyncConfig
+from runtime_host.pop.sync.failures import Failures
 
 SPREAD = 0.1  # of the interval, so that many POPs do not ask at the same moment
 
@@ -52,3 +54,10 @@ class PeriodicTask:
                 await self._wake.wait()
         except TimeoutError:
             return
+
+
+def periodic(
+    config: SyncConfig, failures: Failures, action: Callable[[], Awaitable[object]], every_s: float, name: str
+) -> PeriodicTask:
+    """A task of the sync room: its failures are counted, and tried again after `retry_s`."""
+    return PeriodicTask(action, every_s, min(config.retry_s, every_s), failures.count, f"{config.pop}/{name}")

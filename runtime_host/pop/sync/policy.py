@@ -14,9 +14,11 @@ from typing import Any, Protocol
 from consent_core.clock import Clock
 from consent_core.crash import crash_point
 from consent_core.errors import Unavailable, Untrusted
+from consent_core.policy.bundle import open_bundle
 from consent_core.trust.files import write_atomically
 from runtime_host.pop.stores.policies import Policies
 from runtime_host.pop.sync.fetch import ControlPlane
+from runtime_host.pop.sync.trusted import Trusted
 
 PATH = "/v1/policy/bundle"
 FILE = "policy-bundle.tar.gz"
@@ -53,6 +55,15 @@ class Bundle(Protocol):
 
 # open(bytes, min_revision, hash of that revision) -> a verified bundle; raises Untrusted
 Open = Callable[[bytes, int, str | None], Bundle]
+
+
+def bundle_opener(trusted: Trusted, now: Callable[[], int], revoked: Callable[[], frozenset[str]]) -> Open:
+    """Opens bundles by `consent_core.policy`, with the trust, the time and the revoked keys of that moment."""
+
+    def opened(data: bytes, min_revision: int, known: str | None) -> Bundle:
+        return open_bundle(data, trusted.file, now(), revoked(), min_revision=min_revision, current_hash=known)
+
+    return opened
 
 
 class PolicyFollower:

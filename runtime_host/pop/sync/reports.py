@@ -1,7 +1,7 @@
 """Tells the control plane what is in force at this POP, with the receipts of purges carried out since the last time."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from consent_core.errors import Unavailable
 from consent_core.formats.status import PopStatus, PurgeReceipt, write_status
@@ -10,6 +10,14 @@ from runtime_host.pop.stores.erasures import RECEIPT
 from runtime_host.pop.sync.fetch import ControlPlane
 
 MAX_RECEIPTS = 100  # in one report; the rest goes with the next
+
+
+@dataclass(frozen=True, slots=True)
+class Trails:
+    """Where this POP's audit trails end, asked at each report. `own`: the first; `others`: by name."""
+
+    own: Callable[[], str | None] = lambda: None
+    others: Callable[[], Mapping[str, str]] = dict
 
 
 class Reporter:

@@ -30,6 +30,11 @@ class Trusted:
         changed, self.file = file != self.file, file
         return changed
 
+    def reload(self) -> None:
+        """Take over the file as it is now, replaced or not. Raises: as `look`."""
+        if self._path is not None:
+            self.file = TrustFile.load(self._path)
+
 
 def _stamp(path: Path) -> tuple[int, int, int]:
     try:

@@ -54,7 +54,7 @@ def test_what_is_taken_back_while_bundled_is_decided_does_not_come_along(shop, r
     async def render(recipe):
         shop.pop.renderer.render = real
         subject = shop.pop.store.database.rows("SELECT subject FROM sessions")[0][0]
-        shop.pop.sync.withdraw(Withdrawal("k" * 32, "s" * 43, subject, 99))
+        shop.pop.sync.outgoing.withdraw(Withdrawal("k" * 32, "s" * 43, subject, 99))
         return await real(recipe)
 
     shop.pop.renderer.render = render

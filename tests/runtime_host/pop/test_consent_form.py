@@ -108,7 +108,7 @@ def test_a_form_never_leads_to_another_site(shop, run, referer):
 def test_the_notice_is_the_laws_own_with_its_digest(shop, run, accept_language, language, clause_id):
     """In the best language asked for that the law's notice has, else in English; its digest is the clause's."""
     notice = run(shop.browser().ask("GET", "/v1/consent/notice", accept_language=accept_language)).json()
-    clause = shop.pop.sync.policy.clauses[clause_id]
+    clause = shop.pop.sync.trust_state.policy.clauses[clause_id]
 
     assert (notice["jurisdiction"], notice["language"], notice["clause_id"]) == ("EU", language, clause_id)
     assert notice["digest"] == clause.sha256 == sha256_digest(clause.markdown.encode())

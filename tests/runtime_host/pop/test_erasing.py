@@ -98,7 +98,7 @@ def test_a_locked_visitors_file_holds_the_receipt_back(edge, run, audit):
     purge(edge, run)
     edge.pop.erasing.step()
     assert receipts(edge) == []
-    assert edge.pop.sync.unavailable["audit-unwritable"] >= 1
+    assert edge.pop.sync.failures.unavailable["audit-unwritable"] >= 1
 
     other.execute("ROLLBACK")
     other.close()

@@ -52,7 +52,7 @@ def test_a_forged_token_costs_no_sandbox(edge, run, judged, how):
     text = FORGED[how](edge)
     expected = Expectation(edge.plane.keys.trust_file().issuer, AUDIENCE, edge.clock.now(), 5)
     with pytest.raises(Rejected) as caught:
-        edge.pop.pipeline._validator.validate(text, edge.pop.sync.keys(), expected)
+        edge.pop.pipeline._validator.validate(text, edge.pop.sync.trust_state.keys(), expected)
     reply, default = run(edge.get(HERO, text)), run(edge.get(HERO))
     metrics = run(ask(edge.pop.admin_app, "GET", "/metrics", {})).body.decode()
 

@@ -54,7 +54,7 @@ def test_a_no_and_the_yes_after_it_end_as_they_were_said(shop, run):
     late = [*shop.pop.store.outbox.pending()]
     yes = run(visitor.grant("behavioral", number=3))
     del visitor.jar[REFUSALS]
-    run(shop.pop.sync.forward())
+    run(shop.pop.sync.outgoing.forward())
     run(shop.pop.sync.poll())
     state = run(visitor.ask("GET", "/v1/consent")).json()
 
@@ -134,7 +134,7 @@ def test_the_no_of_a_cut_off_pop_holds_at_the_next_one(shop, run, osaka):
     shown = run(elsewhere.shown())
     state = run(elsewhere.ask("GET", "/v1/consent")).json()
     shop.cable.cut = False
-    run(shop.pop.sync.forward())
+    run(shop.pop.sync.outgoing.forward())
 
     assert (no.status, shown) == (202, "default")
     assert (state["categories"], TOKEN_COOKIE in visitor.jar, state["superseded"]) == ([], False, [])
@@ -177,7 +177,7 @@ def test_a_no_with_a_session_this_pop_never_saw_denies_the_presented_token_by_it
     digest = hashlib.sha256(token.encode()).hexdigest()
     assert osaka.store.database.rows("SELECT digest FROM denied_texts") == [(digest,)]
     osaka_cable.cut = False
-    run(osaka.sync.forward())
+    run(osaka.sync.outgoing.forward())
     assert run(visitor.ask("GET", "/v1/consent")).json()["choices"] == []
 
 
@@ -243,7 +243,7 @@ def test_what_came_after_a_later_yes_stays(shop, run):
     shop.cable.cut = False
     run(visitor.grant("behavioral", number=3))
     run(visitor.ask("POST", "/v1/events", {**bought, "item": "kayak"}))
-    run(shop.pop.sync.forward())
+    run(shop.pop.sync.outgoing.forward())
     run(shop.pop.sync.poll())
 
     assert shop.pop.store.database.rows("SELECT item FROM history") == [("kayak",)]

@@ -36,7 +36,7 @@ def slow(tmp_path, catalogue, run):
 
 
 def withdraw(edge, below=2):
-    edge.pop.sync.withdraw(Withdrawal("k" * 32, "s" * 43, ME, below))
+    edge.pop.sync.outgoing.withdraw(Withdrawal("k" * 32, "s" * 43, ME, below))
 
 
 def revoke_key(edge):
@@ -106,7 +106,7 @@ def test_a_revocation_of_somebody_else_changes_nothing(slow, run):
     """The generation moves on for all; what it took decides."""
     token = slow.token("contextual")
     personal = run(slow.get(HERO, token)).fixed
-    slow.pop.sync.withdraw(Withdrawal("k" * 32, "s" * 43, subject_of(visitor(7)), 9))
+    slow.pop.sync.outgoing.withdraw(Withdrawal("k" * 32, "s" * 43, subject_of(visitor(7)), 9))
 
     assert run(slow.get(HERO, token)).fixed == personal
 
@@ -136,7 +136,7 @@ def test_history_deleted_by_a_purge_is_not_decided_from(slow, run):
     slow.pop.store.apply((entry,), slow.plane.origin, slow.plane.head, slow.plane.head, slow.clock.now())
 
     assert run(slow.get(banner, token)).json()["category"] == "default"
-    assert slow.pop.pipeline.recent.of(ME, slow.pop.sync.generation) == ()
+    assert slow.pop.pipeline.recent.of(ME, slow.pop.sync.trust_state.generation) == ()
 
 
 def test_a_newer_token_is_not_hit_by_the_old_denial(slow, run):
@@ -213,7 +213,7 @@ def test_an_event_of_a_pop_that_is_not_in_sync_is_not_kept(slow, run):
 
 def revoke_key_after_a_look(edge, monkeypatch, looks=1):
     """What another process of the POP may do between two lines of this one: after so many looks at the keys."""
-    answer, left = edge.pop.sync.keys, [looks]
+    answer, left = edge.pop.sync.trust_state.keys, [looks]
 
     def keys():
         known = answer()
@@ -223,7 +223,7 @@ def revoke_key_after_a_look(edge, monkeypatch, looks=1):
             revoke_key(edge)
         return known
 
-    monkeypatch.setattr(edge.pop.sync, "keys", keys)
+    monkeypatch.setattr(edge.pop.sync.trust_state, "keys", keys)
 
 
 @pytest.mark.parametrize("at", ["validation", "lookup", "first byte"])
@@ -232,13 +232,13 @@ def test_a_key_revoked_right_after_it_was_looked_at_is_looked_at_again(slow, run
     token = slow.token("contextual")
     if at != "validation":
         assert run(slow.get(SLOT, token)).json()["category"] == "contextual"
-        slow.pop.sync.withdraw(Withdrawal("o" * 32, "s" * 43, "b" * 64, 2))  # somebody's: the generation moves
+        slow.pop.sync.outgoing.withdraw(Withdrawal("o" * 32, "s" * 43, "b" * 64, 2))  # somebody's: the generation moves
     if at == "first byte":
         slow.personalization.meanwhile = lambda: None
         place = slow.pop.delivery.stock.places["home-hero"]
         visit = Visit({b"authorization": b"Bearer " + token.encode()}, place, page_context(b""))
         run(slow.pop.pipeline.decide(visit))
-        slow.pop.sync.withdraw(Withdrawal("p" * 32, "s" * 43, "c" * 64, 2))
+        slow.pop.sync.outgoing.withdraw(Withdrawal("p" * 32, "s" * 43, "c" * 64, 2))
         revoke_key_after_a_look(slow, monkeypatch)
         slow.pop.pipeline.still_holds(visit)
     else:
@@ -258,8 +258,8 @@ def test_a_decision_does_not_hold_where_the_disk_cannot_say_so(slow, run, monkey
         raise Unavailable("store-io", "no")
 
     def meanwhile():
-        slow.pop.sync.withdraw(Withdrawal("q" * 32, "s" * 43, "d" * 64, 2))
-        monkeypatch.setattr(slow.pop.sync, "denied", fails)
+        slow.pop.sync.outgoing.withdraw(Withdrawal("q" * 32, "s" * 43, "d" * 64, 2))
+        monkeypatch.setattr(slow.pop.sync.trust_state, "denied", fails)
 
     slow.personalization.meanwhile = meanwhile
     assert run(slow.get(SLOT, token)).fixed == run(slow.get(SLOT)).fixed

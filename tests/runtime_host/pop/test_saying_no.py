@@ -104,7 +104,7 @@ def test_a_no_that_the_disk_does_not_keep_is_told_to_the_control_plane(shop, run
     run(shop.pop.sync.poll())
 
     assert (reply.status, shown) == (200, "default")
-    assert "contextual" in shop.pop.sync.denied(subject, 1)
+    assert "contextual" in shop.pop.sync.trust_state.denied(subject, 1)
 
 
 def test_a_no_that_nothing_keeps_takes_the_token_all_the_same(shop, run):
@@ -164,8 +164,8 @@ def test_a_withdrawal_needs_no_control_plane(shop, run):
     run(shop.sync())
     shop.cable.requests.clear()
     still = run(shop.browser(authorization=f"Bearer {token}").ask("GET", HERO))
-    run(shop.pop.sync.forward())
-    run(shop.pop.sync.forward())
+    run(shop.pop.sync.outgoing.forward())
+    run(shop.pop.sync.outgoing.forward())
 
     assert (reply.status, reply.json()["pending"], reply.json()["receipt"]) == (202, True, None)
     assert (state["pending"], state["choices"], state["receipt"]) == (True, [], None)
@@ -182,7 +182,7 @@ def test_a_partial_withdrawal_while_cut_off_is_202_and_heals(shop, run):
     reply = run(visitor.withdraw("experimental"))
     shown = run(visitor.shown())
     shop.cable.cut = False
-    run(shop.pop.sync.forward())
+    run(shop.pop.sync.outgoing.forward())
     visitor.jar.pop(REFUSALS)
     state = run(visitor.ask("GET", "/v1/consent")).json()
 

@@ -42,9 +42,9 @@ def test_a_log_that_went_back_and_grew_again_is_noticed(known: World, kept: int,
     grow(known, kept + beyond)
 
     assert refused(known) == ("log-rewind" if kept + beyond < 4 else "log-fork")
-    assert not known.sync.in_sync()
+    assert not known.sync.trust_state.in_sync()
     assert known.store.log.position.position == 4
-    assert known.sync.denied("f" * 64, 1) == frozenset()
+    assert known.sync.trust_state.denied("f" * 64, 1) == frozenset()
 
 
 @pytest.mark.parametrize("how", ["rewind", "fork", "origin"])
@@ -61,7 +61,7 @@ def test_an_alarm_outlives_its_cause_the_process_and_good_answers(known: World, 
 
     for _ in range(3):
         assert refused(known) == code
-        assert (known.sync.in_sync(), known.sync.status().alarm) == (False, code)
+        assert (known.sync.trust_state.in_sync(), known.sync.status().alarm) == (False, code)
         known.restart()
     known.plane.revoke(subject="d" * 64)
     assert refused(known) == code
@@ -78,8 +78,8 @@ def test_an_alarm_ends_by_an_operator_in_another_process(known: World) -> None:
     other.close()
     asyncio.run(known.sync.poll())
 
-    assert (known.sync.in_sync(), known.sync.status().alarm) == (True, None)
-    assert known.sync.denied(VISITOR, 3) == set(CATEGORIES)
+    assert (known.sync.trust_state.in_sync(), known.sync.status().alarm) == (True, None)
+    assert known.sync.trust_state.denied(VISITOR, 3) == set(CATEGORIES)
     assert known.store.log.position.origin == "p" * 22
     assert [kept.kind for kept in known.plane.kept] == ["answer"] * 3 + ["end"]
 
@@ -93,11 +93,11 @@ def test_a_hole_is_an_alarm_that_heals(known: World) -> None:
     known.plane.revoke(ver=6)
     known.network.replay["/v1/revocations"] = known.plane.answer(5, nonce)
     assert refused(known) == "log-gap"
-    assert (known.sync.in_sync(), known.sync.status().alarm) == (False, "log-gap")
+    assert (known.sync.trust_state.in_sync(), known.sync.status().alarm) == (False, "log-gap")
 
     known.network.replay.clear()
     asyncio.run(known.sync.poll())
-    assert (known.sync.in_sync(), known.sync.status().alarm) == (True, None)
+    assert (known.sync.trust_state.in_sync(), known.sync.status().alarm) == (True, None)
     assert answer not in known.network.answers
 
 

@@ -99,7 +99,7 @@ def test_a_control_plane_learns_that_its_database_was_copied_back(site: Site, be
     with pytest.raises(Untrusted) as refusal:
         asyncio.run(site.sync.poll())
     assert refusal.value.code in {"log-rewind", "log-fork"}
-    assert not site.sync.in_sync()
+    assert not site.sync.trust_state.in_sync()
     assert site.get("/healthz").json() == {"status": "log-rewound"}
     assert site.get("/v1/edge-state").status_code == 503
     for refused in (site.plane.log.require_serving, lambda: site.revoke("model-9")):
@@ -177,7 +177,7 @@ def test_a_pop_whose_place_is_covered_goes_on_by_itself(site: Site) -> None:
 
     position = site.store.log.position
     assert (position.origin, position.position, position.alarm) == (new, 4, None)
-    assert site.sync.in_sync()
+    assert site.sync.trust_state.in_sync()
     assert site.store.revocations.model_revoked("model-3")
 
 
@@ -195,7 +195,7 @@ def test_a_pop_that_enforced_more_is_not_covered(site: Site) -> None:
 
     site.store.accept_log()
     asyncio.run(site.sync.poll())
-    assert site.sync.in_sync()
+    assert site.sync.trust_state.in_sync()
     assert site.store.revocations.model_revoked("model-3")
 
 

@@ -58,10 +58,10 @@ def check_everything_is_done_once(directory: Path) -> None:
         assert store.log.position.position == len(plane.entries) == 5
         assert (store.outbox.pending(), store.outbox.refused()) == ((), ())
         assert list(plane.withdrawals) == [NO.key]
-        assert sync.denied(VISITOR, 3) == {"behavioral"}
-        assert sync.key_revoked("token-old")
-        assert sync.policy is not None
-        assert sync.policy.hash == policy_hash(1)
+        assert sync.trust_state.denied(VISITOR, 3) == {"behavioral"}
+        assert sync.trust_state.key_revoked("token-old")
+        assert sync.trust_state.policy is not None
+        assert sync.trust_state.policy.hash == policy_hash(1)
         assert len(store.queue.pending("purge-receipt")) == 1
         assert [row.body["subject"] for row in store.queue.pending("retrain")] == [VISITOR]
 

@@ -49,11 +49,11 @@ def known(world: World) -> World:
 
 def test_a_pop_is_not_in_sync_before_its_first_good_answer(world: World) -> None:
     """Whatever is on its disk."""
-    assert not world.sync.in_sync()
+    assert not world.sync.trust_state.in_sync()
     poll(world)
-    assert world.sync.in_sync()
+    assert world.sync.trust_state.in_sync()
     world.restart()
-    assert not world.sync.in_sync()
+    assert not world.sync.trust_state.in_sync()
 
 
 def test_entries_of_several_pages_are_applied_in_one_poll(world: World) -> None:
@@ -63,8 +63,8 @@ def test_entries_of_several_pages_are_applied_in_one_poll(world: World) -> None:
     poll(world)
 
     assert world.store.log.position.position == 8
-    assert world.sync.denied(VISITOR, 7) == set(CATEGORIES)
-    assert world.sync.denied(VISITOR, 8) == frozenset()
+    assert world.sync.trust_state.denied(VISITOR, 7) == set(CATEGORIES)
+    assert world.sync.trust_state.denied(VISITOR, 8) == frozenset()
 
 
 def test_a_first_page_without_the_second_is_not_in_sync(world: World) -> None:
@@ -75,7 +75,7 @@ def test_a_first_page_without_the_second_is_not_in_sync(world: World) -> None:
 
     assert refused(world, Unavailable) == "control-plane-unreachable"
     assert world.store.log.position.position == 3
-    assert not world.sync.in_sync()
+    assert not world.sync.trust_state.in_sync()
 
 
 def test_an_earlier_answer_does_not_excuse_missing_entries(known: World) -> None:
@@ -86,11 +86,11 @@ def test_an_earlier_answer_does_not_excuse_missing_entries(known: World) -> None
     known.network.hold = lambda: setattr(known.network, "cut", True)
 
     assert refused(known, Unavailable) == "control-plane-unreachable"
-    assert not known.sync.in_sync()
+    assert not known.sync.trust_state.in_sync()
 
     known.network.hold, known.network.cut = lambda: None, False
     poll(known)
-    assert known.sync.in_sync()
+    assert known.sync.trust_state.in_sync()
 
 
 def test_an_entry_that_cannot_be_stored_ends_personalisation_at_once(known: World) -> None:
@@ -98,12 +98,12 @@ def test_an_entry_that_cannot_be_stored_ends_personalisation_at_once(known: Worl
     known.plane.revoke(ver=9)
     known.store.database.row("PRAGMA query_only=ON")
     assert refused(known, Unavailable) == "store-io"
-    assert not known.sync.in_sync()
+    assert not known.sync.trust_state.in_sync()
 
     known.store.database.row("PRAGMA query_only=OFF")
     poll(known)
-    assert known.sync.in_sync()
-    assert known.sync.denied(VISITOR, 8) == set(CATEGORIES)
+    assert known.sync.trust_state.in_sync()
+    assert known.sync.trust_state.denied(VISITOR, 8) == set(CATEGORIES)
 
 
 def test_a_replayed_answer_does_not_refresh(known: World) -> None:
@@ -114,20 +114,20 @@ def test_a_replayed_answer_does_not_refresh(known: World) -> None:
     replay(known, old)
     assert refused(known) == "log-nonce"
     known.clock.advance(1)
-    assert not known.sync.in_sync()
+    assert not known.sync.trust_state.in_sync()
 
 
 def test_freshness_counts_from_when_the_poll_was_sent(world: World) -> None:
     """An answer that is held back for a minute is a minute old when it arrives."""
     world.network.hold = lambda: world.clock.advance(60)
     poll(world)
-    assert not world.sync.in_sync()
+    assert not world.sync.trust_state.in_sync()
 
     world.network.hold = lambda: world.clock.advance(59)
     poll(world)
-    assert world.sync.in_sync()
+    assert world.sync.trust_state.in_sync()
     world.clock.advance(1)
-    assert not world.sync.in_sync()
+    assert not world.sync.trust_state.in_sync()
 
 
 def test_an_idle_log_keeps_a_pop_in_sync_and_writes_nothing(known: World) -> None:
@@ -136,14 +136,14 @@ def test_an_idle_log_keeps_a_pop_in_sync_and_writes_nothing(known: World) -> Non
     for _ in range(100):
         known.clock.advance(30)
         poll(known)
-        assert known.sync.in_sync()
+        assert known.sync.trust_state.in_sync()
     assert known.store.database.row("SELECT total_changes()") == before
 
 
 def test_a_suspended_machine_is_not_in_sync_when_it_wakes(known: World) -> None:
     """CLOCK_BOOTTIME has gone on, even where the wall clock has not been set yet."""
     known.clock.boot += 3600
-    assert not known.sync.in_sync()
+    assert not known.sync.trust_state.in_sync()
 
 
 @pytest.mark.parametrize("jump", [-10 * 365 * 86_400, -3600, 3600, 10 * 365 * 86_400])
@@ -151,10 +151,10 @@ def test_a_jump_of_the_wall_clock_changes_nothing(known: World, jump: int) -> No
     """Neither in sync nor out of it, and the next answer is still believed."""
     at = known.clock.wall
     known.clock.wall += jump
-    assert known.sync.in_sync()
+    assert known.sync.trust_state.in_sync()
     replay(known, forge(known, at=at + 5))
     poll(known)
-    assert known.sync.in_sync()
+    assert known.sync.trust_state.in_sync()
 
 
 def test_time_never_runs_behind_what_the_control_plane_signed(known: World) -> None:
@@ -162,7 +162,7 @@ def test_time_never_runs_behind_what_the_control_plane_signed(known: World) -> N
     at = known.clock.now()
     known.clock.wall -= 3600
     known.clock.boot += 30
-    assert known.sync.now() == at + 30
+    assert known.sync.trust_state.now() == at + 30
 
 
 def test_a_head_that_went_back_ends_personalisation_at_once(known: World) -> None:
@@ -170,10 +170,10 @@ def test_a_head_that_went_back_ends_personalisation_at_once(known: World) -> Non
     del known.plane.entries[2:]
 
     assert refused(known) == "log-rewind"
-    assert not known.sync.in_sync()
+    assert not known.sync.trust_state.in_sync()
     assert known.sync.status().alarm == "log-rewind"
     assert known.store.log.position.position == 4
-    assert known.sync.denied(VISITOR, 3) == set(CATEGORIES)
+    assert known.sync.trust_state.denied(VISITOR, 3) == set(CATEGORIES)
 
 
 def test_a_head_below_the_highest_ever_claimed_is_a_rewind(world: World) -> None:
@@ -194,7 +194,7 @@ def test_another_origin_ends_personalisation_at_once(known: World) -> None:
     known.plane.revoke()
 
     assert refused(known) == "log-origin"
-    assert not known.sync.in_sync()
+    assert not known.sync.trust_state.in_sync()
     known.restart()
     assert refused(known) == "log-origin"
 
@@ -207,9 +207,9 @@ def test_an_operator_may_accept_another_log(known: World) -> None:
     known.store.log.accept_origin()
     poll(known)
 
-    assert known.sync.in_sync()
+    assert known.sync.trust_state.in_sync()
     assert known.sync.status().alarm is None
-    assert known.sync.denied(VISITOR, 3) == set(CATEGORIES)
+    assert known.sync.trust_state.denied(VISITOR, 3) == set(CATEGORIES)
 
 
 def test_a_gap_is_refused(known: World) -> None:
@@ -220,7 +220,7 @@ def test_a_gap_is_refused(known: World) -> None:
 
     assert refused(known) == "log-gap"
     assert known.store.log.position.position == 4
-    assert not known.sync.in_sync()
+    assert not known.sync.trust_state.in_sync()
 
 
 def test_entries_held_back_are_a_gap(known: World) -> None:
@@ -243,7 +243,7 @@ def test_an_altered_answer_changes_nothing(known: World) -> None:
         replay(known, good[:position] + bytes([good[position] ^ 1]) + good[position + 1 :])
         refused(known)
     assert known.store.log.position.position == 4
-    assert known.sync.in_sync()
+    assert known.sync.trust_state.in_sync()
 
 
 def test_a_key_of_another_role_does_not_sign_the_log(known: World) -> None:
@@ -277,7 +277,7 @@ def test_a_clock_set_back_before_a_rotation_still_believes_the_new_key(known: Wo
     replay(known, forge(known))
     known.clock.wall -= 3600
     poll(known)
-    assert known.sync.in_sync()
+    assert known.sync.trust_state.in_sync()
 
 
 def test_a_revoked_log_key_is_refused(known: World) -> None:
@@ -304,10 +304,10 @@ def test_a_snapshot_brings_a_latecomer_to_the_head(world: World) -> None:
     poll(world)
 
     assert world.store.log.position.position == 4
-    assert world.sync.key_revoked("token-old")
+    assert world.sync.trust_state.key_revoked("token-old")
     assert world.store.tombstones.holds(VISITOR)
-    assert world.sync.denied("b" * 64, 1) == set(CATEGORIES)
-    assert world.sync.in_sync()
+    assert world.sync.trust_state.denied("b" * 64, 1) == set(CATEGORIES)
+    assert world.sync.trust_state.in_sync()
 
 
 def test_a_snapshot_that_leads_nowhere_is_refused(known: World) -> None:
@@ -332,7 +332,7 @@ def test_sixty_seconds_of_partition_close_every_category_and_delete_nothing(know
     for second in range(1, 61):
         known.clock.advance(1)
         refused(known, Unavailable)
-        assert known.sync.in_sync() == (second < 60)
+        assert known.sync.trust_state.in_sync() == (second < 60)
     known.plane.revoke(subject="c" * 64, ver=5)
     asyncio.run(known.sync.sweep())
 
@@ -340,9 +340,9 @@ def test_sixty_seconds_of_partition_close_every_category_and_delete_nothing(know
     assert len(known.store.history.read(other, "experimental")) == 1
     known.network.cut = False
     poll(known)
-    assert known.sync.in_sync()
+    assert known.sync.trust_state.in_sync()
     assert known.store.log.position.position == 5
-    assert known.sync.denied("c" * 64, 4) == set(CATEGORIES)
+    assert known.sync.trust_state.denied("c" * 64, 4) == set(CATEGORIES)
 
 
 def test_an_older_backup_catches_up(known: World) -> None:
@@ -366,7 +366,9 @@ def test_an_older_backup_catches_up(known: World) -> None:
 def test_listeners_hear_of_changes_once_they_are_in_force(known: World) -> None:
     """Open pages are told only what is already true."""
     heard = []
-    stop = known.sync.subscribe(lambda change: heard.append((change, known.sync.denied(change.subject, 1))))
+    stop = known.sync.changes.subscribe(
+        lambda change: heard.append((change, known.sync.trust_state.denied(change.subject, 1)))
+    )
     entry = known.plane.revoke(subject="d" * 64, categories=("behavioral",), ver=2)
     poll(known)
     stop()

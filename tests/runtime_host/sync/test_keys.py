@@ -8,6 +8,7 @@ from consent_core.errors import ConsentEdgeError
 from consent_core.formats.jwks import write_jwks
 from consent_core.formats.token import MAX_LIFETIME_S
 from runtime_host.pop.sync.keys import MAX_UNKNOWN, UNKNOWN_S
+from simulator.virtual.time import run_virtual
 from tests.runtime_host.sync.toy_plane import World
 
 
@@ -16,7 +17,7 @@ def fetch(world: World) -> None:
 
 
 def kids(world: World) -> list[str]:
-    keys = world.sync.keys()
+    keys = world.sync.trust_state.keys()
     return [key.kid for key in keys]
 
 
@@ -28,14 +29,14 @@ def test_the_trust_files_keys_do_until_the_first_set(world: World) -> None:
 def test_a_rotated_key_is_known_after_one_fetch(world: World) -> None:
     """Both the old and the new one are good while they overlap; the generation rises once."""
     fetch(world)
-    old, before = world.plane.keys.current("token").kid, world.sync.generation
+    old, before = world.plane.keys.current("token").kid, world.sync.trust_state.generation
     world.clock.advance(1)
     new = world.plane.keys.rotate("token", overlap_s=600).kid
     fetch(world)
     fetch(world)
 
     assert kids(world) == [old, new]
-    assert world.sync.generation == before + 1
+    assert world.sync.trust_state.generation == before + 1
 
 
 def test_a_key_no_longer_named_stays_for_one_token_lifetime(world: World) -> None:
@@ -87,12 +88,12 @@ def test_a_revoked_key_is_gone_at_once(world: World) -> None:
     fetch(world)
     kid = world.plane.keys.current("token").kid
     world.plane.log("key", kid)
-    before = world.sync.generation
+    before = world.sync.trust_state.generation
     asyncio.run(world.sync.poll())
 
-    assert world.sync.key_revoked(kid)
+    assert world.sync.trust_state.key_revoked(kid)
     assert kids(world) == []
-    assert world.sync.generation > before
+    assert world.sync.trust_state.generation > before
     fetch(world)
     world.restart()
     assert kids(world) == []
@@ -114,7 +115,7 @@ def test_the_same_unknown_key_id_is_not_asked_for_again_soon(world: World) -> No
     assert world.sync._keys.wanted("made-up")
 
     world.clock.advance(world.sync.config.keys_wanted_s)
-    (key,) = world.sync.keys()
+    (key,) = world.sync.trust_state.keys()
     world.plane.jwks = write_jwks([key._replace(kid="another")])
     fetch(world)
     assert world.sync._keys.wanted("made-up")
@@ -129,21 +130,41 @@ def test_the_memory_of_unknown_key_ids_is_bounded(world: World) -> None:
 
 
 def test_a_visitor_with_a_token_of_a_new_key_waits_for_it(world: World) -> None:
-    """And so does everybody else with that key; a made-up one is not waited for while a fetch was just made."""
+    """So does everybody else with that key, until it is here and no longer; a made-up one is not waited for."""
     world.clock.advance(1)
     new = world.plane.keys.rotate("token", overlap_s=600).kid
+    learn = world.sync.trust_state.learn_key
 
-    async def scenario() -> list[bool]:
-        waiting = [asyncio.create_task(world.sync.learn_key(kid)) for kid in (new, new, "made-up")]
+    async def scenario() -> tuple[list[bool], float]:
+        waiting = [asyncio.create_task(learn(kid)) for kid in (new, new, "made-up")]
         await asyncio.sleep(0)
         assert (waiting[0].done(), waiting[2].done()) == (False, True)
         await world.sync.fetch_keys()
-        return list(await asyncio.gather(*waiting))
+        return list(await asyncio.gather(*waiting)), asyncio.get_running_loop().time()
 
-    assert asyncio.run(scenario()) == [True, True, False]
+    assert run_virtual(scenario()) == ([True, True, False], 0.0)
 
 
-def test_a_key_that_does_not_come_is_not_waited_for_long(world: World) -> None:
-    """Half a second, once."""
-    assert asyncio.run(asyncio.wait_for(world.sync.learn_key("made-up"), 5)) is False
-    assert asyncio.run(asyncio.wait_for(world.sync.learn_key("made-up"), 0.2)) is False
+def test_a_key_that_does_not_come_is_waited_for_half_a_second_of_the_loops_time(world: World) -> None:
+    """Once: the same key id asks for no second fetch so soon. Simulated time passes as real time does."""
+
+    async def scenario() -> list[tuple[bool, float]]:
+        loop, learn = asyncio.get_running_loop(), world.sync.trust_state.learn_key
+        return [(await learn("made-up"), loop.time()) for _ in range(2)]
+
+    assert run_virtual(scenario()) == [(False, 0.5), (False, 0.5)]
+
+
+def test_a_visitor_who_goes_away_ends_nobody_elses_wait(world: World) -> None:
+    """The first to ask may close the connection; the key still reaches the second."""
+    world.clock.advance(1)
+    new = world.plane.keys.rotate("token", overlap_s=600).kid
+
+    async def scenario() -> bool:
+        first, second = (asyncio.create_task(world.sync.trust_state.learn_key(new)) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        await world.sync.fetch_keys()
+        return await second
+
+    assert run_virtual(scenario())

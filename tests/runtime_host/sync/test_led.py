@@ -19,8 +19,9 @@ from consent_core.trust.keys import KeyStore
 from runtime_host.pop.stores import Interaction, PopStore, Withdrawal
 from runtime_host.pop.stores.shared_state import Mark, SharedState
 from runtime_host.pop.sync import Sync, SyncConfig
-from runtime_host.pop.sync.led import LedSync
+from runtime_host.pop.sync.led import LOOK_EVERY_S, LedSync
 from runtime_host.pop.sync.policy import FILE
+from simulator.virtual.time import run_virtual
 from tests.runtime_host.sync.toy_plane import VISITOR, Network, ToyPlane, open_toy_bundle, policy_hash
 
 NO = Withdrawal("k" * 22, "0" * 43, VISITOR, 4, ("behavioral",))
@@ -35,6 +36,7 @@ class Supervisor:
     clock: ManualClock
     plane: ToyPlane
     network: Network
+    client: httpx.AsyncClient
     shared_state: SharedState
     lead: Sync
     worker: LedSync
@@ -67,7 +69,7 @@ def crew(tmp_path: Path) -> Iterator[Supervisor]:
                 shared_state=shared_state)  # fmt: skip
     worker = LedSync(config, PopStore(home / "pop.db", clock, joined), trust, client, clock, shared_state=joined,
                      ask=asked.append, opener=open_toy_bundle)  # fmt: skip
-    yield Supervisor(home, clock, plane, network, shared_state, lead, worker, asked)
+    yield Supervisor(home, clock, plane, network, client, shared_state, lead, worker, asked)
     for sync in (lead, worker):
         sync.store.close()
     for one in (joined, shared_state):
@@ -76,16 +78,16 @@ def crew(tmp_path: Path) -> Iterator[Supervisor]:
 
 def test_a_new_shared_state_is_out_of_sync_whatever_is_on_disk(crew: Supervisor) -> None:
     """Zeros are not fresh: an earlier run's policy and keys open nothing."""
-    assert not crew.worker.in_sync()
+    assert not crew.worker.trust_state.in_sync()
     crew.sync()
-    assert crew.worker.in_sync()
+    assert crew.worker.trust_state.in_sync()
 
     fresh = SharedState.make(2)
-    later = LedSync(crew.worker.config, crew.worker.store, crew.plane.keys.trust_file(), crew.worker._client,
+    later = LedSync(crew.worker.config, crew.worker.store, crew.plane.keys.trust_file(), crew.client,
                     crew.clock, shared_state=fresh, ask=print, opener=open_toy_bundle)  # fmt: skip
-    assert (later.policy is not None, later.in_sync()) == (True, False)
+    assert (later.trust_state.policy is not None, later.trust_state.in_sync()) == (True, False)
     crew.clock.boot = 10.0  # a machine that has just started: zero is not long ago
-    assert not later.in_sync()
+    assert not later.trust_state.in_sync()
     fresh.close()
 
 
@@ -94,16 +96,16 @@ def test_the_leads_word_ages_at_the_worker(crew: Supervisor) -> None:
     crew.network.hold = lambda: crew.clock.advance(2)
     crew.sync()
     crew.clock.advance(57.9)
-    assert crew.worker.in_sync()
+    assert crew.worker.trust_state.in_sync()
     crew.clock.advance(0.1)
-    assert not crew.worker.in_sync()
+    assert not crew.worker.trust_state.in_sync()
 
 
 def test_a_word_from_the_future_is_not_believed(crew: Supervisor) -> None:
     """Another machine's clock, say: it would stay fresh for too long."""
     crew.sync()
     crew.shared_state.tell(crew.clock.elapsed() + 1, None, None)
-    assert not crew.worker.in_sync()
+    assert not crew.worker.trust_state.in_sync()
 
 
 def test_an_alarm_at_the_lead_closes_the_worker_at_once(crew: Supervisor) -> None:
@@ -113,7 +115,7 @@ def test_an_alarm_at_the_lead_closes_the_worker_at_once(crew: Supervisor) -> Non
     crew.plane.entries.pop()
     with pytest.raises(Exception, match="the head went back"):
         crew.poll()
-    assert not crew.worker.in_sync()
+    assert not crew.worker.trust_state.in_sync()
 
 
 def test_a_demanded_policy_that_does_not_come_closes_the_worker(crew: Supervisor) -> None:
@@ -122,14 +124,14 @@ def test_a_demanded_policy_that_does_not_come_closes_the_worker(crew: Supervisor
     crew.plane.log("policy", policy_hash(2))
     for _ in range(12):
         crew.poll()
-        assert (crew.worker.in_sync(), crew.lead.in_sync()) == (True, True)
+        assert (crew.worker.trust_state.in_sync(), crew.lead.trust_state.in_sync()) == (True, True)
         crew.clock.advance(5)
     crew.poll()
-    assert (crew.worker.in_sync(), crew.lead.in_sync()) == (False, False)
+    assert (crew.worker.trust_state.in_sync(), crew.lead.trust_state.in_sync()) == (False, False)
 
     crew.plane.publish(2)
     crew.sync()
-    assert crew.worker.in_sync()
+    assert crew.worker.trust_state.in_sync()
 
 
 def test_a_withdrawal_at_the_worker_is_in_force_everywhere_when_it_returns(crew: Supervisor) -> None:
@@ -139,13 +141,17 @@ def test_a_withdrawal_at_the_worker_is_in_force_everywhere_when_it_returns(crew:
         (crew.worker, crew.lead, NO),
         (crew.lead, crew.worker, Withdrawal("l" * 22, "1" * 43, OTHER, 9)),
     ):
-        before = there.generation, here.generation
-        here.withdraw(withdrawal)
-        assert there.generation > before[0]
-        assert here.generation > before[1]
+        before = there.trust_state.generation, here.trust_state.generation
+        here.outgoing.withdraw(withdrawal)
+        assert there.trust_state.generation > before[0]
+        assert here.trust_state.generation > before[1]
         expected = frozenset(withdrawal.categories or CATEGORIES)
-        assert there.denied(withdrawal.subject, 3) == here.denied(withdrawal.subject, 3) == expected
-    assert crew.lead.denied(VISITOR, 4) == frozenset()  # a later grant stands
+        assert (
+            there.trust_state.denied(withdrawal.subject, 3)
+            == here.trust_state.denied(withdrawal.subject, 3)
+            == expected
+        )
+    assert crew.lead.trust_state.denied(VISITOR, 4) == frozenset()  # a later grant stands
 
 
 def test_the_log_reaches_the_worker(crew: Supervisor) -> None:
@@ -153,38 +159,38 @@ def test_the_log_reaches_the_worker(crew: Supervisor) -> None:
     crew.sync()
     kid = crew.plane.keys.current("token").kid
     for change, holds in (
-        (lambda: crew.plane.revoke(), lambda: crew.worker.denied(VISITOR, 4) == frozenset(CATEGORIES)),
+        (lambda: crew.plane.revoke(), lambda: crew.worker.trust_state.denied(VISITOR, 4) == frozenset(CATEGORIES)),
         (
             lambda: crew.plane.log("key", kid),
-            lambda: crew.worker.key_revoked(kid) and not crew.worker.keys(),
+            lambda: crew.worker.trust_state.key_revoked(kid) and not crew.worker.trust_state.keys(),
         ),
         (
             lambda: crew.plane.log("purge", OTHER, CATEGORIES, 9),
-            lambda: len(crew.worker.denied(OTHER, 99)) == 3,
+            lambda: len(crew.worker.trust_state.denied(OTHER, 99)) == 3,
         ),
     ):
-        before = crew.worker.generation
+        before = crew.worker.trust_state.generation
         assert not holds()
         change()
         crew.poll()
-        assert crew.worker.generation > before
+        assert crew.worker.trust_state.generation > before
         assert holds()
 
 
 def test_policy_and_keys_are_taken_over_before_the_next_answer(crew: Supervisor) -> None:
     """No question is answered by the old ones once the lead has the new ones."""
     crew.sync()
-    assert crew.worker.hash_status(policy_hash(1)) == "current"
-    before = crew.worker.generation
+    assert crew.worker.trust_state.hash_status(policy_hash(1)) == "current"
+    before = crew.worker.trust_state.generation
     crew.plane.publish(2)
     crew.clock.advance(1)
     new = crew.plane.keys.rotate("token", overlap_s=600).kid
     crew.sync()
 
-    assert crew.worker.generation > before
-    assert [crew.worker.hash_status(policy_hash(n)) for n in (1, 2, 3)] == ["older", "current", "unknown"]
-    assert crew.worker.policy.revision == 2
-    known = crew.worker.keys()
+    assert crew.worker.trust_state.generation > before
+    assert [crew.worker.trust_state.hash_status(policy_hash(n)) for n in (1, 2, 3)] == ["older", "current", "unknown"]
+    assert crew.worker.trust_state.policy.revision == 2
+    known = crew.worker.trust_state.keys()
     assert new in [key.kid for key in known]
 
 
@@ -197,14 +203,14 @@ def test_what_cannot_be_read_closes_the_worker_until_it_can(crew: Supervisor, fi
     kept = (crew.home / file).read_bytes()
     (crew.home / file).write_bytes(b'{"signed": false}')
     crew.shared_state.announce(Mark.POLICY if file == FILE else Mark.KEYS)
-    assert not crew.worker.in_sync()
-    before = crew.worker.generation
+    assert not crew.worker.trust_state.in_sync()
+    before = crew.worker.trust_state.generation
 
     (crew.home / file).write_bytes(kept)
     crew.clock.advance(1)
-    assert crew.worker.in_sync()
-    assert crew.worker.generation > before
-    assert crew.worker.hash_status(policy_hash(1)) == "current"
+    assert crew.worker.trust_state.in_sync()
+    assert crew.worker.trust_state.generation > before
+    assert crew.worker.trust_state.hash_status(policy_hash(1)) == "current"
 
 
 def test_a_table_that_cannot_be_read_denies(crew: Supervisor) -> None:
@@ -212,11 +218,11 @@ def test_a_table_that_cannot_be_read_denies(crew: Supervisor) -> None:
     crew.sync()
     crew.worker.store.close()
     with pytest.raises(Unavailable):
-        crew.worker.denied(VISITOR, 1)
+        crew.worker.trust_state.denied(VISITOR, 1)
     crew.shared_state.announce(Mark.KEYS)
     for _ in range(2):  # not only the first time
         with pytest.raises(Unavailable):
-            crew.worker.key_revoked("k")
+            crew.worker.trust_state.key_revoked("k")
 
 
 def test_the_signed_time_holds_at_the_worker(crew: Supervisor) -> None:
@@ -225,30 +231,51 @@ def test_the_signed_time_holds_at_the_worker(crew: Supervisor) -> None:
     signed = crew.clock.now()
     crew.clock.wall -= 500
     crew.clock.boot += 7
-    assert crew.worker.now() == signed + 7
+    assert crew.worker.trust_state.now() == signed + 7
 
 
 def test_the_worker_asks_its_lead_and_not_too_often(crew: Supervisor) -> None:
     """Ten thousand invented keys and hashes are one message each."""
     for number in range(10_000):
-        crew.worker.request_key(f"made-up-{number}")
-        crew.worker.request_sync()
+        crew.worker.fetches.request_key(f"made-up-{number}")
+        crew.worker.trust_state.request_sync()
     assert crew.asked == [{"kind": "want-key", "kid": "made-up-0"}, {"kind": "want-policy"}]
     crew.clock.advance(1)
-    crew.worker.request_sync()
+    crew.worker.trust_state.request_sync()
     assert len(crew.asked) == 3
+
+
+def test_a_visitor_of_a_worker_waits_until_the_lead_has_the_key(crew: Supervisor) -> None:
+    """The lead's mark ends the wait at the worker's next look, long before half a second is over."""
+    crew.sync()
+    crew.clock.advance(1)
+    new = crew.plane.keys.rotate("token", overlap_s=600).kid
+
+    async def scenario() -> tuple[bool, float]:
+        running = asyncio.create_task(crew.worker.run())
+        waiting = asyncio.create_task(crew.worker.trust_state.learn_key(new))
+        await asyncio.sleep(0.01)
+        assert crew.asked == [{"kind": "want-key", "kid": new}]
+        await crew.lead.fetch_keys()
+        came = await waiting
+        running.cancel()
+        return came, asyncio.get_running_loop().time()
+
+    came, after_s = run_virtual(scenario())
+    assert came
+    assert after_s <= 0.01 + LOOK_EVERY_S
 
 
 def test_the_worker_tells_of_each_erased_visitor_once(crew: Supervisor) -> None:
     """So that its own audit trail can be shredded."""
     crew.sync()
     told: list[str] = []
-    crew.worker.subscribe(lambda change: told.append(change.subject))
+    crew.worker.changes.subscribe(lambda change: told.append(change.subject))
     for subject in (VISITOR, OTHER):
         crew.plane.log("purge", subject, CATEGORIES, 9)
         crew.poll()
-    crew.worker.tell_erased()
-    crew.worker.tell_erased()
+    crew.worker.erased.tell()
+    crew.worker.erased.tell()
     assert told == sorted((VISITOR, OTHER))
 
 
@@ -257,7 +284,7 @@ def test_an_event_after_a_withdrawal_elsewhere_is_not_kept(crew: Supervisor) -> 
     crew.sync()
     crew.worker.store.history.record(Interaction(VISITOR, 3, "behavioral", "click", "tent-2"))
     assert crew.lead.store.history.read(VISITOR, "behavioral")
-    crew.lead.withdraw(NO)
+    crew.lead.outgoing.withdraw(NO)
     assert not crew.worker.store.history.read(VISITOR, "behavioral")
     with pytest.raises(Exception, match="taken back"):
         crew.worker.store.history.record(Interaction(VISITOR, 3, "behavioral", "click", "tent-2"))

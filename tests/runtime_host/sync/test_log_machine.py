@@ -65,7 +65,7 @@ class LogMachine(RuleBasedStateMachine):
     @rule(subject=subjects, categories=some, below=st.sampled_from(VERSIONS))
     def withdraw(self, subject: str, categories: tuple[str, ...], below: int) -> None:
         self.said += 1
-        self.world.sync.withdraw(Withdrawal(f"key-{self.said:020}", "0" * 43, subject, below, categories))
+        self.world.sync.outgoing.withdraw(Withdrawal(f"key-{self.said:020}", "0" * 43, subject, below, categories))
         self.model.said = [*self.model.said, (subject, categories, below)]
 
     @rule()
@@ -161,11 +161,11 @@ class LogMachine(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         assert self.world.store.log.position.position == self.model.position
-        assert self.world.sync.in_sync() == self.model.in_sync(self.world.clock.boot)
+        assert self.world.sync.trust_state.in_sync() == self.model.in_sync(self.world.clock.boot)
         for subject in SUBJECTS:
             for ver in (0, 2, 5, 9):
                 expected = self.model.denied(self.world.plane.entries, subject, ver)
-                assert self.world.sync.denied(subject, ver) == expected
+                assert self.world.sync.trust_state.denied(subject, ver) == expected
 
     def _poll_in_vain(self) -> None:
         with contextlib.suppress(ConsentEdgeError):

@@ -17,29 +17,29 @@ NO = Withdrawal("k" * 22, "0" * 43, VISITOR, 4)
 
 
 def forward(world: World) -> int:
-    return asyncio.run(world.sync.forward())
+    return asyncio.run(world.sync.outgoing.forward())
 
 
 def test_a_withdrawal_needs_no_control_plane(world: World) -> None:
     """Cut off: denied at once, told to open pages, kept for later, also across a restart."""
     heard = []
-    world.sync.subscribe(heard.append)
+    world.sync.changes.subscribe(heard.append)
     world.network.cut = True
-    world.sync.withdraw(NO)
-    assert world.sync.denied(VISITOR, 3) == set(CATEGORIES)
+    world.sync.outgoing.withdraw(NO)
+    assert world.sync.trust_state.denied(VISITOR, 3) == set(CATEGORIES)
     assert [(change.seq, change.subject) for change in heard] == [(None, VISITOR)]
     with pytest.raises(Unavailable):
         forward(world)
 
     world.restart()
-    assert world.sync.denied(VISITOR, 3) == set(CATEGORIES)
+    assert world.sync.trust_state.denied(VISITOR, 3) == set(CATEGORIES)
     assert world.sync.status().outbox_pending == 1
 
 
 def test_it_is_forwarded_once_when_healed(world: World) -> None:
     """And then the log says the same, to every POP."""
     world.network.cut = True
-    world.sync.withdraw(NO)
+    world.sync.outgoing.withdraw(NO)
     with pytest.raises(Unavailable):
         forward(world)
     world.network.cut = False
@@ -49,13 +49,13 @@ def test_it_is_forwarded_once_when_healed(world: World) -> None:
     assert world.plane.attempts == [NO.key]
     assert (world.sync.status().outbox_pending, world.sync.status().outbox_refused) == (0, 0)
     asyncio.run(world.sync.poll())
-    assert world.sync.denied(VISITOR, 3) == set(CATEGORIES)
+    assert world.sync.trust_state.denied(VISITOR, 3) == set(CATEGORIES)
     assert world.store.log.position.position == 1
 
 
 def test_a_lost_answer_makes_it_arrive_twice_and_count_once(world: World) -> None:
     """Both times under the same key."""
-    world.sync.withdraw(NO)
+    world.sync.outgoing.withdraw(NO)
     world.network.lose_answers = True
     with pytest.raises(Unavailable):
         forward(world)
@@ -70,11 +70,11 @@ def test_a_lost_answer_makes_it_arrive_twice_and_count_once(world: World) -> Non
 def test_what_is_refused_for_good_stays_in_force_here(world: World) -> None:
     """Not retried, shown to the operator, still denied."""
     world.plane.refuse_withdrawals = 404
-    world.sync.withdraw(NO)
+    world.sync.outgoing.withdraw(NO)
 
     assert forward(world) == 1
     assert forward(world) == 0
-    assert world.sync.denied(VISITOR, 3) == set(CATEGORIES)
+    assert world.sync.trust_state.denied(VISITOR, 3) == set(CATEGORIES)
     assert world.sync.status().outbox_refused == 1
     assert world.store.outbox.refused() == ((NO, "session-unknown"),)
 
@@ -83,7 +83,7 @@ def test_what_is_refused_for_good_stays_in_force_here(world: World) -> None:
 def test_what_may_pass_is_tried_again(world: World, status: int) -> None:
     """An identity being rotated or a busy server is no answer to a withdrawal."""
     world.plane.refuse_withdrawals = status
-    world.sync.withdraw(NO)
+    world.sync.outgoing.withdraw(NO)
     with pytest.raises(Unavailable):
         forward(world)
 
@@ -95,7 +95,7 @@ def test_what_may_pass_is_tried_again(world: World, status: int) -> None:
 def test_withdrawals_arrive_in_the_order_they_were_said(world: World) -> None:
     """Categories narrowed step by step end where the visitor ended."""
     for number in range(250):
-        world.sync.withdraw(Withdrawal(f"key-{number:020}", "0" * 43, None, 0, ("behavioral",)))
+        world.sync.outgoing.withdraw(Withdrawal(f"key-{number:020}", "0" * 43, None, 0, ("behavioral",)))
     assert forward(world) == 250
     assert world.plane.attempts == sorted(world.plane.attempts)
 
@@ -124,7 +124,7 @@ def worker_state() -> SharedState:
 def queued(world: World, many: int, start: int = 0) -> list[Withdrawal]:
     noes = [Withdrawal(f"key-{n:020}", "w" * 43, None, 0, number=n + 1) for n in range(start, start + many)]
     for no in noes:
-        world.sync.withdraw(no)
+        world.sync.outgoing.withdraw(no)
     return noes
 
 
@@ -200,7 +200,7 @@ def test_rows_of_a_process_that_died_are_sent_by_another(world: World) -> None:
 def test_a_key_counts_once_for_each_visitor(world: World) -> None:
     """One browser's cookie brings the same key for its old and its new identity: both said no."""
     for subject in (VISITOR, VISITOR, "b" * 64):
-        world.sync.withdraw(Withdrawal("k" * 22, "w" * 43, subject, 4))
+        world.sync.outgoing.withdraw(Withdrawal("k" * 22, "w" * 43, subject, 4))
 
     assert [w.subject for w in world.store.outbox.pending()] == [VISITOR, "b" * 64]
 
@@ -221,8 +221,8 @@ def test_who_waits_for_a_withdrawal_hears_when_it_arrived(world: World) -> None:
     """Or that it has to wait."""
 
     async def said(no: Withdrawal) -> bool:
-        world.sync.withdraw(no)
-        return await world.sync.has_forwarded([no], 5.0)
+        world.sync.outgoing.withdraw(no)
+        return await world.sync.outgoing.has_forwarded([no], 5.0)
 
     assert asyncio.run(said(NO)) is True
     assert asyncio.run(said(NO)) is True  # long there
@@ -234,8 +234,8 @@ def test_a_disk_that_refuses_does_not_keep_a_no_from_the_control_plane(world: Wo
     """Told at once, in one request, from nowhere but memory."""
     world.store.database.row("PRAGMA query_only=ON")
     with pytest.raises(Unavailable):
-        world.sync.withdraw(NO)
-    assert asyncio.run(world.sync.tell_at_once([NO])) is True
+        world.sync.outgoing.withdraw(NO)
+    assert asyncio.run(world.sync.outgoing.tell_at_once([NO])) is True
     assert list(world.plane.withdrawals) == [NO.key]
 
 

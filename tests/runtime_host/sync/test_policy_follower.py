@@ -20,7 +20,7 @@ def poll(world: World) -> None:
 
 
 def in_force(world: World) -> int | None:
-    return None if world.sync.policy is None else world.sync.policy.revision
+    return None if world.sync.trust_state.policy is None else world.sync.trust_state.policy.revision
 
 
 @pytest.fixture
@@ -37,20 +37,20 @@ def second(world: World) -> World:
 def test_a_new_bundle_comes_into_force_and_the_old_hash_stays_known(second: World) -> None:
     """Current, older and unknown are told apart; the generation rises."""
     assert in_force(second) == 2
-    assert [second.sync.hash_status(policy_hash(n)) for n in (1, 2, 3)] == ["older", "current", "unknown"]
-    before = second.sync.generation
+    assert [second.sync.trust_state.hash_status(policy_hash(n)) for n in (1, 2, 3)] == ["older", "current", "unknown"]
+    before = second.sync.trust_state.generation
     second.plane.publish(3)
     assert fetch(second)
-    assert second.sync.generation > before
-    assert [second.sync.hash_status(policy_hash(n)) for n in (1, 2, 3)] == ["older", "older", "current"]
+    assert second.sync.trust_state.generation > before
+    assert [second.sync.trust_state.hash_status(policy_hash(n)) for n in (1, 2, 3)] == ["older", "older", "current"]
 
 
 def test_an_unchanged_bundle_is_not_sent_again(second: World) -> None:
     """The ETag saves the body, and nothing changes."""
-    before = second.sync.generation
+    before = second.sync.trust_state.generation
     assert not fetch(second)
     assert second.network.answers[-1] == b""
-    assert second.sync.generation == before
+    assert second.sync.trust_state.generation == before
 
 
 def test_a_newcomer_knows_older_hashes_from_the_bundle(world: World) -> None:
@@ -58,7 +58,7 @@ def test_a_newcomer_knows_older_hashes_from_the_bundle(world: World) -> None:
     for revision in (1, 2, 3):
         world.plane.publish(revision)
     fetch(world)
-    assert world.sync.hash_status(policy_hash(1)) == "older"
+    assert world.sync.trust_state.hash_status(policy_hash(1)) == "older"
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_the_bundle_on_disk_is_judged_again_at_the_start(second: World) -> None:
     second.restart()
 
     assert in_force(second) is None
-    assert second.sync.untrusted == {"bundle-signature": 1}
-    assert second.sync.hash_status(policy_hash(2)) == "unknown"
+    assert second.sync.failures.untrusted == {"bundle-signature": 1}
+    assert second.sync.trust_state.hash_status(policy_hash(2)) == "unknown"
     fetch(second)
     assert in_force(second) == 2
 
@@ -101,7 +101,7 @@ def test_an_older_bundle_put_back_on_disk_is_refused(second: World) -> None:
     (second.home / FILE).write_bytes(bundle(1))
     second.restart()
     assert in_force(second) is None
-    assert second.sync.untrusted == {"bundle-revision": 1}
+    assert second.sync.failures.untrusted == {"bundle-revision": 1}
 
 
 def test_the_last_good_bundle_survives_a_control_plane_that_is_away(second: World) -> None:
@@ -109,7 +109,7 @@ def test_the_last_good_bundle_survives_a_control_plane_that_is_away(second: Worl
     second.network.cut = True
     second.restart()
     assert in_force(second) == 2
-    assert not second.sync.in_sync()
+    assert not second.sync.trust_state.in_sync()
     with pytest.raises(Unavailable):
         fetch(second)
 
@@ -120,7 +120,7 @@ def test_a_demanded_policy_that_never_comes_ends_personalisation(second: World) 
     second.network.replay[BUNDLE] = bundle(3, signed=False)
     for second_ in range(61):
         poll(second)
-        assert second.sync.in_sync() == (second_ < 60)
+        assert second.sync.trust_state.in_sync() == (second_ < 60)
         with pytest.raises(Untrusted):
             fetch(second)
         second.clock.advance(1)
@@ -128,7 +128,7 @@ def test_a_demanded_policy_that_never_comes_ends_personalisation(second: World) 
 
     del second.network.replay[BUNDLE]
     fetch(second)
-    assert second.sync.in_sync()
+    assert second.sync.trust_state.in_sync()
 
 
 def test_ten_thousand_tokens_of_an_unknown_policy_cause_one_fetch(second: World) -> None:
@@ -140,7 +140,7 @@ def test_ten_thousand_tokens_of_an_unknown_policy_cause_one_fetch(second: World)
         before = second.plane.requests.count(BUNDLE)
         second.plane.publish(3)
         for number in range(10_000):
-            second.sync.request_sync()
+            second.sync.trust_state.request_sync()
             if number % 1000 == 0:
                 await asyncio.sleep(0)
         await _settled(second)
@@ -159,7 +159,7 @@ def test_a_hash_that_stays_unknown_is_asked_for_once_a_second(second: World) -> 
         await _settled(second)
         before = second.plane.requests.count(BUNDLE)
         for _ in range(50):
-            second.sync.request_sync()
+            second.sync.trust_state.request_sync()
             await _settled(second)
             second.clock.advance(0.1)
         task.cancel()

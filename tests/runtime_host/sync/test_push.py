@@ -84,7 +84,7 @@ def live(world: World, story: Callable[[Server, Sync, asyncio.Queue], Awaitable[
             trust = world.plane.keys.trust_file()
             sync = Sync(config, world.store, trust, client, world.clock, opener=open_toy_bundle)
             changes: asyncio.Queue = asyncio.Queue()
-            sync.subscribe(changes.put_nowait)
+            sync.changes.subscribe(changes.put_nowait)
             task = asyncio.create_task(sync.run())
             try:
                 async with asyncio.timeout(60):
@@ -169,7 +169,7 @@ def test_what_the_stream_says_is_not_believed(world: World) -> None:
         async with asyncio.timeout(SOON_S):
             assert (await changes.get()).seq == entry.seq
         assert world.store.log.position.position == 1
-        assert sync.in_sync()
+        assert sync.trust_state.in_sync()
 
     live(world, story)
 

@@ -50,7 +50,7 @@ class Pair:
             await self.sync.poll()
             await self.sync.fetch_policy()
             await self.sync.fetch_keys()
-            await self.sync.forward()
+            await self.sync.outgoing.forward()
             await self.sync.poll()
             await self.sync.report()
 
@@ -90,11 +90,11 @@ def test_a_pop_gets_into_sync_and_reports(pair: Pair) -> None:
     """Log, policy, keys, report: all of it read, believed and answered."""
     pair.follow()
 
-    assert pair.sync.in_sync()
-    assert pair.sync.policy is not None
-    assert pair.sync.hash_status(pair.sync.policy.hash) == "current"
-    assert pair.sync.keys() == pair.plane.keys.trust_file().keys("token")
-    assert not pair.sync.untrusted
+    assert pair.sync.trust_state.in_sync()
+    assert pair.sync.trust_state.policy is not None
+    assert pair.sync.trust_state.hash_status(pair.sync.trust_state.policy.hash) == "current"
+    assert pair.sync.trust_state.keys() == pair.plane.keys.trust_file().keys("token")
+    assert not pair.sync.failures.untrusted
     (report,) = [r for r in pair.plane.pops.statuses()["pops"] if r["pop"] == "tokyo-1"]
     assert (report["current"], report["behind"]) == (True, 0)
 
@@ -113,8 +113,8 @@ def test_a_withdrawal_said_here_ends_every_older_token_everywhere(pair: Pair) ->
     answer = pair.grant(made)
     subject = subject_of(answer.sub)
     no = Withdrawal("key-of-the-withdrawal", made.withdraw, subject, answer.ver + 1, ("behavioral",))
-    pair.sync.withdraw(no)
-    assert pair.sync.denied(subject, answer.ver) == {"behavioral"}
+    pair.sync.outgoing.withdraw(no)
+    assert pair.sync.trust_state.denied(subject, answer.ver) == {"behavioral"}
     before = pair.plane.log.head()
     pair.follow()
     pair.store.database.rows("UPDATE outbox SET state='pending', owner=NULL")  # as if the answer had been lost
@@ -122,8 +122,8 @@ def test_a_withdrawal_said_here_ends_every_older_token_everywhere(pair: Pair) ->
 
     assert pair.plane.log.head() == before + 1
     assert pair.store.outbox.pending() == ()
-    assert pair.sync.denied(subject, answer.ver) == {"behavioral"}
-    assert pair.sync.denied(subject, answer.ver + 1) == frozenset()
+    assert pair.sync.trust_state.denied(subject, answer.ver) == {"behavioral"}
+    assert pair.sync.trust_state.denied(subject, answer.ver + 1) == frozenset()
 
 
 def test_a_purge_is_carried_out_and_receipted(pair: Pair) -> None:
@@ -137,14 +137,14 @@ def test_a_purge_is_carried_out_and_receipted(pair: Pair) -> None:
     pair.follow()
 
     assert pair.store.history.read(subject, "behavioral") == ()
-    assert pair.sync.denied(subject, answer.ver + 1000) == set(CATEGORIES)
+    assert pair.sync.trust_state.denied(subject, answer.ver + 1000) == set(CATEGORIES)
     (mine,) = [r for r in pair.plane.pops.receipts(entry["seq"])["pops"] if r["pop"] == "tokyo-1"]
     assert mine["receipt"]["deleted"] == {"history": 1, "outbox": 0, "queue": 0, "sessions": 0}
 
 
 def test_a_withdrawal_of_nobody_is_refused_and_not_repeated(pair: Pair) -> None:
     """The control plane never issued that session."""
-    pair.sync.withdraw(Withdrawal("key-of-nobodys-session", "9" * 43, None, 0))
+    pair.sync.outgoing.withdraw(Withdrawal("key-of-nobodys-session", "9" * 43, None, 0))
     pair.follow()
     assert [code for _, code in pair.store.outbox.refused()] == ["session-unknown"]
 
@@ -156,7 +156,7 @@ def test_a_log_that_forgot_is_an_alarm(pair: Pair) -> None:
     with pytest.raises(Untrusted) as refusal:
         asyncio.run(pair.sync.poll())
     assert refusal.value.code == "log-rewind"
-    assert not pair.sync.in_sync()
+    assert not pair.sync.trust_state.in_sync()
 
 
 def test_log_and_token_keys_rotate_while_a_pop_runs(pair: Pair) -> None:
@@ -171,8 +171,8 @@ def test_log_and_token_keys_rotate_while_a_pop_runs(pair: Pair) -> None:
 
     asyncio.run(pair.sync.look_at_trust())
     pair.follow()
-    assert pair.sync.in_sync()
-    assert len(pair.sync.keys()) == 2
+    assert pair.sync.trust_state.in_sync()
+    assert len(pair.sync.trust_state.keys()) == 2
 
 
 def test_a_revoked_token_key_is_distrusted(pair: Pair) -> None:
@@ -182,28 +182,28 @@ def test_a_revoked_token_key_is_distrusted(pair: Pair) -> None:
     pair.call("POST", "/v1/revocations", json.dumps({"kind": "key", "kid": kid}).encode())
     asyncio.run(pair.sync.poll())
 
-    assert pair.sync.key_revoked(kid)
-    keys = pair.sync.keys()
+    assert pair.sync.trust_state.key_revoked(kid)
+    keys = pair.sync.trust_state.keys()
     assert kid not in {key.kid for key in keys}
 
 
 def test_a_policy_of_a_revoked_key_is_out_of_force_and_followed_by_one_that_is_not(pair: Pair) -> None:
     """Revoked while it runs: the POP drops it with the log's entry; the control plane has signed the policy again."""
     pair.follow()
-    before, kid = pair.sync.policy, pair.plane.keys.current("bundle").kid
+    before, kid = pair.sync.trust_state.policy, pair.plane.keys.current("bundle").kid
     answer = pair.call("POST", "/v1/revocations", json.dumps({"kind": "key", "kid": kid}).encode())
     assert answer.status_code == 200
     asyncio.run(pair.sync.poll())
-    assert pair.sync.policy is None
-    assert pair.sync.untrusted["bundle-signature"] >= 1
+    assert pair.sync.trust_state.policy is None
+    assert pair.sync.failures.untrusted["bundle-signature"] >= 1
 
     asyncio.run(pair.sync.look_at_trust())
     pair.follow()
-    after = pair.sync.policy
+    after = pair.sync.trust_state.policy
     assert before is not None
     assert after is not None
     assert (after.revision, after.table.to_value()) == (before.revision + 1, before.table.to_value())
-    assert pair.sync.in_sync()
+    assert pair.sync.trust_state.in_sync()
 
 
 def test_a_policy_of_a_key_that_is_rotated_out_is_signed_again_in_time(pair: Pair) -> None:

@@ -51,10 +51,10 @@ async def live(directory: Path) -> None:
     home = directory / "pop"
     with PopStore(home / "pop.db", clock) as store:
         sync = make_sync(home, store, plane, Network(plane), clock)
-        sync.withdraw(NO)
+        sync.outgoing.withdraw(NO)
         await sync.fetch_policy()
         await sync.poll()
-        await sync.forward()
+        await sync.outgoing.forward()
         await sync.poll()
 
 

@@ -35,7 +35,7 @@ class Active(Protocol):
 
 
 class Holder(Protocol):
-    """Whoever knows the policy in force: the sync room."""
+    """What knows the policy in force: the trust state."""
 
     @property
     def policy(self) -> Active | None:
