@@ -4,7 +4,8 @@
     store.history.record(Interaction(subject, ver=3, category="behavioral", kind="click", item="tent-2"))
     store.withdraw(Withdrawal(key, session, subject, below=4, categories=("behavioral",)))
 
-Each table is one module: `history`, `tombstones`, `sessions`, `revocations`, `followed_log`, `outbox`, `queue`.
+Each table is one module: `history`, `tombstones`, `sessions`, `revocations` (read) and `revoking` (written),
+`followed_log`, `outbox`, `queue`.
 `store` joins them where one transaction must cover several (a revocation, a withdrawal, a purge). Nothing here talks to
 the network; what may be believed is decided in `runtime_host.pop.sync`. Trust sentences: `docs/stores.md`.
 """

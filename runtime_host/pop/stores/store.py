@@ -30,7 +30,8 @@ from runtime_host.pop.stores.outbox import Outbox, Withdrawal
 from runtime_host.pop.stores.policies import Policies
 from runtime_host.pop.stores.queue import Queue, Row
 from runtime_host.pop.stores.raw import ANSWER, Raw
-from runtime_host.pop.stores.revocations import DENIAL_KEPT_S, LOCAL, LOG, Change, Revocations, SharedRevocations
+from runtime_host.pop.stores.revocations import Change, MirroredRevocations, Revocations, SharedRevocations
+from runtime_host.pop.stores.revoking import DENIAL_KEPT_S, LOCAL, LOG, RevocationTables
 from runtime_host.pop.stores.sessions import Sessions
 from runtime_host.pop.stores.shared_state import LEAD, SharedState
 from runtime_host.pop.stores.tombstones import Tombstones
@@ -61,9 +62,12 @@ class PopStore:
         self.history = History(self.database, clock)
         self.tombstones = Tombstones(self.database, clock)
         self.sessions = Sessions(self.database, clock)
-        self.revocations = (
-            Revocations(self.database) if shared_state is None else SharedRevocations(self.database, shared_state)
+        self.revocations: Revocations = (
+            MirroredRevocations(self.database)
+            if shared_state is None
+            else SharedRevocations(self.database, shared_state)
         )
+        self.revoking = RevocationTables(self.database, self.revocations)
         self.log = FollowedLog(self.database)
         self.outbox = Outbox(self.database, clock)
         if shared_state is None or shared_state.place == LEAD:
@@ -121,7 +125,7 @@ class PopStore:
             new = [w for w in withdrawals if self.outbox.add(w)]
             crash_point("withdrawal-kept")
             if text is not None:
-                self.revocations.deny_text(text.digest, text.until)
+                self.revoking.deny_text(text.digest, text.until)
             changes = tuple(self._deny(w, w.subject) for w in new if w.subject is not None)
             crash_point("withdrawal-before-commit")
         crash_point("withdrawal-committed")
@@ -140,7 +144,7 @@ class PopStore:
                     self.outbox.close(w, "refused", end)
                     continue
                 if w.subject is not None:
-                    self.revocations.settle(w.subject, _named(w), w.below, until)
+                    self.revoking.settle(w.subject, _named(w), w.below, until)
                     self.sessions.raise_version(w.subject, end)
                 self.outbox.close(w, "forwarded")
 
@@ -165,7 +169,7 @@ class PopStore:
         for part in (self.history, self.tombstones, self.sessions, self.outbox, self.queue, self.raw, self.attested):
             part.sweep()
         if before is not None:
-            self.revocations.sweep(min(before, self._clock.now()))
+            self.revoking.sweep(min(before, self._clock.now()))
         self.database.checkpoint()
 
     def close(self) -> None:
@@ -188,19 +192,19 @@ class PopStore:
 
     def _apply(self, entry: Entry) -> None:
         if entry.kind == "session":
-            self.revocations.deny(entry.subject, entry.categories, entry.ver, LOG, entry.at + DENIAL_KEPT_S)
+            self.revoking.deny(entry.subject, entry.categories, entry.ver, LOG, entry.at + DENIAL_KEPT_S)
             self.sessions.raise_version(entry.subject, entry.ver)
             self._take_back(entry.subject, entry.categories, entry.ver)
         elif entry.kind == "purge":
             self._erase(entry)
         elif entry.kind in ("key", "model"):
-            self.revocations.revoke(entry.kind, entry.subject, entry.at)
+            self.revoking.revoke(entry.kind, entry.subject, entry.at)
         elif entry.kind == "policy":
             self.policies.demand(entry.subject, entry.seq)
 
     def _deny(self, withdrawal: Withdrawal, subject: str) -> Change:
         categories, below = _named(withdrawal), withdrawal.below
-        self.revocations.deny(subject, categories, below, LOCAL, None)
+        self.revoking.deny(subject, categories, below, LOCAL, None)
         self._take_back(subject, categories, below)
         return Change(None, "session", subject, categories, below, self._clock.now())
 
@@ -218,7 +222,7 @@ class PopStore:
 
     def _erase(self, entry: Entry) -> None:
         self.erasures.begin(entry.seq, entry.subject, self.profile)
-        self.revocations.erase(entry.subject)
+        self.revoking.erase(entry.subject)
         self.tombstones.add(entry.subject, entry.seq)
 
 

@@ -188,7 +188,7 @@ def test_a_worker_that_does_not_answer_holds_the_receipt_back(tmp_path):
         deputy.through(state.mark(Mark.ERASED))
         with store.database.transaction():
             store.erasures.begin(7, SUBJECT, store.profile)
-            store.revocations.erase(SUBJECT)
+            store.revoking.erase(SUBJECT)
         assert not eraser.step()
 
         deputy.purged(SUBJECT)

@@ -13,7 +13,7 @@ from consent_core.formats.revocation import Entry, subject_of
 from consent_core.formats.token import CATEGORIES
 from runtime_host.pop.stores import Interaction, PopStore, Session, Withdrawal
 from runtime_host.pop.stores.history import DAY_S
-from runtime_host.pop.stores.revocations import DENIAL_KEPT_S
+from runtime_host.pop.stores.revoking import DENIAL_KEPT_S
 from tests.runtime_host.log_entries import at, entry_of
 
 VISITOR = subject_of("A" * 22)
@@ -82,7 +82,7 @@ def test_the_generation_rises_with_every_change_and_only_after_the_commit(store:
 
     def undone() -> None:
         with store.database.transaction():
-            store.revocations.deny(VISITOR, ("behavioral",), 5, "log", None)
+            store.revoking.deny(VISITOR, ("behavioral",), 5, "log", None)
             assert (store.revocations.generation, store.revocations.denied(VISITOR, 4)) == (before, frozenset())
             raise RuntimeError("undone")
 
