@@ -76,7 +76,7 @@ class Sync:
         self._reporter = Reporter(config.pop, store, plane, self._state)
         self.outgoing = Outgoing(config, store, client, clock, self.changes, self.failures)
         self._make_tasks()
-        self.fetches = Fetches(config, clock, self._keys, self._policy_task.wake, self._keys_task.wake)
+        self.fetches = Fetches(config, clock, self._keys, self._policy_task, self._keys_task)
         followed = Followed(self._freshness, self._policy, self._keys)
         self.trust_state = FollowedTrustState(config, followed, revocations, self.fetches)
         self._announcer = Announcer(shared_state, followed)

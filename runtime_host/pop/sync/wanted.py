@@ -1,6 +1,6 @@
 """What tokens make this POP fetch: a policy or a key that they name and it does not know.
 
-    fetches = Fetches(config, clock, keys, wake_policy, wake_keys)
+    fetches = Fetches(config, clock, keys, policy_task, keys_task)
     awaited = AwaitedKeys(config.learn_s, fetches.request_key, trust_state.keys)
     await awaited.learn(kid)          # a visitor waits half a second at most
     awaited.look()                    # after the key set may have changed
@@ -16,6 +16,7 @@ from consent_core.clock import Clock
 from consent_core.formats.token import Key
 from runtime_host.pop.sync.config import SyncConfig
 from runtime_host.pop.sync.keys import KeyFollower
+from runtime_host.pop.sync.periodic import PeriodicTask
 
 ASK_EVERY_S = 1.0  # the same thing of the lead, which has bounds of its own
 
@@ -35,21 +36,21 @@ class Fetching(Protocol):
 
 
 class Fetches:
-    """The requests of a process that fetches by itself. `wake_policy`, `wake_keys`: start the fetch."""
+    """The requests of a process that fetches by itself: each wakes the task that fetches."""
 
     def __init__(
         self,
         config: SyncConfig,
         clock: Clock,
         keys: KeyFollower,
-        wake_policy: Callable[[], None],
-        wake_keys: Callable[[], None],
+        policy_task: PeriodicTask,
+        keys_task: PeriodicTask,
     ) -> None:
         self._every_s = config.wanted_s
         self._clock = clock
         self._keys = keys
-        self._wake_policy = wake_policy
-        self._wake_keys = wake_keys
+        self._policy_task = policy_task
+        self._keys_task = keys_task
         self._policy_wanted_at = float("-inf")
 
     def request_sync(self) -> None:
@@ -57,13 +58,13 @@ class Fetches:
         now = self._clock.elapsed()
         if now - self._policy_wanted_at >= self._every_s:
             self._policy_wanted_at = now
-            self._wake_policy()
+            self._policy_task.wake()
 
     def request_key(self, kid: str) -> bool:
         """A token names an unknown key: fetch the set soon, unless that was just tried; whether it will be."""
         wanted = self._keys.wanted(kid)
         if wanted:
-            self._wake_keys()
+            self._keys_task.wake()
         return wanted
 
 
