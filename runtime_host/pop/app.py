@@ -198,8 +198,8 @@ class Pop:
         if parts.attesting is None:
             return None
         surroundings = Surroundings(
-            self.config.home, self.store, self.sync.trust_state, self.clock, parts.client, self.sync.trust, self.heads.all,
-            self._collect, self.sync.failures.count,
+            self.config.home, self.store, self.sync.trust_state, self.clock, parts.client, self.sync.trust,
+            self.heads.all, self._collect, self.sync.failures.count,
         )  # fmt: skip
         return assemble(parts.attesting, surroundings, self.config.attest_every_s)
 

@@ -150,7 +150,7 @@ class Sync:
         """Hear hints: of the control plane's own stream, or of NATS where that is named."""
         config = self.config
         if config.push_url is not None:
-            return await nats_hints.listen(config.push_url, self.hint, self.count)
+            return await nats_hints.listen(config.push_url, self.hint, self.failures.count)
         return await listen(self._client, self.hint, config.timeout_s, config.push_silence_s)
 
     async def poll(self) -> tuple[Change, ...]:

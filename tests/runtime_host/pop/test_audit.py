@@ -135,7 +135,7 @@ def test_a_yes_is_recorded_with_what_it_rests_on(shop, run, tmp_path):
 
     told = {name: yes.fields[name] for name in ("choices", "jurisdiction", "policy", "notice")}
     assert told == {
-        "choices": ["contextual"], "jurisdiction": "EU", "policy": shop.pop.sync.policy.hash,
+        "choices": ["contextual"], "jurisdiction": "EU", "policy": shop.pop.sync.trust_state.policy.hash,
         "notice": notice["digest"],
     }  # fmt: skip
     assert yes.fields["rules"][0].startswith("behavioral ")

@@ -177,7 +177,7 @@ def test_a_clock_that_is_off_is_said_with_its_seconds(edge, run, off, said):
 
 def test_a_backlog_takes_nobody_out(edge, run):
     """Everywhere at once, it would empty the fleet."""
-    edge.pop.sync.withdraw(NO)
+    edge.pop.sync.outgoing.withdraw(NO)
     edge.clock.advance(59)
     run(edge.pop.sync.poll())
     early = ready(edge, run)

@@ -48,7 +48,7 @@ def test_who_asks_gets_what_was_decided_from_what(edge, run):
     assert (receipt.iss, receipt.slot, receipt.category) == (ID, "member-banner", "behavioral")
     assert (receipt.jurisdiction, receipt.at) == ("EU", edge.clock.now())
     assert receipt.token_exp == edge.clock.now() + 300
-    assert receipt.policy_hash == edge.pop.sync.policy.hash
+    assert receipt.policy_hash == edge.pop.sync.trust_state.policy.hash
     assert receipt.component == native_functions()[1].digest
     assert receipt.input.signals.history == (Interaction("purchase", "tent-two", ("camping", "tent"), 0),)
     assert receipt.input.signals.page.section == "camping"
@@ -91,7 +91,7 @@ def test_a_no_while_it_is_decided_leaves_no_receipt(tmp_path, catalogue, run):
     run(edge.sync())
     token = edge.token("contextual", sub=visitor(5))
     no = Withdrawal("k" * 32, "s" * 43, subject_of(visitor(5)), 2)
-    hesitant.meanwhile = lambda: edge.pop.sync.withdraw(no)
+    hesitant.meanwhile = lambda: edge.pop.sync.outgoing.withdraw(no)
     reply, default = run(edge.get(f"{SLOT}&why=1", token)), run(edge.get(SLOT))
     run(edge.pop.stop())
 
