@@ -1,6 +1,6 @@
 """Whether the components that run here still count: their signatures are judged again while they run.
 
-    components = Components({loaded.digest: loaded.seal}, sync.trust, sync.now, store.revocations.revoked_keys)
+    components = Components({loaded.digest: loaded.seal}, sync.trust, state.now, store.revocations.revoked_keys)
     components.look()                 # every second, and when the log takes a key away
     components.refusal(digest)        # None, or why it may not be asked any more
 
