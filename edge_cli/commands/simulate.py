@@ -11,6 +11,8 @@ from edge_cli.console import FAILED, JsonOption, err, progress, show
 SOME_REQUESTS = 1_000  # per POP, if it is not said
 MOST_REQUESTS = 100_000
 PLANE = "control-plane@"
+OUT, LEARN_OUT = Path("build/simulate"), Path("build/learn")
+MOST_WEEKS = 104
 
 Pops = Annotated[int, typer.Option("--pops", min=1, max=1000, help="POPs in one process, on simulated time.")]
 Processes = Annotated[
@@ -42,6 +44,8 @@ MindChanges = Annotated[
 ]
 MindRequests = Annotated[int | None, typer.Option("--mind-requests", min=0, help="Pictures that these people ask for.")]
 SelfTest = Annotated[bool, typer.Option("--self-test", help="Break the rules one by one: each must turn red.")]
+Learn = Annotated[str | None, typer.Option("--learn", help="Weeks of learning instead of faults, such as 17w.")]
+Visitors = Annotated[int, typer.Option("--visitors", min=10, help="With --learn: visits a day of each POP.")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed, the same faults and wishes.")]
 Out = Annotated[Path, typer.Option("--out", help="Where simulate.json, .svg and .png go.")]
 
@@ -75,8 +79,10 @@ def simulate(
     minds: MindChanges = 200,
     mind_requests: MindRequests = None,
     self_test: SelfTest = False,
+    learn: Learn = None,
+    visitors: Visitors = 1000,
     seed: Seed = 1,
-    out: Out = Path("build/simulate"),
+    out: Out = OUT,
     as_json: JsonOption = False,
 ) -> None:
     """Play faults on a fleet of POPs and check that no "no" is ever outlived by more than 60 s.
@@ -88,6 +94,9 @@ def simulate(
     """
     if self_test:
         _self_test(as_json=as_json)
+        return
+    if learn is not None:
+        _learn(learn, pops, visitors, seed, out if out != OUT else LEARN_OUT, as_json=as_json)
         return
     of_plane = [text for text in restore or () if text.startswith(PLANE)]
     restore = [text for text in restore or () if not text.startswith(PLANE)]
@@ -153,6 +162,25 @@ def _self_test(*, as_json: bool) -> None:
     show([asdict(one) for one in tried], as_json=as_json, text=lambda: self_test_table(tried))
     if not all(one.caught for one in tried):
         raise typer.Exit(FAILED)
+
+
+def _learn(weeks: str, pops: int, visitors: int, seed: int, out: Path, *, as_json: bool) -> None:
+    from simulator.learning.report import compare, table, write
+
+    count = _or_usage("--learn", lambda: _weeks(weeks))
+    with progress("weeks", hidden=as_json) as bar:
+        document = compare(count, pops, visitors, seed, bar)
+    write(document, out)
+    show(document, as_json=as_json, text=lambda: table(document, out))
+    if not document["gate"]["passed"]:
+        raise typer.Exit(FAILED)
+
+
+def _weeks(text: str) -> int:
+    number = text.removesuffix("w")
+    if not number.isdecimal() or not 1 <= int(number) <= MOST_WEEKS:
+        raise ValueError(f"expected 1w to {MOST_WEEKS}w")
+    return int(number)
 
 
 def _simulate(scenario: Any, people: Any, out: Path, *, as_json: bool) -> None:
