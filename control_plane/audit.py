@@ -6,6 +6,7 @@ Reports of POPs carry the heads of their trails; recorded here, they show later 
 from dataclasses import dataclass
 
 from consent_core.audit.recording import AuditContext, AuditMiddleware, AuditRecorder
+from consent_core.audit.verify import is_trail_of
 from consent_core.audit.writer import AuditLimits, AuditWriter
 from consent_core.formats.revocation import subject_of
 from consent_core.http.asgi import App, Scope
@@ -16,12 +17,24 @@ from control_plane.settings import Settings
 WRITER = "control-plane"
 
 
+def writer_of(number: int) -> str:
+    """The trail of the control plane of this number: `control-plane`, `control-plane.w2`, …"""
+    return WRITER if number == 1 else f"{WRITER}.w{number}"
+
+
+def writers_of(settings: Settings) -> frozenset[str]:
+    """Every control plane that has a trail in this data directory, and this one."""
+    found = (path.name for path in (settings.data / "audit" / "edge").glob(f"{WRITER}*/"))
+    return frozenset(
+        (writer_of(settings.number), *(name for name in found if name == WRITER or is_trail_of(name, WRITER)))
+    )
+
+
 def open_audit(settings: Settings) -> AuditWriter:
     """The trail. Raises: Unavailable: a control plane that cannot record does not start."""
     provider = open_provider(settings.key_provider, settings.data, settings.key_provider_token)
-    directory = settings.data / "audit" / "edge" / WRITER
-    limits = AuditLimits(keep_days=settings.audit_keep_days)
-    return AuditWriter.open(directory, WRITER, provider, settings.clock, limits)
+    writer, limits = writer_of(settings.number), AuditLimits(keep_days=settings.audit_keep_days)
+    return AuditWriter.open(settings.data / "audit" / "edge" / writer, writer, provider, settings.clock, limits)
 
 
 def recorded(app: App, audit: AuditWriter, listener: str) -> App:

@@ -15,6 +15,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -33,7 +34,7 @@ from consent_core.trust.svid import DevelopmentCa
 from consent_core.trust.svid_source import SvidSource, open_source, rotate_forever
 from consent_core.trust.tls import server_context
 from control_plane.app import ControlPlane, create_app
-from control_plane.audit import WRITER, Shredding, open_audit, recorded
+from control_plane.audit import Shredding, open_audit, recorded, writer_of, writers_of
 from control_plane.health import health_of
 from control_plane.metrics import admin_application
 from control_plane.settings import Settings
@@ -68,7 +69,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         plane = await asyncio.to_thread(create_app, settings)
         source = await asyncio.to_thread(_identity, plane) if settings.mutual_tls else None
         audit = await asyncio.to_thread(open_audit, settings)
-        plane.revoking.erasing.trails[WRITER] = audit
+        plane.revoking.erasing.trails[writer_of(settings.number)] = audit
+        plane.revoking.erasing.writers = partial(writers_of, settings)
         servers = [Server(_public_config(plane, audit)), Server(_mesh_config(plane, source, audit))]
         listeners = [
             asyncio.create_task(server.serve([sock])) for server, sock in zip(servers, (public, mesh), strict=True)

@@ -13,6 +13,7 @@ from control_plane.log.log import ROWS_GONE_S
 from control_plane.proofs.retention import BACKUPS_KEPT_DAYS, PROOF_KEPT_DAYS
 
 DAY_S = 86_400
+MAX_CONTROL_PLANES = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Settings:
     admin_port: int | None = None  # /metrics and /readyz, on 127.0.0.1 whatever `host` says; None: no such listener
     maintain_every_s: float = 60.0
     name: str = "main"  # of this control plane in its SPIFFE id
+    number: int = 1  # of this control plane among those on one database: each has an audit trail of its own
     spiffe_endpoint_socket: str | None = None  # SPIRE's Workload API; None: the development CA under `data`
     mutual_tls: bool = True  # off only where the caller is this very process, as in tests and benchmarks
     svid_ttl_s: int = 3_600  # of the certificates that the development CA issues; rotated at half of it
@@ -58,6 +60,10 @@ class Settings:
         for name in ("max_body_bytes", "max_bundle_bytes", *times):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: expected more than 0")
+        if not 1 <= self.number <= MAX_CONTROL_PLANES:
+            raise ValueError(f"number: expected 1 to {MAX_CONTROL_PLANES}")
+        if self.number > 1 and self.database_url is None:
+            raise ValueError("number: several control planes share a PostgreSQL: set database_url")
         if self.push_url is not None:
             read_push_url(self.push_url)
         for text in self.witnesses:

@@ -35,7 +35,10 @@ def check_trails(data: Path, provider: KeyProvider | None, elsewhere: Collection
         raise Rejected("audit-unknown", f"no trails under {trails(data)}; --data names the data directory", status=404)
     heads: dict[str, list[str]] = {CONTROL_PLANE: []} if (data / CONTROL_PLANE).is_dir() else {}
     if provider is not None and (trails(data) / CONTROL_PLANE).is_dir():
-        heads |= reported_heads(trails(data) / CONTROL_PLANE, provider)
+        for trail in trails(data).glob(f"{CONTROL_PLANE}*/"):
+            if trail.name == CONTROL_PLANE or is_trail_of(trail.name, CONTROL_PLANE):
+                for name, told in reported_heads(trail, provider).items():
+                    heads.setdefault(name, []).extend(told)
     return verify_all(trails(data), provider, heads, elsewhere)
 
 

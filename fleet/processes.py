@@ -152,7 +152,10 @@ class _NotReadyError(Exception):
 
 
 class Fleet:
-    """One control plane and some POPs. A context manager: leaving it ends what it started."""
+    """Control planes and some POPs. A context manager: leaving it ends what it started.
+
+    `control_planes` above 1 share one PostgreSQL, `database`; a POP asks the next one where one does not answer.
+    """
 
     def __init__(
         self,
@@ -166,19 +169,23 @@ class Fleet:
         database: str | None = None,
         plane_options: Sequence[str] = (),
         witnesses: Sequence[str] = (),
+        control_planes: int = 1,
         on_progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.data = data
         self._on_progress = on_progress
-        free = iter(free_ports(2 + 3 * len(pops) + len(witnesses)))
-        self._public_port = public_port or next(free)
-        self._mesh_port = mesh_port or next(free)
+        free = iter(free_ports(2 * control_planes + 3 * len(pops) + len(witnesses)))
         self._ports = {spec.pop: (spec.port or next(free), next(free), next(free)) for spec in pops}
         common = ["--data", str(data), *(["--components", str(components)] if components else [])]
         at = {name: f"http://{LOOPBACK}:{next(free)}" for name in witnesses}
         self.witnesses = {name: self._member_witness(name, url) for name, url in at.items()}
         seen_by = [part for name, url in at.items() for part in ("--witness", f"{name}={url}")]
-        self.control_plane = self._member_control_plane(database, [*plane_options, *seen_by])
+        shared = [*plane_options, *seen_by, *(["--database", database] if database else [])]
+        self._planes = [(public_port or next(free), mesh_port or next(free))]
+        self._planes += [(next(free), next(free)) for _ in range(control_planes - 1)]
+        self.control_plane, *self.standbys = (
+            self._member_control_plane(number, ports, shared) for number, ports in enumerate(self._planes, 1)
+        )
         self.pops = {spec.pop: self._member_pop(spec, site, common) for spec in pops}
 
     def url(self, pop: str) -> str:
@@ -192,19 +199,20 @@ class Fleet:
     @property
     def control_plane_url(self) -> str:
         """The control plane's public listener."""
-        return f"http://{LOOPBACK}:{self._public_port}"
+        return f"http://{LOOPBACK}:{self._planes[0][0]}"
 
     @property
     def mesh_url(self) -> str:
-        """The control plane's mesh listener."""
-        return f"https://{LOOPBACK}:{self._mesh_port}"
+        """The control planes' mesh listeners, with commas between them."""
+        return ",".join(f"https://{LOOPBACK}:{mesh}" for _, mesh in self._planes)
 
     def start(self) -> None:
         """Witnesses, then the control plane (it makes keys and identities), then the POPs, a few at once."""
         self._start_witnesses()
         self._on_progress("control plane")
-        self.control_plane.start()
-        self.control_plane.wait_ready()
+        for plane in (self.control_plane, *self.standbys):
+            plane.start()
+            plane.wait_ready()
         members = list(self.pops.items())
         for first in range(0, len(members), WAVE):
             wave = members[first : first + WAVE]
@@ -219,13 +227,13 @@ class Fleet:
         for member in self.pops.values():
             if member.process is not None and member.process.poll() is None:
                 member.process.send_signal(signal.SIGTERM)
-        for member in [*self.pops.values(), self.control_plane, *self.witnesses.values()]:
+        for member in [*self.pops.values(), self.control_plane, *self.standbys, *self.witnesses.values()]:
             with suppress(ProcessLookupError):
                 member.stop()
 
     def watch(self) -> None:
         """Wait until interrupted. Raises: Unavailable if a process ends by itself."""
-        members = [*self.witnesses.values(), self.control_plane, *self.pops.values()]
+        members = [*self.witnesses.values(), self.control_plane, *self.standbys, *self.pops.values()]
         while True:
             for member in members:
                 if member.process is not None and member.process.poll() is not None:
@@ -258,21 +266,20 @@ class Fleet:
         arguments = ["witness", "run", name, "--data", str(self.data), "--port", url.rsplit(":", 1)[1]]
         return Member(f"witness {name}", arguments, f"{url}/healthz", self.data / "logs" / f"witness-{name}.log")
 
-    def _member_control_plane(self, database: str | None, options: Sequence[str]) -> Member:
+    def _member_control_plane(self, number: int, ports: tuple[int, int], options: Sequence[str]) -> Member:
+        public, mesh = ports
+        name = "control-plane" if number == 1 else f"control-plane-{number}"
         arguments = [
-            "control-plane", "--data", str(self.data),
-            "--public-port", str(self._public_port), "--mesh-port", str(self._mesh_port), *options,
+            "control-plane", "--data", str(self.data), "--public-port", str(public), "--mesh-port", str(mesh),
+            *(["--number", str(number)] if number > 1 else []), *options,
         ]  # fmt: skip
-        if database:
-            arguments += ["--database", database]
-        ready = f"http://{LOOPBACK}:{self._public_port}/healthz"
-        return Member("control-plane", arguments, ready, self.data / "logs" / "control-plane.log")
+        return Member(name, arguments, f"http://{LOOPBACK}:{public}/healthz", self.data / "logs" / f"{name}.log")
 
     def _member_pop(self, spec: PopSpec, site: Path, common: list[str]) -> Member:
         public, mesh, admin = self._ports[spec.pop]
         arguments = [
             "pop", spec.pop, *common, "--jurisdiction", spec.jurisdiction, "--site", str(site),
             "--port", str(public), "--mesh-port", str(mesh), "--admin-port", str(admin),
-            "--control-plane", f"https://{LOOPBACK}:{self._mesh_port}", *spec.options,
+            "--control-plane", self.mesh_url, *spec.options,
         ]  # fmt: skip
         return Member(spec.pop, arguments, f"http://{LOOPBACK}:{admin}/readyz", self.data / "logs" / f"{spec.pop}.log")

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 
 from consent_core.clock import Clock
+from consent_core.trust.failover import Failover, read_addresses
 from consent_core.trust.svid import Svid
 from consent_core.trust.svid_source import SvidSource
 from consent_core.trust.tls import client_context, refusal_code
@@ -102,10 +103,15 @@ class _Read(httpx.AsyncByteStream):
 def mesh_client(
     source: SvidSource, clock: Clock, base_url: str, *, role: str, name: str | None = None
 ) -> httpx.AsyncClient:
-    """A client that talks only to `role` (and `name`) of our trust domain; `tls.refusal_code` reads its errors."""
+    """A client that talks only to `role` (and `name`) of our trust domain; `tls.refusal_code` reads its errors.
+
+    `base_url`: one address, or several separated by commas: `failover`. Raises: ValueError for what is no address.
+    """
+    addresses = read_addresses(base_url)
+    transport = _MeshTransport(source, client_context(source, clock, role=role, name=name))
     return httpx.AsyncClient(
-        transport=_MeshTransport(source, client_context(source, clock, role=role, name=name)),
-        base_url=base_url,
+        transport=Failover(transport, addresses),
+        base_url=addresses[0],
         timeout=httpx.Timeout(TIMEOUT_S, read=STREAM_TIMEOUT_S),
         trust_env=False,
     )

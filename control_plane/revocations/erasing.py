@@ -9,7 +9,7 @@ The parts are those of `pop.db`'s machine, for this store: rows by table, the au
 about the person, which cannot be cut and have an end date. This process remembers nobody between two requests.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -43,11 +43,15 @@ class Trail(Protocol):
 
 @dataclass(slots=True)
 class Erasing:
-    """The purges of one store. `trails`: by name, of this process; put there before it serves."""
+    """The purges of one store.
+
+    `trails`: by name, of this process; put there before it serves. `writers`: names of every control plane's trail.
+    """
 
     database: Database
     clock: Clock
     trails: dict[str, Trail] = field(default_factory=dict)
+    writers: Callable[[], Collection[str]] = tuple
 
     def delete(self, connection: Connection, visitor: Visitor | None, subject: str) -> dict[str, int]:
         """Delete what the store holds of a visitor; how much there was, by part."""
@@ -93,7 +97,7 @@ class Erasing:
         return {"at": max(row.counted_at for row in counted), "deleted": deleted, "ends": ends}
 
     def _beside(self) -> tuple[str, ...]:
-        return tuple(f"trail.{name}" for name in self.trails)
+        return tuple(f"trail.{name}" for name in sorted({*self.trails, *self.writers()}))
 
     def _owed(self) -> list[tuple[int, str, str]]:
         owed = (

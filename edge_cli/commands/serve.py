@@ -55,6 +55,9 @@ class Process(StrEnum):
 
 
 Pops = Annotated[int, typer.Option("--pops", min=1, max=50, help="How many POPs; POP n listens on 808n.")]
+ControlPlanes = Annotated[
+    int, typer.Option("--control-planes", min=1, max=9, help="So many on one PostgreSQL; POPs ask the next one.")
+]
 Database = Annotated[str | None, typer.Option("--database", help="postgresql://… instead of SQLite.")]
 Name = Annotated[str, typer.Argument(help="The POP's id, which is also its region, such as tokyo-1.")]
 Jurisdiction = Annotated[
@@ -63,7 +66,11 @@ Jurisdiction = Annotated[
 GeoHeader = Annotated[str | None, typer.Option("--geo-header", help="A header only a trusted front end can set.")]
 ControlPlaneUrl = Annotated[
     str | None,
-    typer.Option("--control-plane", help="The control plane's mesh listener.", show_default="https://127.0.0.1:7443"),
+    typer.Option(
+        "--control-plane",
+        help="The control plane's mesh listener; several, with commas.",
+        show_default="https://127.0.0.1:7443",
+    ),
 ]
 Catalogue = Annotated[
     Path | None, typer.Option("--catalogue", help="Slots and assets; else catalogue.toml here, else the demo's.")
@@ -92,6 +99,10 @@ PopFile = Annotated[
 PlaneFile = Annotated[
     Path | None,
     typer.Option("--config", help="A TOML file; see `edge config control-plane`.", envvar=f"{PLANE_PREFIX}CONFIG"),
+]
+Number = Annotated[
+    int | None,
+    typer.Option("--number", min=1, max=9, help="Of this one among those on one PostgreSQL.", show_default="1"),
 ]
 Witnesses = Annotated[
     int | None,
@@ -166,6 +177,7 @@ def up(
     site: Site = None,
     functions: Function = None,
     database: Database = None,
+    control_planes: ControlPlanes = 1,
     push: PushTo = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -183,6 +195,8 @@ def up(
     for option, path in (("--catalogue", catalogue), ("--art", art), ("--site", site)):
         if path is not None and not path.exists():
             raise typer.BadParameter(f"{path} does not exist", param_hint=option)
+    if control_planes > 1 and database is None:
+        raise typer.BadParameter("several share a PostgreSQL: give --database too", param_hint="--control-planes")
     project = project_of(HERE).but(catalogue, art, site, functions)
     options: tuple[str, ...] = ("--workers", str(workers)) if workers else ()
     options += ("--config", str(config)) if config else ()
@@ -196,7 +210,7 @@ def up(
     beat = () if ledger_beat is None else ("--ledger-beat", str(ledger_beat))
     with err.status("starting …") as status:
         fleet = Fleet(data, specs, site=project.site, public_port=PUBLIC_PORT, mesh_port=MESH_PORT,
-                      database=database, witnesses=names, plane_options=(*beat, *hints),
+                      database=database, witnesses=names, plane_options=(*beat, *hints), control_planes=control_planes,
                       on_progress=lambda name: status.update(f"starting {name} …"))  # fmt: skip
         fleet.__enter__()
     try:
@@ -259,6 +273,7 @@ def pop(
 def control_plane(
     data: DataSetting = None,
     config: PlaneFile = None,
+    number: Number = None,
     host: Host = None,
     public_port: PlanePublicPort = None,
     mesh_port: PlaneMeshPort = None,
@@ -286,7 +301,8 @@ def control_plane(
     from control_plane.settings import Settings
 
     settings = _configured(Settings, Sources(PLANE_PREFIX, config), {
-        "data": data, "database_url": database, "host": host, "public_port": public_port, "mesh_port": mesh_port,
+        "data": data, "number": number, "database_url": database, "host": host,
+        "public_port": public_port, "mesh_port": mesh_port,
         "policies": policies, "legal": legal, "svid_ttl_s": svid_ttl,
         "spiffe_endpoint_socket": spire_socket, "key_provider": key_provider,
         "key_provider_token": key_provider_token, "witnesses": tuple(witness) if witness else None,

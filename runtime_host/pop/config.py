@@ -7,6 +7,7 @@ from pathlib import Path
 from consent_core.formats.consent import JURISDICTION, REGION
 from consent_core.formats.fields import UNKNOWN_JURISDICTION
 from consent_core.nats_hints import read_push_url
+from consent_core.trust.failover import read_addresses
 from runtime_host.pop.stores.shared_state import MAX_WORKERS
 
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}(?:\+[A-Za-z0-9-]{1,64})?")
@@ -25,7 +26,7 @@ class PopConfig:
     jurisdiction: str = UNKNOWN_JURISDICTION  # where a request comes from when no trusted header says otherwise
     age_band: str = "adult"  # whom the site addresses; a page that asks its visitors sends what they said
     geo_header: str | None = None  # header(s) that only a trusted front end can set: `country` or `country+region`
-    control_plane: str = "https://127.0.0.1:7443"  # base URL of its mesh listener
+    control_plane: str = "https://127.0.0.1:7443"  # base URL of its mesh listener, or several: a,b
     workers: int = 1  # processes behind the public port; each has caches and sandboxes of its own
     push: bool = True  # listen to its stream of hints; off, polls carry everything
     push_url: str | None = None  # a NATS server that hints come from instead, such as nats://127.0.0.1:4222
@@ -60,6 +61,7 @@ class PopConfig:
         )
         _expect(1 <= self.workers <= MAX_WORKERS, f"workers: expected 1 to {MAX_WORKERS}")
         _expect(self.renderers >= 1, "renderers: expected at least 1")
+        read_addresses(self.control_plane)
         if self.push_url is not None:
             read_push_url(self.push_url)
         _expect(self.attest_every_s > 0, "attest_every_s: expected more than 0")

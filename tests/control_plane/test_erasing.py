@@ -1,6 +1,8 @@
 """A purge is done at the control plane, too, only once every part of it was counted to be empty."""
 
 import sqlite3
+from dataclasses import replace
+from functools import partial
 
 import pytest
 from sqlalchemy import delete, select
@@ -8,8 +10,9 @@ from sqlalchemy import delete, select
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.revocation_request import RevocationRequest
 from consent_core.formats.token import CATEGORIES
-from control_plane.audit import WRITER, open_audit
+from control_plane.audit import WRITER, open_audit, writer_of, writers_of
 from control_plane.queue import RETRAIN, put
+from control_plane.revocations.erasing import Erasing
 from control_plane.store.schema import erasures, queue
 
 
@@ -59,6 +62,35 @@ def test_a_locked_visitors_file_holds_the_report_back(plane, audit, subject):
     other.close()
     plane.revoking.erasing.step()
     assert plane.revoking.erasing.report(seq) is not None
+
+
+def test_the_trail_of_another_control_plane_holds_the_report_back(plane, audit, subject):
+    """Two share the database: the purge is complete when the one that was away has shredded its trail, too."""
+    second = replace(plane.settings, number=2, database_url="postgresql://of-both")
+    other = open_audit(second)
+    plane.revoking.erasing.writers = partial(writers_of, plane.settings)
+    seq = purge(plane, subject)
+    assert plane.revoking.erasing.report(seq) is None
+
+    away = Erasing(plane.database, plane.settings.clock, {writer_of(2): other})
+    away.step()
+    assert plane.revoking.erasing.report(seq)["deleted"].keys() >= {"trail.control-plane", "trail.control-plane.w2"}
+    other.close()
+
+
+def test_a_folder_of_another_name_is_no_trail_of_a_control_plane(plane, audit):
+    """`control-plane-old` and a POP's trail owe nothing."""
+    for name in ("control-plane-old", "tokyo-1", "control-plane.wx"):
+        (plane.settings.data / "audit" / "edge" / name).mkdir()
+
+    assert writers_of(plane.settings) == {"control-plane"}
+
+
+@pytest.mark.parametrize("settings", [{"number": 0}, {"number": 10}, {"number": 2}])
+def test_numbers_that_are_refused(plane, settings):
+    """One to nine, and a second one needs a database that both can reach."""
+    with pytest.raises(ValueError, match="number"):
+        replace(plane.settings, **settings)
 
 
 def test_a_reader_of_the_store_holds_the_report_back(plane, audit, subject):
