@@ -86,11 +86,11 @@ def test_a_folder_of_another_name_is_no_trail_of_a_control_plane(plane, audit):
     assert writers_of(plane.settings) == {"control-plane"}
 
 
-@pytest.mark.parametrize("settings", [{"number": 0}, {"number": 10}, {"number": 2}])
-def test_numbers_that_are_refused(plane, settings):
+@pytest.mark.parametrize("given", [{"number": 0}, {"number": 10}, {"number": 2}])
+def test_numbers_that_are_refused(plane, given):
     """One to nine, and a second one needs a database that both can reach."""
     with pytest.raises(ValueError, match="number"):
-        replace(plane.settings, **settings)
+        replace(plane.settings, **given)
 
 
 def test_a_reader_of_the_store_holds_the_report_back(plane, audit, subject):
