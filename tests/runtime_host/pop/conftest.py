@@ -43,8 +43,9 @@ def published(tmp_path_factory):
 
 
 @pytest.fixture
-def shop(tmp_path, published, run) -> Iterator[Shop]:
-    """A POP in `EU`, in sync with the real control plane."""
+def shop(tmp_path, published, run, monkeypatch) -> Iterator[Shop]:
+    """A POP in `EU`, in sync with the real control plane, which it waits for however busy the machine is."""
+    monkeypatch.setattr("runtime_host.pop.serving.routes.consent.withdrawing.WITHIN_S", 60.0)
     made = make_shop(published, tmp_path)
     run(made.sync())
     yield made

@@ -5,6 +5,9 @@ import hashlib
 import pytest
 
 from consent_core.formats.refusals import Refusal, write_refusals
+from consent_core.formats.revocation_request import RevocationRequest
+from consent_core.formats.session import credentials_of, stored
+from consent_core.formats.token import CATEGORIES
 from tests.runtime_host.pop.edge import SESSION_COOKIE, TOKEN_COOKIE
 from tests.runtime_host.pop.shop import HERO, Cable, make_pop
 
@@ -308,3 +311,19 @@ def test_a_session_of_the_first_release_goes_on(shop, run):
 
     assert reply.status == 200
     assert run(shop.browser(authorization=f"Bearer {token}").ask("GET", HERO)).code == "revoked"
+
+
+def test_erasure_takes_the_cookies_from_the_browser(shop, run):
+    """Token, session and refusals of who was erased; a browser whose token has run out keeps what names nobody."""
+    visitor, elsewhere = shop.browser(**MODULE), shop.browser(**MODULE)
+    run(visitor.grant("contextual", "behavioral", number=1))
+    visitor.jar[REFUSALS] = refusal("experimental", number=2)
+    elsewhere.jar = {name: kept for name, kept in visitor.jar.items() if name != TOKEN_COOKIE}
+    owner = shop.pop.store.sessions.find(stored(credentials_of(visitor.jar[SESSION_COOKIE][0].encode()).grant))
+    shop.plane.revoking.revoke(RevocationRequest("purge", owner.subject, CATEGORIES))
+    run(shop.pop.sync.poll())
+    answer, late = (run(one.ask("GET", "/v1/consent")) for one in (visitor, elsewhere))
+
+    assert (answer.header("consent-edge-code"), late.header("consent-edge-code")) == ("session-unknown",) * 2
+    assert visitor.jar == {}
+    assert elsewhere.jar.keys() == {SESSION_COOKIE, REFUSALS}

@@ -63,7 +63,8 @@ class ConsentRoom:
 
     def __init__(self, here: PopIdentity, near: Neighbours) -> None:
         store, trust_state = near.store, near.pipeline.trust_state
-        asker, notices = Asker(here, near.pipeline, store.sessions), Notices(trust_state)
+        asker = Asker(here, near.pipeline, store.sessions, store.revocations.is_erased)
+        notices = Notices(trust_state)
         states = States(near.clock, trust_state, store.outbox, notices, near.last_answers)
         records = Records(here, near.clock, near.plane, store.sessions, states, near.pipeline)
         self._room = Room(
@@ -79,7 +80,7 @@ class ConsentRoom:
     def routes(self) -> tuple[Route, ...]:
         """All of them."""
         room, near = self._room, self._near
-        reading = Reading(room.asker, room.states, room.records, room.carried)
+        reading = Reading(room)
         granting = Granting(room, near.store.sessions, near.store.raw, near.streams)
         withdrawing = Withdrawing(room, near.pipeline, near.clock)
         listening = Listening(room.asker, near.streams, near.pipeline.trust_state)

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from consent_core.audit.recording import AuditContext
@@ -35,7 +36,10 @@ class PopIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request and who it comes from. `sessions`: the credentials of every different session presented."""
+    """One request and who it comes from. `sessions`: the credentials of every different session presented.
+
+    `erased`: the token is of a visitor who was erased.
+    """
 
     headers: Headers
     note: AuditContext
@@ -44,6 +48,7 @@ class Asked:
     refusals: Refusals
     jurisdiction: str
     gpc: bool
+    erased: bool
 
     @property
     def session(self) -> Credentials | None:
@@ -73,10 +78,13 @@ class Asked:
 class Asker:
     """Reads requests. `owner`: whose a session is, as far as this POP knows."""
 
-    def __init__(self, here: PopIdentity, pipeline: Pipeline, sessions: Sessions) -> None:
+    def __init__(
+        self, here: PopIdentity, pipeline: Pipeline, sessions: Sessions, is_erased: Callable[[str], bool]
+    ) -> None:
         self._here = here
         self._pipeline = pipeline
         self._sessions = sessions
+        self._is_erased = is_erased
 
     async def ask(self, call: Call) -> Asked:
         """What the request allows now. Raises: Rejected("credential-conflict")."""
@@ -112,6 +120,7 @@ class Asker:
             refusals_in(headers.get(b"cookie")),
             jurisdiction_of(headers, here.geo_header, here.jurisdiction),
             honours_gpc(headers),
+            visit.known is not None and self._is_erased(visit.known.subject),
         )
 
     def _presented(self, headers: Headers) -> tuple[Credentials, ...]:

@@ -35,7 +35,7 @@ class RefusalCookie:
             return []
         kept = _without(refusals.entries, granted)
         if not kept:
-            return self._clear()
+            return self.clear()
         return self._set(asked, write_refusals(refusals.tag or encode_base64url(secrets.token_bytes(16)), kept))
 
     def _set(self, asked: Asked, value: str) -> list[Header]:
@@ -45,7 +45,8 @@ class RefusalCookie:
         stale = others if any(name + b"=" in present for name in COOKIES if name != self._cookies.refusals) else []
         return [*stale, (b"set-cookie", self._cookies.set_refusals(self._cookies.refusals, value, KEPT_S))]
 
-    def _clear(self) -> list[Header]:
+    def clear(self) -> list[Header]:
+        """Takes it from the browser: nothing is refused any more, or its visitor was erased."""
         return [header for _, header in self._named("", 0)]
 
     def _named(self, value: str, life_s: int) -> list[tuple[bytes, Header]]:

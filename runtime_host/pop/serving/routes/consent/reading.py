@@ -4,10 +4,8 @@ from consent_core.errors import ConsentEdgeError, Rejected
 from consent_core.formats.session import Credentials
 from consent_core.http.answers import Answer, Header, json_answer
 from consent_core.http.asgi import read_json
-from runtime_host.pop.serving.routes.consent.asking import Asked, Asker
-from runtime_host.pop.serving.routes.consent.carried import Carried
-from runtime_host.pop.serving.routes.consent.records import Records
-from runtime_host.pop.serving.routes.consent.state import States
+from runtime_host.pop.serving.routes.consent.asking import Asked
+from runtime_host.pop.serving.routes.consent.room import Room
 from runtime_host.pop.serving.routing import Call
 from runtime_host.pop.stores import Session
 
@@ -18,11 +16,12 @@ MAX_BODY_BYTES = 16_384
 class Reading:
     """Handlers that change nothing but what a browser carries."""
 
-    def __init__(self, asker: Asker, states: States, records: Records, carried: Carried) -> None:
-        self._asker = asker
-        self._states = states
-        self._records = records
-        self._carried = carried
+    def __init__(self, room: Room) -> None:
+        self._asker = room.asker
+        self._states = room.states
+        self._records = room.records
+        self._carried = room.carried
+        self._refusal_cookie = room.refusal_cookie
 
     async def read(self, call: Call) -> Answer:
         """What holds now. With a session and no usable token the control plane is asked, if it can be."""
@@ -79,9 +78,10 @@ class Reading:
 
     def _unknown(self, asked: Asked, error: Rejected) -> Answer:
         """The control plane does not take this session. It stays in the browser: another copy may have moved on."""
-        state = self._states.here(asked, None)
-        gone = () if error.code == "session-rotated" else (self._records.clear_token(),)
-        return json_answer(state, code_header(error.code), *gone)
+        gone = [] if error.code == "session-rotated" else [self._records.clear_token()]
+        if asked.erased:
+            gone += [self._records.clear_session(), *self._refusal_cookie.clear()]
+        return json_answer(self._states.here(asked, None), code_header(error.code), *gone)
 
 
 def _is_older(asked: Asked, sub: str, ver: int) -> bool:

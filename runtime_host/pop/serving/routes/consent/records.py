@@ -77,6 +77,10 @@ class Records:
         """Takes the token from the browser."""
         return (b"set-cookie", self._here.cookies.set_token("", 0))
 
+    def clear_session(self) -> Header:
+        """Takes the session from the browser, which no answer does but to a visitor who was erased."""
+        return (b"set-cookie", self._here.cookies.set_session("", 0))
+
     def session_cookie(self, secret: str, answer: ConsentAnswer) -> Header:
         """Gives the browser its next session."""
         return (b"set-cookie", self._here.cookies.set_session(secret, session_life(answer)))
