@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from consent_core.errors import Unavailable
 from consent_core.trust.keys import KeyStore
 from consent_core.trust.providers.selection import open_provider
+from consent_core.trust.spiffe import SpiffeId
 from control_plane.api import documents, errors
 from control_plane.api.attesters import attester_routes
 from control_plane.api.consents import consent_routes
@@ -27,10 +28,13 @@ from control_plane.api.federated import federated_routes
 from control_plane.api.kept import kept_routes
 from control_plane.api.keys import key_routes
 from control_plane.api.ledger import ledger_routes
+from control_plane.api.own_requests import own_request_routes
 from control_plane.api.policies import policy_routes
 from control_plane.api.revocations import revocation_routes
+from control_plane.api.subject_requests import request_routes
+from control_plane.attesters.own import OwnAttester, Surroundings
 from control_plane.attesters.room import Attesters
-from control_plane.attesters.statements import SENT_AGAIN_S
+from control_plane.attesters.statements import GATHER_S, SENT_AGAIN_S
 from control_plane.consent.answering import Answering
 from control_plane.consent.consents import Consents
 from control_plane.consent.granting import Granting
@@ -40,6 +44,7 @@ from control_plane.consent.tokens import TokenIssuer
 from control_plane.consent.versions import Versions
 from control_plane.consent.withdrawing import Withdrawing
 from control_plane.enrolment import Invitations, Joining
+from control_plane.dsar.room import Around, Requests
 from control_plane.evidence.packing import Packing
 from control_plane.federated.room import Federated
 from control_plane.ledger.ledger import Ledger
@@ -77,6 +82,8 @@ class ControlPlane:
     restoring: Restoring
     collecting: Collecting
     federated: Federated
+    own: OwnAttester
+    requests: Requests
     public_app: FastAPI
     mesh_app: FastAPI
     failures: Counter[tuple[str, str]]
@@ -84,9 +91,11 @@ class ControlPlane:
     def sweep(self) -> Swept:
         """Delete what ran out; a week of learning that ran out is closed, the next one opened."""
         self.federated.rounds.tick()
-        swept = sweep(self.database, self.log, self.settings.clock)
+        held = self.requests.held()
+        swept = sweep(self.database, self.log, self.settings.clock, held.subjects)
         with self.database.write() as connection:
-            self.proofs.expire(connection, self.settings.proof_kept_days * DAY_S)
+            self.proofs.expire(connection, self.settings.proof_kept_days * DAY_S, held.handles)
+            self.requests.sweep(connection)
             self.attesters.statements.sweep(connection, self.settings.clock.now() - SENT_AGAIN_S)
         return swept
 
@@ -112,7 +121,8 @@ def create_app(settings: Settings) -> ControlPlane:
     provider = open_provider(settings.key_provider, settings.data, settings.key_provider_token)
     proofs = ProofStore.open(settings.home / "proofs", provider, clock)
     ledger = Ledger.open(settings.ledger, database, keys, clock, proofs)
-    attesters = Attesters.of(database, keys, clock, proofs, ledger.entries)
+    gather_s = min(GATHER_S, max(1, int(settings.ledger_beat_s)))
+    attesters = Attesters.of(database, keys, clock, proofs, ledger.entries, gather_s)
     log = RevocationLog(database, keys, clock, settings.session_entry_retention_s, ledger.entries)
     policies = Policies(log, keys.trust_file, clock)
     publish_first(policies, database, keys, (settings.policies, settings.legal), clock.now())
@@ -131,6 +141,11 @@ def create_app(settings: Settings) -> ControlPlane:
     restoring = Restoring(log, policies, versions, keys, revoking.distrust, clock)
     collecting = Collecting(database, clock, restoring.carry_out, restoring.latecomer)
     federated = Federated.of(database, policies, clock, settings.data)
+    kept_days = (settings.proof_kept_days, settings.backups_kept_days)
+    packing = Packing(database, ledger, proofs, keys, clock, *kept_days)
+    own = _own(settings, keys, attesters, erasing, policies, ledger)
+    around = Around(database, ledger, proofs, keys, log, consents, revoking, packing, own)
+    requests = Requests.of(settings, around, provider)
     failures: Counter[tuple[str, str]] = Counter()
     mesh = _application(failures, log)
     mesh.include_router(consent_routes(consents, settings.max_body_bytes))
@@ -140,8 +155,9 @@ def create_app(settings: Settings) -> ControlPlane:
     mesh.include_router(key_routes(keys, log, clock, renewing))
     mesh.include_router(federated_routes(federated))
     mesh.include_router(attester_routes(attesters, settings.max_body_bytes))
-    kept_days = (settings.proof_kept_days, settings.backups_kept_days)
-    mesh.include_router(evidence_routes(Packing(database, ledger, proofs, keys, clock, *kept_days)))
+    mesh.include_router(evidence_routes(packing))
+    mesh.include_router(request_routes(requests, settings.max_body_bytes))
+    mesh.include_router(own_request_routes(requests, settings.max_body_bytes))
     public = _application(failures, log)
     edge_states = EdgeStates(log, policies, keys, clock)
     for application in (mesh, public):
@@ -168,10 +184,25 @@ def create_app(settings: Settings) -> ControlPlane:
         restoring,
         collecting,
         federated,
+        own,
+        requests,
         public,
         mesh,
         failures,
     )
+
+
+def _own(
+    settings: Settings, keys: KeyStore, attesters: Attesters, erasing: Erasing, policies: Policies, ledger: Ledger
+) -> OwnAttester:
+    """This control plane as a place that attests."""
+    name = str(SpiffeId.of(keys.trust_file().trust_domain, "control-plane", settings.name))
+
+    def heads() -> dict[str, str]:
+        return {writer: trail.head().text for writer, trail in erasing.trails.items()}
+
+    around = Surroundings(policies.in_force, heads, ledger.seen)
+    return OwnAttester(name, settings.home, attesters.endorsing, attesters.statements, erasing, around)
 
 
 def _application(failures: Counter[tuple[str, str]], log: RevocationLog) -> FastAPI:

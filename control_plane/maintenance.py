@@ -1,5 +1,6 @@
 """What runs out is deleted: consent records past their retention or never claimed, log entries that nobody can need."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import delete, exists
@@ -21,12 +22,13 @@ class Swept:
     entries: int
 
 
-def sweep(database: Database, log: RevocationLog, clock: Clock) -> Swept:
-    """Delete what ran out. A visitor goes with all records, sessions and counted clicks."""
+def sweep(database: Database, log: RevocationLog, clock: Clock, held: Collection[str] = ()) -> Swept:
+    """Delete what ran out. A visitor goes with all records, sessions and counted clicks; of those `held`, nothing."""
     now = clock.now()
     mine = exists().where(sessions.c.sub == visitors.c.sub)
     claimed = mine.where(sessions.c.presented_at.is_not(None) | (sessions.c.at > now - UNCLAIMED_S))
+    over = ((visitors.c.retain_until <= now) | ~claimed) & visitors.c.subject.not_in(held)
     with database.write() as connection:
-        gone = connection.execute(delete(visitors).where((visitors.c.retain_until <= now) | ~claimed)).rowcount
+        gone = connection.execute(delete(visitors).where(over)).rowcount
         sweep_queue(connection, now)
     return Swept(gone, log.prune())

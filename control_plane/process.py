@@ -39,6 +39,8 @@ from control_plane.health import health_of
 from control_plane.metrics import admin_application
 from control_plane.settings import Settings
 
+CARRY_EVERY_S = 1.0  # between two looks at open requests
+
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 5.0  # at what can be wrong here
@@ -71,6 +73,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         audit = await asyncio.to_thread(open_audit, settings)
         plane.revoking.erasing.trails[writer_of(settings.number)] = audit
         plane.revoking.erasing.writers = partial(writers_of, settings)
+        await asyncio.to_thread(plane.requests.shred_again)
         servers = [Server(_public_config(plane, audit)), Server(_mesh_config(plane, source, audit))]
         listeners = [
             asyncio.create_task(server.serve([sock])) for server, sock in zip(servers, (public, mesh), strict=True)
@@ -79,6 +82,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             asyncio.create_task(_maintain(plane, Shredding(plane.log, audit))),
             asyncio.create_task(_sequence(plane)),
             asyncio.create_task(_gather(plane)),
+            *([asyncio.create_task(_carry(plane))] if settings.number == 1 else []),
         ]
         if settings.push_url is not None:
             others.append(asyncio.create_task(publish(settings.push_url, plane.log.hints.beyond, _push_failed)))
@@ -159,6 +163,19 @@ async def _gather(plane: ControlPlane) -> None:
         except ConsentEdgeError as error:
             logger.warning("statements: %s", error)
         await asyncio.sleep(plane.ledger.settings.beat_s)
+
+
+async def _carry(plane: ControlPlane) -> None:
+    """Attest this place, and carry people's requests on, once a second: by the first control plane of a database."""
+    while True:
+        for look in (plane.own.look, plane.requests.machine.look):
+            try:
+                await asyncio.to_thread(look)
+            except ConsentEdgeError as error:
+                logger.warning("requests: %s", error)
+            except Exception:  # one request that cannot be carried must not end the others' way
+                logger.exception("requests: an unforeseen failure")
+        await asyncio.sleep(CARRY_EVERY_S)
 
 
 def _identity(plane: ControlPlane) -> SvidSource:

@@ -52,6 +52,9 @@ class Settings:
     archive: str | None = None  # a directory or s3://bucket/prefix that the published files are added to
     proof_kept_days: int = PROOF_KEPT_DAYS  # of consent, after the record is gone; the clause `retention` says so
     backups_kept_days: int = BACKUPS_KEPT_DAYS  # after which no backup holds a destroyed key; the same clause
+    evidence_kept_days: int = 90  # of a request's file and answer, sealed to who asked
+    register_kept_days: int = 400  # of a name in the erasure register: longer than any backup or POP copy is kept
+    register: Path | None = None  # the erasure register's directory, on another disk than the database; None: `data`
     grace_s: int = 3  # open requests may end after a stop is asked for
     clock: Clock = field(default_factory=SystemClock)
 
@@ -73,6 +76,11 @@ class Settings:
     def home(self) -> Path:
         """The directory of the control plane's own files."""
         return self.data / "control-plane"
+
+    @property
+    def register_home(self) -> Path:
+        """Where the erasure register lies."""
+        return self.register or self.home / "erased"
 
     @property
     def ledger(self) -> LedgerSettings:

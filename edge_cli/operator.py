@@ -66,6 +66,14 @@ class Operator:
         """The bytes that a route answers to JSON."""
         return self._call("POST", path, content=canonical_json(value)).content
 
+    def get_bytes(self, path: str) -> bytes:
+        """The bytes of a route."""
+        return self._call("GET", path).content
+
+    def post_bytes(self, path: str, body: bytes) -> Any:
+        """The JSON that a route answers to bytes."""
+        return self._call("POST", path, content=body).json()
+
     def publish(self, sources: Sources) -> Published:
         """Test, evaluate and sign the sources as the next revision, and put it in force."""
         now, trust = SystemClock().now(), self.trust

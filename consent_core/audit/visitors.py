@@ -157,9 +157,12 @@ class VisitorKeys:
         row = self._execute("SELECT 1 FROM shredded WHERE handle = ?", self._handle(subject)).fetchone()
         return row is not None
 
-    def expire(self, before_period: str) -> int:
-        """Delete the keys of months whose records are gone. Returns how many."""
-        deleted = self._execute("DELETE FROM visitor WHERE period < ?", before_period).rowcount
+    def expire(self, before_period: str, held: Collection[str] = ()) -> int:
+        """Delete the keys of months whose records are gone, but of people on hold (by handle). Returns how many."""
+        kept = [bytes.fromhex(handle) for handle in held]
+        marks = ", ".join("?" * len(kept))
+        old = f"DELETE FROM visitor WHERE period < ? AND handle NOT IN ({marks})"  # noqa: S608  question marks alone
+        deleted = self._execute(old, before_period, *kept).rowcount
         self._execute("DELETE FROM shredded WHERE period < ?", before_period)
         self._forget()
         return deleted

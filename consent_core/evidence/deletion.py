@@ -99,6 +99,14 @@ def _open(case: Case) -> Iterator[Untrusted]:
         yield Untrusted("incomplete", "what is open is not what the request's steps leave")
     if not any(dict(held.value) == dict(pack.request) for held in case.requests):
         yield Untrusted("incomplete", "the request is not the one that is in the ledger")
+    if not any(_is_first(held.value, pack.request) for held in case.requests):
+        yield Untrusted("incomplete", "the request is not in the ledger as it was when it was received")
+
+
+def _is_first(record: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
+    """Whether a record was made when this request was received: so its date has a witness."""
+    same = all(record.get(name) == request.get(name) for name in ("id", "kind", "received_at", "due_at"))
+    return same and record.get("at", record.get("received_at")) == record.get("received_at")
 
 
 def _steps(case: Case) -> Iterator[Untrusted]:
@@ -108,10 +116,15 @@ def _steps(case: Case) -> Iterator[Untrusted]:
     for row in _rows(case.signed.pack.request):
         step, party = str(row.get("step")), str(row.get("party"))
         shown = {held.value.place for held in getattr(case, EVIDENCE_OF[step])} if step in EVIDENCE_OF else {party}
-        if row.get("state") == "done" and party not in shown:
+        if row.get("state") == "done" and party not in shown and not _has_nobody(case, step, party):
             yield Untrusted("incomplete", f"the step {step} of {party} is done, and its statement is not here")
     if _done(case, "revoke") and the_no(case) is None:
         yield Untrusted("incomplete", "the no was written down, and its entry is not here")
+
+
+def _has_nobody(case: Case, step: str, party: str) -> bool:
+    """A step of devices in a deployment without any."""
+    return (step, party) == ("devices", "none") and case.signed.pack.parties.devices == 0
 
 
 def _done(case: Case, step: str) -> bool:

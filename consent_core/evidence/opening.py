@@ -175,9 +175,9 @@ def _entry(case: Case, record: Record) -> _Found:
 def _request(case: Case, record: Record) -> _Found:
     fields = bodies.person_fields(record.body, "record", "seen")
     value = fields.mapping("record")
-    at = value.get("received_at")
-    if type(at) is not int:
-        raise bodies.malformed("a request says when it was received")
+    at = value.get("at", value.get("received_at"))
+    if type(at) is not int or type(value.get("received_at")) is not int:
+        raise bodies.malformed("a request says when it was received, and when its record was made")
     return [("requests", _held(case, record, value, "", at, bodies.read_seen_of(fields)))]
 
 

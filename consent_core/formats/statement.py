@@ -58,7 +58,9 @@ PROFILES: Mapping[str, Profile] = {
         ("history", "sessions", "outbox", "queue"), ("trail", "memory"), ("log_answers", "denials", "tombstone")
     ),
     "control-plane/v1": Profile(
-        ("records", "receipts", "sessions", "withdrawals", "queue", "purge_receipts", "telemetry"), ("trail", "memory")
+        ("records", "receipts", "sessions", "withdrawals", "queue", "purge_receipts", "telemetry"),
+        ("trail", "memory"),
+        ("log",),
     ),
     "device/v1": Profile(("models", "history", "telemetry", "share")),
 }

@@ -7,7 +7,7 @@ from consent_core.clock import Clock
 from consent_core.trust.keys import KeyStore
 from control_plane.attesters.endorsing import Endorsing
 from control_plane.attesters.intake import Intake
-from control_plane.attesters.statements import Statements
+from control_plane.attesters.statements import GATHER_S, Statements
 from control_plane.ledger.entries import Entries
 from control_plane.proofs.store import ProofStore
 from control_plane.store.database import Database
@@ -22,7 +22,15 @@ class Attesters:
     statements: Statements
 
     @classmethod
-    def of(cls, database: Database, keys: KeyStore, clock: Clock, proofs: ProofStore, entries: Entries) -> Self:
+    def of(
+        cls,
+        database: Database,
+        keys: KeyStore,
+        clock: Clock,
+        proofs: ProofStore,
+        entries: Entries,
+        gather_s: int = GATHER_S,
+    ) -> Self:
         """Over one store."""
-        statements = Statements(database, proofs, entries, clock)
+        statements = Statements(database, proofs, entries, clock, gather_s)
         return cls(Endorsing(database, keys, clock), Intake(database, clock, statements), statements)

@@ -12,7 +12,7 @@ Trust in this store: *trusted with privacy*: pseudonymous bodies, sealed. Losing
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,12 +110,25 @@ class ProofStore:
         crash_point("proof-shredded")
         return connection.execute(delete(table).where(table.c.handle == handle)).rowcount
 
-    def expire(self, connection: Connection, keep_s: int) -> int:
-        """Delete the rows older than `keep_s`, and the keys of the months before. Returns how many rows went."""
+    def is_destroyed(self, subject: str) -> bool:
+        """Whether a person's keys were deleted for good."""
+        with self._lock:
+            return self._keys.is_shredded(subject)
+
+    def discard(self, connection: Connection, handle: str) -> int:
+        """Delete the rows of a person whose keys are gone, found by handle alone. Returns how many there were."""
+        return connection.execute(delete(table).where(table.c.handle == handle)).rowcount
+
+    def expire(self, connection: Connection, keep_s: int, held: Collection[str] = ()) -> int:
+        """Delete the rows older than `keep_s`, and the keys of the months before. Returns how many rows went.
+
+        `held`: handles of people of whom nothing may go.
+        """
         end = self._clock.now() - keep_s
         with self._working(self._clock.now()) as keys:
-            keys.expire(month_of(max(0, end)))
-        return connection.execute(delete(table).where(table.c.at <= end)).rowcount
+            keys.expire(month_of(max(0, end)), held)
+        old = (table.c.at <= end) & table.c.handle.not_in(held)
+        return connection.execute(delete(table).where(old)).rowcount
 
     def count(self, connection: Connection, subject: str | None = None) -> int:
         """How many rows there are, of one person or of all."""

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
+from consent_core.audit.writer import Head
 from consent_core.clock import Clock
 from consent_core.crash import crash_point
 from consent_core.formats.days import day_of
@@ -38,6 +39,10 @@ class Trail(Protocol):
 
     def keys_left(self, subject: str) -> int:
         """How many there are."""
+        ...
+
+    def head(self) -> Head:
+        """Where it ends."""
         ...
 
 

@@ -348,3 +348,60 @@ learning_budget = Table(
     Column("line", Text, nullable=False),
     PrimaryKeyConstraint("pop", "seq"),
 )
+
+# What people ask about their data. `subject`: their name in the log, sealed under their own key, so that it is gone
+# when the proofs are; `handle` finds their other requests as it finds their proofs. `pseudonym`: what the CSV says.
+# `public_key`: what answers are sealed to. `held_by`: who forbids to go on. `record`: as it was put into the ledger.
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("jurisdiction", String(8), nullable=False),
+    Column("received_at", Number, nullable=False),
+    Column("confirmed_at", Number, nullable=False),
+    Column("due_at", Number, nullable=False),
+    Column("binding", String(16), nullable=False),
+    Column("verified_by", String(16), nullable=False),
+    Column("verifier", String(200), nullable=False),
+    Column("handle", String(64), nullable=False),
+    Column("subject", LargeBinary, nullable=False),
+    Column("pseudonym", String(32), nullable=False),
+    Column("wish", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("held_by", String(200), nullable=False),
+    Column("trouble", String(64), nullable=False),
+    Column("record", LargeBinary),
+    Column("closed_at", Number),
+    Column("evidence_sha256", String(71), nullable=False),
+    Column("amended", Text, nullable=False),
+    Index("requests_by_handle", "handle"),
+    Index("requests_by_state", "state"),
+)
+
+# One row per request, step and party; `done` only with a result that is evidence.
+request_steps = Table(
+    "request_steps",
+    metadata,
+    Column("request", String(32), nullable=False),
+    Column("step", String(16), nullable=False),
+    Column("party", String(160), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("result", Text, nullable=False),
+    Column("since", Number, nullable=False),
+    Column("done_at", Number),
+    PrimaryKeyConstraint("request", "step", "party"),
+)
+
+# What only the asker opens: the pack, the closing statement, each holder's part of an answer.
+request_answers = Table(
+    "request_answers",
+    metadata,
+    Column("request", String(32), nullable=False),
+    Column("what", String(160), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("at", Number, nullable=False),
+    PrimaryKeyConstraint("request", "what"),
+)

@@ -35,6 +35,7 @@ routes := {
 		"v1/consents/*": {"roles": ["edge"], "condition": "own-region"},
 		"v1/dsar/**": {"roles": ["operator"], "condition": "none"},
 		"v1/edge-state": {"roles": ["edge", "device"], "condition": "none"},
+		"v1/gathering/*": {"roles": ["edge"], "condition": "own-path"},
 		"v1/policy/bundle": {"roles": ["edge", "device", "operator"], "condition": "none"},
 		"v1/policy/status": {"roles": ["operator"], "condition": "none"},
 		"v1/pops": {"roles": ["operator"], "condition": "none"},
@@ -42,6 +43,9 @@ routes := {
 		"v1/releases/**": {"roles": ["edge", "device", "operator"], "condition": "none"},
 		"v1/rounds": {"roles": ["operator"], "condition": "none"},
 		"v1/rounds/*": {"roles": ["edge", "operator"], "condition": "none"},
+		"v1/requests": {"roles": ["edge"], "condition": "own-region"},
+		"v1/requests/*": {"roles": ["edge"], "condition": "own-region"},
+		"v1/requests/*/answers": {"roles": ["edge"], "condition": "own-region"},
 		"v1/revocations": {"roles": ["edge", "operator"], "condition": "none"},
 		"v1/revocations/*/receipts": {"roles": ["operator"], "condition": "none"},
 		"v1/revocations/stream": {"roles": ["edge", "operator"], "condition": "none"},
@@ -57,6 +61,7 @@ routes := {
 		"v1/dsar/**": {"roles": ["operator"], "condition": "none"},
 		"v1/enrolments": {"roles": ["operator"], "condition": "none"},
 		"v1/evidence": {"roles": ["operator"], "condition": "none"},
+		"v1/gathering/*": {"roles": ["edge"], "condition": "own-path"},
 		"v1/keys/*/rotate": {"roles": ["operator"], "condition": "none"},
 		"v1/policy/bundle": {"roles": ["operator"], "condition": "none"},
 		"v1/pops/*/kept": {"roles": ["edge"], "condition": "own-path"},
@@ -64,11 +69,15 @@ routes := {
 		"v1/purge": {"roles": ["control-plane"], "condition": "none"},
 		"v1/releases/**": {"roles": ["operator"], "condition": "none"},
 		"v1/render": {"roles": ["edge"], "condition": "scope-and-region"},
+		"v1/requests": {"roles": ["edge"], "condition": "own-region"},
 		"v1/revocations": {"roles": ["operator"], "condition": "none"},
 		"v1/svid": {"roles": ["edge"], "condition": "none"},
 		"v1/withdrawals": {"roles": ["edge"], "condition": "own-region"},
 	},
-	"DELETE": {"v1/consents/*": {"roles": ["edge"], "condition": "own-region"}},
+	"DELETE": {
+		"v1/consents/*": {"roles": ["edge"], "condition": "own-region"},
+		"v1/requests/*": {"roles": ["edge"], "condition": "own-region"},
+	},
 }
 
 condition("none", _, _)

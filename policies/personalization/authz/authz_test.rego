@@ -103,3 +103,21 @@ test_who_attests_speaks_for_itself_alone if {
 	not allowed(attest("", "spiffe://ui-tools/edge/tokyo-1"))
 	not allowed(attest("operator/ann", "spiffe://ui-tools/operator/ann"))
 }
+
+test_a_request_is_brought_by_edges_and_named_by_operators if {
+	allowed(call("POST", ["v1", "requests"], "spiffe://ui-tools/edge/tokyo-1"))
+	allowed(call("GET", ["v1", "requests", "dsr-1", "answers"], "spiffe://ui-tools/edge/tokyo-1"))
+	allowed(call("DELETE", ["v1", "requests", "dsr-1"], "spiffe://ui-tools/edge/tokyo-1"))
+	allowed(call("POST", ["v1", "dsar", "requests"], "spiffe://ui-tools/operator/ann"))
+	not allowed(call("POST", ["v1", "requests"], "spiffe://ui-tools/operator/ann"))
+	not allowed(call("POST", ["v1", "dsar", "requests"], "spiffe://ui-tools/edge/tokyo-1"))
+	not allowed(call("GET", ["v1", "dsar", "requests"], "spiffe://ui-tools/edge/tokyo-1"))
+	not allowed(call("POST", ["v1", "requests"], "spiffe://ui-tools/device/kiosk"))
+}
+
+test_an_edge_gathers_for_itself_alone if {
+	allowed(call("GET", ["v1", "gathering", "tokyo-1"], "spiffe://ui-tools/edge/tokyo-1"))
+	allowed(call("POST", ["v1", "gathering", "tokyo-1"], "spiffe://ui-tools/edge/tokyo-1"))
+	not allowed(call("GET", ["v1", "gathering", "paris-1"], "spiffe://ui-tools/edge/tokyo-1"))
+	not allowed(call("GET", ["v1", "gathering", "tokyo-1"], "spiffe://ui-tools/operator/tokyo-1"))
+}

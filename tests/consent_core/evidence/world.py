@@ -251,7 +251,7 @@ class World:
             profile, parts, day = "pop/v1", ["history", "sessions", "outbox", "queue"], "2027-01-30"
             ends = dict.fromkeys(("log_answers", "denials", "tombstone"), day)
         else:
-            profile, ends = "control-plane/v1", {}
+            profile, ends = "control-plane/v1", {"log": "2027-01-30"}
             parts = ["records", "receipts", "sessions", "withdrawals", "queue", "purge_receipts", "telemetry"]
         rows = dict.fromkeys([*parts, *each], 0)
         deleted = {**rows, parts[0]: 3}
