@@ -43,8 +43,8 @@ from control_plane.consent.receipts import Receipts
 from control_plane.consent.tokens import TokenIssuer
 from control_plane.consent.versions import Versions
 from control_plane.consent.withdrawing import Withdrawing
-from control_plane.enrolment import Invitations, Joining
 from control_plane.dsar.room import Around, Requests
+from control_plane.enrolment import Invitations, Joining
 from control_plane.evidence.packing import Packing
 from control_plane.federated.room import Federated
 from control_plane.ledger.ledger import Ledger

@@ -32,6 +32,7 @@ _READ = {
     b"origin": b", ",
     b"purpose": b", ",
     b"referer": b", ",
+    b"request-secret": b", ",
     b"save-data": b", ",
     b"sec-ch-dpr": b", ",
     b"sec-fetch-site": b", ",

@@ -9,6 +9,7 @@
 Of two open requests of one kind by one person there is one: the second asker gets the first, without its secret.
 """
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,8 @@ from sqlalchemy import Connection, select
 
 from consent_core.clock import Clock
 from consent_core.errors import Rejected
+from consent_core.formats.consent import AGE_BAND, bad_request
+from consent_core.formats.fields import JURISDICTION, Fields
 from consent_core.formats.receipt import open_receipt
 from consent_core.formats.subject import subject_of
 from consent_core.trust.keys import KeyStore
@@ -44,6 +47,7 @@ ANSWERS = ("access", "portability")
 BY_RECEIPT = ("objection", "restriction", "deletion")
 SESSION, RECEIPT = "session", "receipt"
 VERIFIERS = ("guardian", "agent", "operator")
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
 _LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -239,11 +243,23 @@ def subject_named(sub_or_subject: str) -> str:
 
 def _wish(wanted: Wanted) -> dict[str, Any]:
     """What the kind of request can be about."""
+    _require_wish(wanted.wish)
     allowed = {"objection": ("categories",), "rectification": MEMBERS}.get(wanted.kind, ())
     wish = {name: value for name, value in wanted.wish.items() if name in allowed}
     if wanted.kind == "rectification" and not wish:
         raise Rejected("bad-request", f"expected what is to be set right: {', '.join(MEMBERS)}")
     return wish
+
+
+def _require_wish(wish: Mapping[str, Any]) -> None:
+    fields = Fields(dict(wish), bad_request, (), ("categories", *MEMBERS))
+    if "categories" in wish:
+        fields.categories("categories")
+    if "age_band" in wish:
+        fields.matching("age_band", AGE_BAND)
+    for name, form in (("jurisdiction", JURISDICTION), ("language", _LANGUAGE)):
+        if name in wish:
+            fields.matching(name, form)
 
 
 def _new_id(now: int) -> str:

@@ -35,7 +35,7 @@ from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid_source import SvidSource
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.config import PopConfig
-from runtime_host.pop.evidence.assembly import AttestingParts, Surroundings, assemble
+from runtime_host.pop.evidence.assembly import AttestingParts, Surroundings, assemble, gather
 from runtime_host.pop.evidence.erasing import AtWorker, Deputy, Eraser, Memory, Part, Shreddable
 from runtime_host.pop.evidence.task import EvidenceTask
 from runtime_host.pop.heads import AuditHeads
@@ -168,8 +168,9 @@ class Pop:
         running = (self.sync.run(), self.streams.watch(), self.erasing.run(), self._judge_components(),
                    self.watch.run())  # fmt: skip
         self._tasks = [asyncio.create_task(task) for task in running]
-        if self.evidence is not None:
-            self._tasks.append(asyncio.create_task(self.evidence.run()))
+        if self.evidence is not None and (parts := self._parts.attesting) is not None:
+            gathering = gather(parts, self.config.pop, self._parts.client, self.store, self.sync.failures.count)
+            self._tasks += [asyncio.create_task(task.run()) for task in (self.evidence, gathering)]
         if self.catalogue is not None and self._parts.lead is None:  # a worker hears of it
             self._tasks.append(asyncio.create_task(self.catalogue.run()))
         endpoint = self.config.otlp_endpoint

@@ -14,6 +14,7 @@ from consent_core.trust.providers import KeyProvider
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.evidence.attesting import Attester, State
 from runtime_host.pop.evidence.deleting import Deleter
+from runtime_host.pop.evidence.gathering import EVERY_S, Gatherer
 from runtime_host.pop.evidence.key import AttesterKey
 from runtime_host.pop.evidence.searching import Searcher
 from runtime_host.pop.evidence.seeing import Seeing
@@ -21,6 +22,7 @@ from runtime_host.pop.evidence.sending import Sending
 from runtime_host.pop.evidence.task import EvidenceTask
 from runtime_host.pop.stores import PopStore
 from runtime_host.pop.sync.fetch import ControlPlane
+from runtime_host.pop.sync.periodic import PeriodicTask
 
 TIMEOUT_S = 5.0  # for one request of this task
 
@@ -66,6 +68,18 @@ def assemble(parts: AttestingParts, pop: Surroundings, every_s: int) -> Evidence
     sending = Sending(attester, pop.store, control_plane, pop.home)
     seeing = Seeing(control_plane, pop.trust)
     return EvidenceTask(attester, sending, seeing, (searcher, deleter), pop.refresh, pop.failed)
+
+
+def gather(
+    parts: AttestingParts,
+    pop: str,
+    client: httpx.AsyncClient,
+    store: PopStore,
+    failed: Callable[[ConsentEdgeError], None],
+) -> PeriodicTask:
+    """The task that answers people who ask what a POP holds of them."""
+    gatherer = Gatherer(pop, ControlPlane(client, TIMEOUT_S), store, parts.trails, parts.provider)
+    return PeriodicTask(gatherer.look, EVERY_S, EVERY_S, failed, pop)
 
 
 def _policy(pop: Surroundings) -> PolicyInForce | None:

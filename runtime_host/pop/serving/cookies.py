@@ -11,6 +11,8 @@ TOKEN = "consent-token"  # noqa: S105 - the name of a cookie
 SESSION = "consent-session"
 SESSION_PATH = "/v1/consent"
 REFUSALS = "consent-no"
+REQUEST = "consent-request"
+REQUEST_PATH = "/v1/consent/privacy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,18 @@ class CookieNames:
         name = self.session.decode()
         return (
             f"{name}={secret}; Max-Age={max_age_s}; Path={SESSION_PATH}; HttpOnly; SameSite=Strict{self.secure}"
+        ).encode("ascii")
+
+    @property
+    def request(self) -> bytes:
+        """The cookie that keeps a request's secret in the browser that made it, for the page alone."""
+        return (b"__Secure-" if self.secure else b"") + REQUEST.encode()
+
+    def set_request(self, value: str, max_age_s: int) -> bytes:
+        """Set-Cookie for a request's id and secret; a life of 0 clears it."""
+        name = self.request.decode()
+        return (
+            f"{name}={value}; Max-Age={max_age_s}; Path={REQUEST_PATH}; HttpOnly; SameSite=Strict{self.secure}"
         ).encode("ascii")
 
     def set_refusals(self, name: bytes, value: str, max_age_s: int) -> bytes:

@@ -51,6 +51,10 @@ class ControlPlane:
         headers = {"content-type": kind}
         return await self._ask(self.client.build_request(method, path, content=body, headers=headers), limit)
 
+    async def delete(self, path: str, headers: Mapping[str, str]) -> Reply:
+        """DELETE. Raises: as `get`."""
+        return await self._ask(self.client.build_request("DELETE", path, headers=headers), MAX_SMALL_BYTES)
+
     async def _ask(self, request: httpx.Request, limit: int | Mapping[int, int]) -> Reply:
         try:
             async with asyncio.timeout(self._timeout_s):

@@ -36,6 +36,7 @@ from runtime_host.pop.serving.routes.consent.records import Records
 from runtime_host.pop.serving.routes.consent.room import Room
 from runtime_host.pop.serving.routes.consent.state import States
 from runtime_host.pop.serving.routes.consent.withdrawing import Withdrawing
+from runtime_host.pop.serving.routes.privacy import privacy_routes
 from runtime_host.pop.serving.routes.stream import Streams
 from runtime_host.pop.serving.routing import Route
 from runtime_host.pop.stores import PopStore
@@ -93,6 +94,7 @@ class ConsentRoom:
             Route("consent-notice", "/v1/consent/notice", {"GET": notice.get}),
             Route("consent-form", "/v1/consent/form", {"POST": forms.change, "GET": forms.back}, form=True),
             Route("consent-stream", "/v1/consent/stream", {"GET": listening.stream}),
+            *privacy_routes(room.here, room.asker, near.plane),
         )
 
     def _jurisdiction(self) -> Callable[[dict[bytes, bytes]], str]:
