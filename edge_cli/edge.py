@@ -24,6 +24,7 @@ from edge_cli.commands import (
     restore,
     serve,
     simulate,
+    story,
     witness,
 )
 from edge_cli.console import FAILED, show_error
@@ -55,6 +56,7 @@ for room in (
     enrol,
     doctor,
     simulate,
+    story,
     witness,
 ):
     room.register(app)

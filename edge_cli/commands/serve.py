@@ -156,6 +156,11 @@ AdminPort = Annotated[
 ]
 
 
+AttestEvery = Annotated[
+    int | None, typer.Option("--attest-every", min=1, help="Seconds between two attestations.", show_default="60")
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command()(up)
@@ -239,6 +244,7 @@ def pop(
     workers: Workers = None,
     push: PushFrom = None,
     no_push: NoPush = False,
+    attest_every: AttestEvery = None,
     svid_ttl: SvidTtl = None,
     spire_socket: SpireSocket = None,
     key_provider: KeyProviderSetting = None,
@@ -259,7 +265,7 @@ def pop(
         "control_plane": control_plane, "host": host, "public_port": port, "mesh_port": mesh_port,
         "admin_port": admin_port, "workers": workers, "push": False if no_push else None,
         "push_url": push, "svid_ttl_s": svid_ttl,
-        "key_provider": key_provider,
+        "key_provider": key_provider, "attest_every_s": attest_every,
     }, {"data": DEFAULT_DATA})  # fmt: skip
     project = project_of(HERE).but(catalogue, art, site, functions)
     show({"pop": name, "port": settings.public_port, "mesh_port": settings.mesh_port,

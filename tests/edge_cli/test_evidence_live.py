@@ -8,6 +8,7 @@ import httpx
 import pytest
 from rich.console import Console
 
+from edge_cli.story import STEPS, tell
 from fleet.processes import Fleet, PopSpec
 from fleet.project import SHOP, prepare
 
@@ -113,3 +114,26 @@ def test_a_purge_is_stated_by_every_pop(edge, fleet, visitor, tmp_path):
 
     assert sorted(line.partition(" ")[0] for line in told) == ["edge/frankfurt-1", "edge/tokyo-1"]
     assert all(line.endswith("0 remain") for line in told)
+
+
+@pytest.mark.slow
+def test_the_story_ends_with_a_file_that_shows_the_deletion(fleet, tmp_path):
+    """Yes, picture, no, request, every place at 0, the proofs gone: verified with receipt and closing statement."""
+    told = tell(fleet, "ann", tmp_path)
+    verdicts = {result.name: result.verdict for result in told.verdict.results}
+
+    assert told.verdict.answered, told.verdict.value()
+    assert (verdicts["subject"], verdicts["deletion"], verdicts["completeness"]) == ("holds",) * 3
+    assert [step.name for step in told.steps] == list(STEPS)
+    assert (tmp_path / "pack.html").read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.slow
+def test_the_checklist_shows_each_promise(edge, fleet, visitor):
+    """Each is shown by what was seen just now; what cannot be asked is not kept."""
+    who = ("--data", fleet.data, "--control-plane", fleet.mesh_url, "--as", "ann")
+    admin = [part for pop in fleet.pops for part in ("--admin", fleet.admin_url(pop))]
+    until(lambda: edge("doctor", "--checklist", *admin, *who, "--json").code == 0)
+    blind = edge("doctor", "--checklist", *who, "--json")
+
+    assert [row["kept"] for row in blind.json] == [True, True, True, False, True]
