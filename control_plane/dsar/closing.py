@@ -60,7 +60,8 @@ class Closings:
         """
         if request.record is None:
             with self.database.write() as connection:
-                store.change(connection, request.id, record=self.state(connection, request, subject))
+                if self._locked(connection, request).record is None:  # another control plane may have been first
+                    store.change(connection, request.id, record=self.state(connection, request, subject))
             return None
         try:
             data = self.packing.pack(subject, "deletion", json.loads(request.record))
@@ -71,9 +72,11 @@ class Closings:
         self._require_believed(data)
         digest, now = sha256_digest(data), self.clock.now()
         with self.database.write() as connection:
-            store.keep_answer(connection, request.id, PACK, seal(request.public_key, data, PACK), now)
-            store.change(connection, request.id, evidence_sha256=digest)
-        return {"pack": digest}
+            first = self._locked(connection, request).evidence_sha256
+            if not first:
+                store.keep_answer(connection, request.id, PACK, seal(request.public_key, data, PACK), now)
+                store.change(connection, request.id, evidence_sha256=digest)
+        return {"pack": first or digest}
 
     def close(self, request: Request) -> Mapping[str, Any]:
         """The last word."""
@@ -92,10 +95,17 @@ class Closings:
         )
         text = sign_closing(closing, self.keys.current(ROLE))
         with self.database.write() as connection:
-            store.keep_answer(
-                connection, request.id, CLOSING, seal(request.public_key, text.encode("ascii"), CLOSING), now
-            )
+            self._locked(connection, request)
+            if CLOSING not in store.answers_of(connection, request.id):
+                sealed = seal(request.public_key, text.encode("ascii"), CLOSING)
+                store.keep_answer(connection, request.id, CLOSING, sealed, now)
         return {"told": True}
+
+    @staticmethod
+    def _locked(connection: Connection, request: Request) -> Request:
+        found = store.find(connection, request.id, lock=True)
+        assert found is not None, "a request's row is never deleted"
+        return found
 
     def _require_believed(self, data: bytes) -> None:
         verdict = judge(data, self.keys.trust_file().to_bytes(), Circumstances(self.clock.now()))
