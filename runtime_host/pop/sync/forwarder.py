@@ -56,6 +56,7 @@ class Forwarder:
 
     async def _send_all(self) -> int:
         under_way: set[asyncio.Task[int]] = set()
+        done: set[asyncio.Task[int]] = set()
         ended = 0
         try:
             while True:
@@ -66,7 +67,7 @@ class Forwarder:
                 done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
                 ended += sum(task.result() for task in done)
         finally:
-            await _give_up(under_way)
+            await _give_up(under_way | done)  # of those that are done, more than one may have failed
 
     async def _send(self, batch: Batch) -> int:
         try:

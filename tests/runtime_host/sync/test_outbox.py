@@ -1,6 +1,7 @@
 """A "no" said at a POP: in force at once, forwarded once, whatever the network does."""
 
 import asyncio
+import gc
 import os
 
 import httpx
@@ -237,6 +238,27 @@ def test_a_disk_that_refuses_does_not_keep_a_no_from_the_control_plane(world: Wo
         world.sync.outgoing.withdraw(NO)
     assert asyncio.run(world.sync.outgoing.tell_at_once([NO])) is True
     assert list(world.plane.withdrawals) == [NO.key]
+
+
+def test_batches_that_fail_together_are_one_failure(world: World) -> None:
+    """All of them wait for the next time, and none ends as an exception that nobody looked at."""
+    with world.store.database.transaction():
+        for n in range(600):
+            world.store.outbox.add(Withdrawal(f"key-{n:020}", "w" * 43, None, 0, number=n + 1))
+    world.network.cut = True
+    unseen: list[str] = []
+
+    async def forward_watched() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context["message"]))
+        for _ in range(2):  # the second one lets go of what the first one held
+            with pytest.raises(Unavailable):
+                await world.sync.outgoing.forward()
+        gc.collect()
+
+    asyncio.run(forward_watched())
+
+    assert unseen == []
+    assert world.store.outbox.waiting()[0] == 600
 
 
 def test_ten_thousand_withdrawals_leave_in_forty_requests(world: World) -> None:
