@@ -64,7 +64,7 @@ def restore(
 
     Example: [bold]edge control-plane restore backups/monday --without tokyo-1[/bold]
     """
-    from control_plane.restore.running import Restore, run
+    from control_plane.restore_process import Restore, run
     from control_plane.settings import Settings
 
     settings = Settings(data=data, database_url=database, host=host, public_port=public_port, mesh_port=mesh_port)

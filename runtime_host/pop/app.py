@@ -58,6 +58,7 @@ from runtime_host.pop.serving.recording import VisitAuditRecorder
 from runtime_host.pop.serving.routes.consent import ConsentRoom, Neighbours, PopIdentity
 from runtime_host.pop.serving.routes.measures import Measures
 from runtime_host.pop.serving.routes.policy import PolicyPage, TrustPage
+from runtime_host.pop.serving.routes.privacy import privacy_routes
 from runtime_host.pop.serving.routes.site import Site
 from runtime_host.pop.serving.routes.stream import Streams
 from runtime_host.pop.serving.routing import Call, RequestCounts, Route, Router
@@ -303,6 +304,7 @@ class Pop:
         here = PopIdentity(config.pop, config.jurisdiction, self._geo, cookies, config.age_band)
         near = Neighbours(self.clock, self.pipeline, self.delivery, self.store, self.sync.outgoing, plane,
                           self.streams, self.answers)  # fmt: skip
+        consent = ConsentRoom(here, near)
         measures = Measures(self.pipeline, self.store.history, lambda: self.delivery.stock.places, self.metrics,
                             config.max_body_bytes)  # fmt: skip
         name = str(SpiffeId(self._parts.trust.trust_domain, ("edge", config.pop)))
@@ -311,7 +313,8 @@ class Pop:
             Route("images", "/v1/images/", {"GET": self._image}),
             Route("renditions", "/v1/renditions/", {"GET": self._rendition}),
             Route("slots", "/v1/slots/", {"GET": SlotRoute(self.delivery, receipts, config.home).get}),
-            *ConsentRoom(here, near).routes(),
+            *consent.routes(),
+            *privacy_routes(here, consent.asker, plane),
             Route(
                 "policy", "/v1/policy", {"GET": PolicyPage(self.sync.trust_state, config.jurisdiction, self._geo).get}
             ),

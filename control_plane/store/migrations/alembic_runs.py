@@ -1,10 +1,12 @@
 """alembic's own commands, on a connection whose transaction is the caller's."""
 
+from pathlib import Path
+
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from control_plane.store.migrations import HOME
+HOME = Path(__file__).parent
 
 
 def stamp(connection: Connection, revision: str) -> None:

@@ -36,7 +36,6 @@ from runtime_host.pop.serving.routes.consent.records import Records
 from runtime_host.pop.serving.routes.consent.room import Room
 from runtime_host.pop.serving.routes.consent.state import States
 from runtime_host.pop.serving.routes.consent.withdrawing import Withdrawing
-from runtime_host.pop.serving.routes.privacy import privacy_routes
 from runtime_host.pop.serving.routes.stream import Streams
 from runtime_host.pop.serving.routing import Route
 from runtime_host.pop.stores import PopStore
@@ -60,7 +59,7 @@ class Neighbours:
 
 
 class ConsentRoom:
-    """The handlers, put together."""
+    """The handlers, put together. `asker`: tells whose session a request shows; other rooms ask it too."""
 
     def __init__(self, here: PopIdentity, near: Neighbours) -> None:
         store, trust_state = near.store, near.pipeline.trust_state
@@ -77,6 +76,7 @@ class ConsentRoom:
             outgoing=near.outgoing,
         )  # fmt: skip
         self._near = near
+        self.asker = asker
 
     def routes(self) -> tuple[Route, ...]:
         """All of them."""
@@ -94,7 +94,6 @@ class ConsentRoom:
             Route("consent-notice", "/v1/consent/notice", {"GET": notice.get}),
             Route("consent-form", "/v1/consent/form", {"POST": forms.change, "GET": forms.back}, form=True),
             Route("consent-stream", "/v1/consent/stream", {"GET": listening.stream}),
-            *privacy_routes(room.here, room.asker, near.plane),
         )
 
     def _jurisdiction(self) -> Callable[[dict[bytes, bytes]], str]:

@@ -1,4 +1,4 @@
-"""`edge control-plane restore`: the backup in place, a control plane that only collects, until it has everything."""
+"""`edge control-plane restore`: puts the backup in place; the control plane then only collects, until all has come."""
 
 import asyncio
 from collections import Counter
