@@ -15,6 +15,7 @@ class ConsentEdgeError(Exception):
     """A failure with a stable machine `code` and a message for people (no personal data, no token bytes)."""
 
     status = 500
+    retry_after_s: int | None = None  # when to ask again, where that is known
 
     def __init__(self, code: str, message: str = "", *, status: int | None = None) -> None:
         super().__init__(message or code)

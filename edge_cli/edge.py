@@ -25,7 +25,6 @@ from edge_cli.commands import (
     serve,
     simulate,
     story,
-    visitor,
     witness,
 )
 from edge_cli.console import FAILED, show_error
@@ -48,7 +47,6 @@ for room in (
     measure,
     operate,
     receipt,
-    visitor,
     restore,
     evidence,
     dsar,

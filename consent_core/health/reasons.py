@@ -55,6 +55,7 @@ REASONS = (
     _stay("component-distrusted", "a function's signature counts no more", "sign it again, or deploy another"),
     _stay("catalogue-broken", "a picture or the catalogue is broken; the last good is shown", "edge catalogue check"),
     _stay("outbox-late", "a withdrawal has waited 60 s for the control plane", "look at the control plane"),
+    _stay("proxy-unknown", "forwarding headers from no trusted proxy: no rates for them", "name it in trusted_proxies"),
     _stay("ledger-closed", "the ledger takes no leaves", "edge ledger status"),
     _stay("ledger-unwitnessed", "too few witnesses have cosigned for 300 s", "edge ledger status names the witness"),
 )

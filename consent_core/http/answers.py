@@ -93,7 +93,9 @@ def empty_answer(status: int, *headers: Header) -> Answer:
 def error_answer(error: ConsentEdgeError, *headers: Header) -> Answer:
     """A refusal as everybody gets it: the code for machines, the message for people, no stack trace."""
     value = {"error": {"code": error.code, "message": error.message}}
-    return json_answer(value, (b"consent-edge-code", error.code.encode("ascii")), *headers, status=error.status)
+    later = () if error.retry_after_s is None else ((b"retry-after", str(error.retry_after_s).encode("ascii")),)
+    code = (b"consent-edge-code", error.code.encode("ascii"))
+    return json_answer(value, code, *later, *headers, status=error.status)
 
 
 def to_json(value: Any) -> bytes:

@@ -98,9 +98,7 @@ class TrustFile:
         try:
             return cls.from_bytes(path.read_bytes())
         except OSError as error:
-            remedy = "--data names the folder that `edge build` or `edge enrol` made"
-            message = f"cannot read {path}: {error.strerror}; {remedy}"
-            raise Unavailable("trust-file-missing", message) from error
+            raise Unavailable("trust-file-missing", f"cannot read {path.name}: {error.strerror}") from error
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "TrustFile":

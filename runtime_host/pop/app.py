@@ -26,6 +26,7 @@ from consent_core.errors import ConsentEdgeError
 from consent_core.formats.rendition import RenditionKey
 from consent_core.http.answers import Answer
 from consent_core.http.asgi import App
+from consent_core.http.clients import Clients
 from consent_core.policy.authorizer import PolicyInForce
 from consent_core.telemetry.metrics import Metrics
 from consent_core.telemetry.numbers import write_numbers
@@ -53,6 +54,7 @@ from runtime_host.pop.serving.delivery import Delivery
 from runtime_host.pop.serving.last_answers import LastAnswers
 from runtime_host.pop.serving.mesh import Mesh
 from runtime_host.pop.serving.pipeline import Counters, Pipeline, Rules
+from runtime_host.pop.serving.rates import Rates
 from runtime_host.pop.serving.recent import Recent
 from runtime_host.pop.serving.recording import VisitAuditRecorder
 from runtime_host.pop.serving.routes.consent import ConsentRoom, Neighbours, PopIdentity
@@ -138,6 +140,7 @@ class Pop:
         )
         self.pipeline.refusal = self.components.refusal
         self.evidence = self._attesting()
+        self.clients = Clients.configured(config.trusted_proxies, config.host)
         self.watch = self._health()
         keys = (RenditionKey("k1", load_secret(config.data / RENDITION_KEY)),)
         self.delivery = Delivery(self.pipeline, parts.catalogue, self.renderer, keys)
@@ -208,7 +211,7 @@ class Pop:
     def _health(self) -> Watch:
         """What can be wrong with this process; a lead also says what is wrong with the POP."""
         parts, config = self._parts, self.config
-        ill = WatchParts(config.home, self.clock, self.store, self.renderer, parts.audit, parts.svid)
+        ill = WatchParts(config.home, self.clock, self.store, self.renderer, parts.audit, parts.svid, self.clients)
         watch = Watch(config.pop, ill)
         if isinstance(self.sync, Sync):
             watch.health.add(*lead_looks(self.sync, self.components, self.clock, self.supervisor))
@@ -303,9 +306,9 @@ class Pop:
         cookies = CookieNames.choose(config.secure_cookies)
         here = PopIdentity(config.pop, config.jurisdiction, self._geo, cookies, config.age_band)
         near = Neighbours(self.clock, self.pipeline, self.delivery, self.store, self.sync.outgoing, plane,
-                          self.streams, self.answers)  # fmt: skip
+                          self.streams, self.answers, self.clients, Rates(self.clock.elapsed))  # fmt: skip
         consent = ConsentRoom(here, near)
-        measures = Measures(self.pipeline, self.store.history, lambda: self.delivery.stock.places, self.metrics,
+        measures = Measures(self.pipeline, self.store, lambda: self.delivery.stock.places, self.metrics,
                             config.max_body_bytes)  # fmt: skip
         name = str(SpiffeId(self._parts.trust.trust_domain, ("edge", config.pop)))
         receipts = DecisionReceipts(name, config.home, self.pipeline, self.store.attested)

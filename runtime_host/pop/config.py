@@ -6,6 +6,7 @@ from pathlib import Path
 
 from consent_core.formats.consent import JURISDICTION, REGION
 from consent_core.formats.fields import UNKNOWN_JURISDICTION
+from consent_core.http.clients import networks
 from consent_core.nats_hints import read_push_url
 from consent_core.trust.failover import read_addresses
 from runtime_host.pop.stores.shared_state import MAX_WORKERS
@@ -35,6 +36,7 @@ class PopConfig:
     mesh_port: int = 8481
     admin_port: int = 8881
     secure_cookies: bool = True  # cookie name prefixes and `Secure`; off only where a browser refuses them
+    trusted_proxies: tuple[str, ...] = ()  # addresses or networks whose forwarding headers say who asks
     public_origins: tuple[str, ...] = ()  # origins besides the Host header's that this site is known by
     token_cache_entries: int = 50_000  # about 1 kB each
     decision_memo_entries: int = 20_000  # 0.4 kB each measured; capacity plans allow 1 kB
@@ -65,6 +67,7 @@ class PopConfig:
         if self.push_url is not None:
             read_push_url(self.push_url)
         _expect(self.attest_every_s > 0, "attest_every_s: expected more than 0")
+        networks(self.trusted_proxies)
         for port in (self.public_port, self.mesh_port, self.admin_port):
             _expect(port in _PORTS, "port: expected 0 to 65535")
 

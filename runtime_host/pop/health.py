@@ -20,6 +20,7 @@ from consent_core.formats.status import OUTBOX_LATE_S
 from consent_core.health.certificates import certificate_look
 from consent_core.health.disk import disk_faults
 from consent_core.health.watching import Faults, Health, Look
+from consent_core.http.clients import Clients
 from consent_core.trust.svid_source import SvidSource
 from runtime_host.pop.images.renderer import Renderer
 from runtime_host.pop.stores import PopStore
@@ -44,6 +45,7 @@ class WatchParts:
     renderer: Renderer
     audit: AuditWriter | None
     svid: SvidSource | None
+    clients: Clients
 
 
 class Watch:
@@ -77,6 +79,7 @@ def _own_looks(parts: WatchParts) -> Iterator[Look]:
     yield parts.store.database.faults.faults
     yield parts.renderer.faults
     yield shared_ticker().faults
+    yield lambda: forwarding_faults(parts.clients)
     if parts.audit is not None:
         yield parts.audit.faults
     if parts.svid is not None:
@@ -133,3 +136,8 @@ def sync_faults(sync: Sync) -> Faults:
 def component_faults(refused: Mapping[str, str]) -> Faults:
     """`component-distrusted`, with how many."""
     return {"component-distrusted": f"{len(refused)} out of service"} if refused else {}
+
+
+def forwarding_faults(clients: Clients) -> Faults:
+    """`proxy-unknown` once a peer that is no trusted proxy has sent forwarding headers."""
+    return {"proxy-unknown": f"{clients.strangers} requests"} if clients.strangers else {}

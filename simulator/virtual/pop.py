@@ -17,6 +17,7 @@ from consent_core.decision.request import Headers
 from consent_core.decision.seams import TrustState, Validator
 from consent_core.formats.consent import ConsentAnswer, read_answer
 from consent_core.http.asgi import App
+from consent_core.http.clients import Clients
 from consent_core.policy.bundle import Bundle, open_bundle
 from consent_core.telemetry.counters import Counter, Histogram
 from fleet.browser import HEADERS, Answered
@@ -26,6 +27,7 @@ from runtime_host.pop.serving.decisions import Decider
 from runtime_host.pop.serving.delivery import Delivery
 from runtime_host.pop.serving.last_answers import LastAnswers
 from runtime_host.pop.serving.pipeline import Counters, Pipeline, Rules, Visit
+from runtime_host.pop.serving.rates import Rates
 from runtime_host.pop.serving.recent import Recent
 from runtime_host.pop.serving.routes.consent import ConsentRoom, Neighbours, PopIdentity
 from runtime_host.pop.serving.routes.stream import Streams
@@ -89,6 +91,7 @@ class SimulatedPop:
     def start(self) -> None:
         """Open what is on the disk and follow the control plane. Not in sync until its first answer."""
         self.store = PopStore(self._home / DATABASE, self._clock)
+        self.store.database.writer.background = False
         self._watch.started(self.number, self.store.log.position.position)
         config = SyncConfig(pop=self.name, home=self._home, push=self._push)
         self.sync = Sync(config, self.store, self._plane.trust, self._client, self._clock, opener=self._open_bundle)
@@ -243,6 +246,7 @@ class SimulatedPop:
         near = Neighbours(
             self._clock, self.pipeline, cast(Delivery, None), self.store, self.sync.outgoing, self._desk,
             Streams(lambda: self.sync.trust_state.generation, 2, 15.0), LastAnswers(LAST_ANSWERS),
+            Clients((), limited=False), Rates(self._clock.elapsed),
         )  # fmt: skip
         return Router(ConsentRoom(here, near).routes(), RequestCounts(Counter(("route", "status")), code, code, code))
 

@@ -16,6 +16,7 @@ OTHER = {  # a usable value for each field of PopConfig, other than its default
     "pop": "paris-1", "data": "elsewhere", "jurisdiction": "EU", "age_band": "child", "geo_header": "x-country",
     "control_plane": "https://127.0.0.1:9443", "workers": 2, "push": False, "host": "127.0.0.2", "public_port": 9081,
     "mesh_port": 9481, "admin_port": 9881, "secure_cookies": False, "public_origins": ("https://shop.example",),
+    "trusted_proxies": ("10.0.0.0/8", "192.0.2.9"),
     "token_cache_entries": 9, "decision_memo_entries": 9, "rendition_cache_bytes": 9, "renderers": 1,
     "max_body_bytes": 9, "max_streams": 9, "stream_ping_s": 9.5, "token_leeway_s": 1, "control_plane_timeout_s": 1.5,
     "svid_ttl_s": 60, "key_provider": "aws-kms:key", "otlp_endpoint": "http://127.0.0.1:4318/v1/metrics",

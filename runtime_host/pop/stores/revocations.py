@@ -145,8 +145,8 @@ class MirroredRevocations:
 
     def on_denied(self, subject: str, category: str, below: int) -> None:
         """One category of a visitor's tokens below a version is denied."""
-        bounds = self._below.setdefault(subject, {})
-        bounds[category] = max(bounds.get(category, 0), below)
+        bounds = self._below.get(subject, {})  # replaced whole: others read it meanwhile
+        self._below[subject] = {**bounds, category: max(bounds.get(category, 0), below)}
         self._generation += 1
 
     def on_text_denied(self, digest: str) -> None:
@@ -162,7 +162,7 @@ class MirroredRevocations:
 
     def on_revoked(self, kind: str, name: str) -> None:
         """A key or a model is revoked."""
-        self._revoked.add((kind, name))
+        self._revoked = {*self._revoked, (kind, name)}
         self._generation += 1
 
     def on_swept(self) -> None:
@@ -193,6 +193,7 @@ class SharedRevocations:
         self._shared_state = shared_state
         self._marks = b""
         self._generation = 0
+        self._revoked: set[tuple[str, str]] = set()
         self._load()
 
     @property
@@ -253,7 +254,7 @@ class SharedRevocations:
 
     def on_revoked(self, kind: str, name: str) -> None:
         """Announce it: the other processes read keys and models again."""
-        self._revoked.add((kind, name))
+        self._revoked = {*self._revoked, (kind, name)}
         self._shared_state.announce(Mark.KEYS)
 
     def on_swept(self) -> None:

@@ -21,6 +21,7 @@ import mmap
 import os
 import struct
 import sys
+import threading
 from enum import IntEnum
 
 MAX_WORKERS = 64
@@ -55,6 +56,7 @@ class SharedState:
         self._load = struct.Struct(f"={workers}Q")
         self._acted_at = self._end + self._load.size
         self._memory = mmap.mmap(fd, self._acted_at + 8 * workers)
+        self._raising = threading.Lock()  # of this process's threads: the store's writer, and the event loop
 
     @classmethod
     def make(cls, workers: int) -> "SharedState":
@@ -101,8 +103,9 @@ class SharedState:
 
     def _raise(self, index: int) -> None:
         at = _MARKS_AT + 8 * index
-        (value,) = struct.unpack_from("=Q", self._memory, at)
-        struct.pack_into("=Q", self._memory, at, value + 1)
+        with self._raising:
+            (value,) = struct.unpack_from("=Q", self._memory, at)
+            struct.pack_into("=Q", self._memory, at, value + 1)
 
     # The lead's word: how it stands with the control plane. Times as `Clock.elapsed`, which all processes share.
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Callable
+from typing import TypeVar
 
 from consent_core.clock import Clock
 from consent_core.crash import crash_point
@@ -31,6 +32,7 @@ from runtime_host.pop.sync.freshness import Freshness
 from runtime_host.pop.sync.judge import ALARMS, LASTING, Judge
 
 PATH = "/v1/revocations"
+T = TypeVar("T")
 COLLECTING = "log-collecting"
 PAGE = 200  # entries asked for at once: about 20 ms of work between which requests are served
 _LIMITS = {200: MAX_ANSWER_BYTES, 409: MAX_ANSWER_BYTES, 410: MAX_SNAPSHOT_BYTES}
@@ -97,14 +99,14 @@ class LogFollower:
         crash_point("log-answered")
         try:
             if reply.status == 409 and is_succession(reply.body):
-                self._follow(reply, nonce)
+                await self._follow(reply, nonce)
                 return (), True
             answer = self._judged(reply, nonce)
         except Untrusted as error:
-            self._note(error.code)
+            await self._note(error.code)
             raise
         try:
-            changes = self._take(answer, reply.body)
+            changes = await self._take(answer, reply.body)
         except Unavailable:  # a full disk, say: what is known and cannot be enforced closes
             self._freshness.lose()
             raise
@@ -114,19 +116,21 @@ class LogFollower:
             self._gap = False
         return changes, more
 
-    def _follow(self, reply: Reply, nonce: str) -> None:
+    async def _follow(self, reply: Reply, nonce: str) -> None:
         """Go on in the log that takes this one's place, which an operator has approved."""
         known = self._store.log.position
-        self._store.follow(self._judge.succession(reply.body, nonce, known, self._clock.now()))
+        succession = self._judge.succession(reply.body, nonce, known, self._clock.now())
+        await self._written(lambda: self._store.follow(succession))
         self._gap = False
 
-    def _note(self, code: str) -> None:
+    async def _note(self, code: str) -> None:
         """Fail closed at what cannot be, for good at what time does not heal."""
         if code in ALARMS:
             self._freshness.lose()
             self._gap = code not in LASTING
         if code in LASTING:
-            self._store.log.raise_alarm(code, self._clock.now())
+            now = self._clock.now()
+            await self._written(lambda: self._store.log.raise_alarm(code, now))
 
     def _judged(self, reply: Reply, nonce: str) -> Answer | Snapshot:
         known, now = self._store.log.position, self._clock.now()
@@ -143,7 +147,7 @@ class LogFollower:
             raise Untrusted(known.alarm, "the log was refused before; an operator must accept it")
         return answer
 
-    def _take(self, answer: Answer | Snapshot, raw: bytes) -> tuple[Change, ...]:
+    async def _take(self, answer: Answer | Snapshot, raw: bytes) -> tuple[Change, ...]:
         """Apply an answer. One that says nothing new writes nothing, but the first one pins the log's origin."""
         known = self._store.log.position
         head, place = Point(answer.head, answer.chain), Point(known.position, known.chain)
@@ -153,7 +157,12 @@ class LogFollower:
             place = head_of(answer.entries, place)
         if place.number == known.position and known.origin is not None:
             return ()
-        return self._store.apply(answer.entries, answer.origin, place, head, answer.at, raw)
+        return await self._written(
+            lambda: self._store.apply(answer.entries, answer.origin, place, head, answer.at, raw)
+        )
+
+    async def _written(self, change: Callable[[], T]) -> T:
+        return await self._store.database.writer.run(change, alone=True)
 
 
 def _asking_origin(body: bytes) -> str | None:

@@ -8,8 +8,9 @@ key again. What the control plane will never take (an unknown session, say) is n
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 from consent_core.crash import crash_point
 from consent_core.errors import ConsentEdgeError, Unavailable
@@ -22,6 +23,8 @@ PATH = "/v1/withdrawals"
 TIMEOUT_S = 30.0  # for one request: 256 rows take the control plane 0.13 s of one core, more where that is busy
 MAX_UNDER_WAY = 4  # requests at once: the control plane works on one while the next ones travel
 
+T = TypeVar("T")
+NOTHING = Batch("", ())
 Ended = tuple[Withdrawal, int | str]  # the version that the control plane has now, or the code it refuses with
 
 
@@ -60,7 +63,7 @@ class Forwarder:
         ended = 0
         try:
             while True:
-                while len(under_way) < MAX_UNDER_WAY and (batch := self._store.outbox.claim()).withdrawals:
+                while len(under_way) < MAX_UNDER_WAY and (batch := await self._claim()).withdrawals:
                     under_way.add(asyncio.create_task(self._send(batch)))
                 if not under_way:
                     return ended
@@ -74,14 +77,23 @@ class Forwarder:
             ended = await self._ask(batch.withdrawals)
         except BaseException:
             with suppress(ConsentEdgeError):  # a disk that refuses: the lease runs out
-                self._store.outbox.release(batch)
+                await self._written(lambda: self._store.outbox.release(batch))
             raise
-        self._store.forwarded(ended)
+        await self._written(lambda: self._store.forwarded(ended))
         crash_point("outbox-noted")
         for withdrawal, _ in ended:
             if (awaited := self._awaited.pop(_name(withdrawal), None)) is not None and not awaited.done():
                 awaited.set_result(None)
         return len(ended)
+
+    async def _claim(self) -> Batch:
+        """Rows to send. An outbox without any is not written to."""
+        if not self._store.outbox.waiting()[0]:
+            return NOTHING
+        return await self._written(self._store.outbox.claim)
+
+    async def _written(self, change: Callable[[], T]) -> T:
+        return await self._store.database.writer.run(change, durable=False)
 
     async def _ask(self, withdrawals: Sequence[Withdrawal]) -> list[Ended]:
         """One request. A refusal of the whole is of one row: the halves are sent apart until it is found."""

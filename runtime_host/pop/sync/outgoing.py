@@ -43,6 +43,15 @@ class Outgoing:
         self._changes.publish(self._store.withdraw(*withdrawals, text=text))
         self.task.wake()
 
+    async def say(self, *withdrawals: Withdrawal, text: DeniedText | None = None) -> None:
+        """The same without holding up the event loop. It is carried out although its caller gives up."""
+        await asyncio.shield(asyncio.create_task(self._say(withdrawals, text)))
+
+    async def _say(self, withdrawals: Sequence[Withdrawal], text: DeniedText | None) -> None:
+        store = self._store
+        self._changes.publish(await store.database.writer.run(lambda: store.withdraw(*withdrawals, text=text)))
+        self.task.wake()
+
     async def has_forwarded(self, withdrawals: Sequence[Withdrawal], within_s: float) -> bool:
         """See that the control plane hears of these; whether it has all of them by then."""
         awaited = [self._forwarder.ended(w) for w in withdrawals if self._store.outbox.is_pending(w)]

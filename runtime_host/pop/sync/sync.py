@@ -230,7 +230,8 @@ class Sync:
 
     async def sweep(self) -> None:
         """Delete what ran out."""
-        self.store.sweep(self._freshness.signed_now())
+        before = self._freshness.signed_now()
+        await self.store.database.writer.run(lambda: self.store.sweep(before), alone=True)
 
     def _state(self) -> PopStatus:
         policy = self._policy.active

@@ -124,11 +124,11 @@ def test_a_disk_that_takes_no_writes_holds_the_receipt_back(edge, run):
     """The purge is applied; then the disk refuses. What is owed is on it and is tried again."""
     edge.pop.erasing.purged = lambda _: None
     purge(edge, run)
-    edge.pop.store.database.rows("PRAGMA query_only=ON")
+    edge.pop.store.database._connection.execute("PRAGMA query_only=ON")
     assert not edge.pop.erasing.step()
     assert receipts(edge) == []
 
-    edge.pop.store.database.rows("PRAGMA query_only=OFF")
+    edge.pop.store.database._connection.execute("PRAGMA query_only=OFF")
     assert edge.pop.erasing.step()
     assert len(receipts(edge)) == 1
 

@@ -40,12 +40,12 @@ def test_a_pop_in_sync_is_ready_for_no_reason_not_to_be(edge, run):
 def test_a_full_disk_takes_the_pop_out_and_room_brings_it_back(edge, run):
     """What the database said, until a trial write succeeds."""
     database = edge.pop.store.database
-    pages = database.row("PRAGMA page_count")[0]
-    database.row(f"PRAGMA max_page_count={pages}")
+    pages = database._connection.execute("PRAGMA page_count").fetchone()[0]
+    database._connection.execute(f"PRAGMA max_page_count={pages}")
     with pytest.raises(Exception, match="full"):
         edge.pop.store.raw.keep("answer", bytes(1_000_000))
     full = ready(edge, run)
-    database.row("PRAGMA max_page_count=1073741823")
+    database._connection.execute("PRAGMA max_page_count=1073741823")
     run(edge.pop.watch.look())
 
     assert full == (503, {"disk-full": "database or disk is full"}, {})
@@ -79,7 +79,7 @@ def test_a_disk_is_tried_although_nobody_writes(edge, run):
 
 def test_a_locked_store_takes_the_pop_out(edge, run):
     """Another process holds the lock for longer than a writer waits."""
-    edge.pop.store.database.row("PRAGMA busy_timeout=1")
+    edge.pop.store.database._connection.execute("PRAGMA busy_timeout=1")
     with contextlib.closing(sqlite3.connect(edge.pop.config.home / "pop.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Exception, match="locked"):

@@ -97,10 +97,10 @@ def test_a_no_that_the_disk_does_not_keep_is_told_to_the_control_plane(shop, run
     visitor = shop.browser()
     run(visitor.grant("contextual"))
     subject = shop.pop.store.database.rows("SELECT subject FROM sessions WHERE subject<>''")[0][0]
-    shop.pop.store.database.row("PRAGMA query_only=ON")
+    shop.pop.store.database._connection.execute("PRAGMA query_only=ON")
     reply = run(visitor.withdraw())
     shown = run(visitor.shown())
-    shop.pop.store.database.row("PRAGMA query_only=OFF")
+    shop.pop.store.database._connection.execute("PRAGMA query_only=OFF")
     run(shop.pop.sync.poll())
 
     assert (reply.status, shown) == (200, "default")
@@ -111,7 +111,7 @@ def test_a_no_that_nothing_keeps_takes_the_token_all_the_same(shop, run):
     """503, because nothing may be promised; but this browser gets the default, and the page may say "no" again."""
     visitor = shop.browser()
     run(visitor.grant("contextual"))
-    shop.pop.store.database.row("PRAGMA query_only=ON")
+    shop.pop.store.database._connection.execute("PRAGMA query_only=ON")
     shop.cable.cut = True
     refused = run(visitor.withdraw())
     shop.cable.cut = False
@@ -119,18 +119,18 @@ def test_a_no_that_nothing_keeps_takes_the_token_all_the_same(shop, run):
     assert (refused.status, refused.json()["error"]["code"]) == (503, "store-io")
     assert run(visitor.shown()) == "default"
 
-    shop.pop.store.database.row("PRAGMA query_only=OFF")
+    shop.pop.store.database._connection.execute("PRAGMA query_only=OFF")
     assert run(visitor.withdraw()).status == 200
 
 
 def test_a_yes_asks_the_disk_first(shop, run):
     """A POP that cannot write records nothing: a yes is not answered 503 after it was recorded."""
     visitor = shop.browser()
-    shop.pop.store.database.row("PRAGMA query_only=ON")
+    shop.pop.store.database._connection.execute("PRAGMA query_only=ON")
     shop.cable.requests.clear()
     refused = run(visitor.grant("contextual"))
     asked = list(shop.cable.requests)
-    shop.pop.store.database.row("PRAGMA query_only=OFF")
+    shop.pop.store.database._connection.execute("PRAGMA query_only=OFF")
 
     assert (refused.status, refused.json()["error"]["code"], asked) == (503, "store-io", [])
 
@@ -140,11 +140,11 @@ def test_a_disk_that_fills_up_while_a_yes_is_recorded_does_not_lose_it(shop, run
     visitor = shop.browser()
 
     async def fill():
-        shop.pop.store.database.row("PRAGMA query_only=ON")
+        shop.pop.store.database._connection.execute("PRAGMA query_only=ON")
 
     shop.cable.before_answer = fill
     reply = run(visitor.grant("contextual"))
-    shop.pop.store.database.row("PRAGMA query_only=OFF")
+    shop.pop.store.database._connection.execute("PRAGMA query_only=OFF")
 
     assert (reply.status, reply.json()["categories"]) == (200, ["contextual"])
     assert run(visitor.shown()) == "contextual"

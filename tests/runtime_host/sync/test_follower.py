@@ -96,11 +96,11 @@ def test_an_earlier_answer_does_not_excuse_missing_entries(known: World) -> None
 def test_an_entry_that_cannot_be_stored_ends_personalisation_at_once(known: World) -> None:
     """A full disk: the POP knows that something was taken back and cannot put it in force."""
     known.plane.revoke(ver=9)
-    known.store.database.row("PRAGMA query_only=ON")
+    known.store.database._connection.execute("PRAGMA query_only=ON")
     assert refused(known, Unavailable) == "store-io"
     assert not known.sync.trust_state.in_sync()
 
-    known.store.database.row("PRAGMA query_only=OFF")
+    known.store.database._connection.execute("PRAGMA query_only=OFF")
     poll(known)
     assert known.sync.trust_state.in_sync()
     assert known.sync.trust_state.denied(VISITOR, 8) == set(CATEGORIES)

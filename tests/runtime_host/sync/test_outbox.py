@@ -233,7 +233,7 @@ def test_who_waits_for_a_withdrawal_hears_when_it_arrived(world: World) -> None:
 
 def test_a_disk_that_refuses_does_not_keep_a_no_from_the_control_plane(world: World) -> None:
     """Told at once, in one request, from nowhere but memory."""
-    world.store.database.row("PRAGMA query_only=ON")
+    world.store.database._connection.execute("PRAGMA query_only=ON")
     with pytest.raises(Unavailable):
         world.sync.outgoing.withdraw(NO)
     assert asyncio.run(world.sync.outgoing.tell_at_once([NO])) is True

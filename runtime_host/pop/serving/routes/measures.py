@@ -15,8 +15,7 @@ from consent_core.telemetry.metrics import Metrics
 from runtime_host.pop.serving.pipeline import Pipeline, Place, Visit
 from runtime_host.pop.serving.routes.request_bodies import Event, read_events, read_vitals
 from runtime_host.pop.serving.routing import Call
-from runtime_host.pop.stores import Interaction
-from runtime_host.pop.stores.history import History
+from runtime_host.pop.stores import Interaction, PopStore
 
 Places = Callable[[], Mapping[str, Place]]
 
@@ -24,9 +23,9 @@ Places = Callable[[], Mapping[str, Place]]
 class Measures:
     """Events and vitals of one POP. `places`: the slots they may name now."""
 
-    def __init__(self, pipeline: Pipeline, history: History, places: Places, metrics: Metrics, max_body: int) -> None:
+    def __init__(self, pipeline: Pipeline, store: PopStore, places: Places, metrics: Metrics, max_body: int) -> None:
         self._pipeline = pipeline
-        self._history = history
+        self._store = store
         self._places = places
         self._metrics = metrics
         self._events = metrics.counter("consent_edge_events")
@@ -39,7 +38,7 @@ class Measures:
             return json_answer({"kept": 0}, status=202)
         visit = Visit(call.headers, None, None, call.note)
         await self._pipeline.grant(visit)
-        kept = sum(self._keep(visit, event) for event in events)
+        kept = sum([await self._keep(visit, event) for event in events])
         if visit.known is not None and kept:
             self._pipeline.recent.forget(visit.known.subject)
         return json_answer({"kept": kept}, status=202)
@@ -52,9 +51,9 @@ class Measures:
                 self._metrics.histogram(vital.metric).observe(vital.value, vital.slot, vital.state)
         return empty_answer(204)
 
-    def _keep(self, visit: Visit, event: Event) -> int:
+    async def _keep(self, visit: Visit, event: Event) -> int:
         rows = self._rows(visit, event)
-        kept = sum(self._record(row) for row in rows)
+        kept = sum([await self._record(row) for row in rows])
         self._events.add(event.kind, "yes" if kept else "no")
         return kept
 
@@ -73,9 +72,9 @@ class Measures:
             rows.append(Interaction(known.subject, ver, "experimental", event.kind, arm.experiment, tags))
         return rows
 
-    def _record(self, row: Interaction) -> int:
+    async def _record(self, row: Interaction) -> int:
         try:
-            self._history.record(row)
+            await self._store.database.writer.run(lambda: self._store.history.record(row), durable=False)
         except Rejected:  # taken back meanwhile: the store's word counts
             return 0
         return 1

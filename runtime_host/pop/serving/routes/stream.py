@@ -8,15 +8,18 @@ stream belongs to is settled when it opens; a page whose visitor changes opens a
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from consent_core.errors import ConsentEdgeError, Unavailable
+from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
 from consent_core.http.answers import INERT, Header, to_json
 from consent_core.http.asgi import Receive, Send
+from runtime_host.pop.serving.rates import STREAM_SHARE
 
 LOOK_EVERY_S = 0.05  # how soon a change in the log reaches open pages; one integer is compared
+RETRY_S = 30  # for one of them to end
 PING = b": ping\n\n"
 _HEADERS: tuple[Header, ...] = (
     (b"content-type", b"text/event-stream"),
@@ -33,6 +36,7 @@ class Listener:
     subject: str | None
     worth: Callable[[], object]
     told: object = None
+    client: str | None = None  # None: not limited
     news: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(4))
 
     def tell(self, reason: str) -> None:
@@ -56,6 +60,7 @@ class Streams:
         self._most = most
         self._ping_s = ping_s
         self._open: set[Listener] = set()
+        self._of_client: Counter[str] = Counter()
         self._closing = False
         self._seen = generation()
 
@@ -102,8 +107,15 @@ class Streams:
         for listener in self._open:
             listener.tell("closing")
 
-    def require_room(self) -> None:
-        """Refuse one more page before its answer begins. Raises: Unavailable("too-many-streams")."""
+    def require_room(self, client: str | None = None) -> None:
+        """Refuse one more page before its answer begins.
+
+        Raises: Unavailable("too-many-streams"); Rejected("client-rate", 429) where one client has its share.
+        """
+        if client is not None and self._of_client[client] >= self._most // STREAM_SHARE:
+            refusal = Rejected("client-rate", "one address, too many open streams", status=429)
+            refusal.retry_after_s = RETRY_S
+            raise refusal
         if len(self._open) >= self._most:
             raise Unavailable("too-many-streams", f"{self._most} pages are listening already")
 
@@ -111,13 +123,22 @@ class Streams:
         """Serve one page until it hangs up."""
         listener.told = listener.worth()
         self._open.add(listener)
+        self._count(listener, 1)
         gone = asyncio.ensure_future(_hang_up(receive))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             await self._talk(listener, gone, send)
         finally:
             self._open.discard(listener)
+            self._count(listener, -1)
             gone.cancel()
+
+    def _count(self, listener: Listener, change: int) -> None:
+        """Of the listener's client. A client without a stream is not remembered."""
+        if listener.client is not None:
+            self._of_client[listener.client] += change
+            if not self._of_client[listener.client]:
+                del self._of_client[listener.client]
 
     async def _talk(self, listener: Listener, gone: "asyncio.Future[None]", send: Send) -> None:
         text = b"retry: 1000\n\n"

@@ -20,9 +20,11 @@ from dataclasses import dataclass
 
 from consent_core.clock import Clock
 from consent_core.decision.grant import jurisdiction_of
+from consent_core.http.clients import Clients
 from runtime_host.pop.serving.delivery import Delivery
 from runtime_host.pop.serving.last_answers import LastAnswers
 from runtime_host.pop.serving.pipeline import Pipeline
+from runtime_host.pop.serving.rates import Rates
 from runtime_host.pop.serving.routes.consent.asking import Asker, PopIdentity
 from runtime_host.pop.serving.routes.consent.carried import Carried, Outgoing
 from runtime_host.pop.serving.routes.consent.companions import Companions
@@ -56,6 +58,8 @@ class Neighbours:
     plane: ControlPlane
     streams: Streams
     last_answers: LastAnswers
+    clients: Clients
+    rates: Rates
 
 
 class ConsentRoom:
@@ -63,10 +67,10 @@ class ConsentRoom:
 
     def __init__(self, here: PopIdentity, near: Neighbours) -> None:
         store, trust_state = near.store, near.pipeline.trust_state
-        asker = Asker(here, near.pipeline, store.sessions, store.revocations.is_erased)
+        asker = Asker(here, near.pipeline, store.sessions, store.revocations.is_erased, near.clients)
         notices = Notices(trust_state)
         states = States(near.clock, trust_state, store.outbox, notices, near.last_answers)
-        records = Records(here, near.clock, near.plane, store.sessions, states, near.pipeline)
+        records = Records(here, near.clock, near.plane, store, states, near.pipeline)
         self._room = Room(
             here, asker, states, records,
             carried=Carried(near.outgoing, store.outbox, states),
@@ -82,9 +86,9 @@ class ConsentRoom:
         """All of them."""
         room, near = self._room, self._near
         reading = Reading(room)
-        granting = Granting(room, near.store.sessions, near.store.raw, near.streams)
+        granting = Granting(room, near.store, near.streams, near.rates)
         withdrawing = Withdrawing(room, near.pipeline, near.clock)
-        listening = Listening(room.asker, near.streams, near.pipeline.trust_state)
+        listening = Listening(room.asker, near.streams, near.pipeline.trust_state, near.rates)
         notice = NoticePage(room.notices, self._jurisdiction())
         forms = Forms(room, granting, withdrawing)
         handlers = {"GET": reading.read, "POST": granting.grant, "DELETE": withdrawing.withdraw}

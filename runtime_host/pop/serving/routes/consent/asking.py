@@ -13,6 +13,7 @@ from consent_core.errors import Rejected
 from consent_core.formats.consent import IDEMPOTENCY_KEY
 from consent_core.formats.refusals import Refusals, refusals_in
 from consent_core.formats.session import Credentials, credentials_of, stored
+from consent_core.http.clients import Clients
 from runtime_host.pop.serving.cookies import CookieNames
 from runtime_host.pop.serving.pipeline import Pipeline, Visit
 from runtime_host.pop.serving.routing import Call
@@ -49,6 +50,7 @@ class Asked:
     jurisdiction: str
     gpc: bool
     erased: bool
+    client: str | None  # for rates; None: not to be limited
 
     @property
     def session(self) -> Credentials | None:
@@ -79,8 +81,14 @@ class Asker:
     """Reads requests. `owner`: whose a session is, as far as this POP knows."""
 
     def __init__(
-        self, here: PopIdentity, pipeline: Pipeline, sessions: Sessions, is_erased: Callable[[str], bool]
+        self,
+        here: PopIdentity,
+        pipeline: Pipeline,
+        sessions: Sessions,
+        is_erased: Callable[[str], bool],
+        clients: Clients,
     ) -> None:
+        self._clients = clients
         self._here = here
         self._pipeline = pipeline
         self._sessions = sessions
@@ -121,6 +129,7 @@ class Asker:
             jurisdiction_of(headers, here.geo_header, here.jurisdiction),
             honours_gpc(headers),
             visit.known is not None and self._is_erased(visit.known.subject),
+            self._clients.of(call.scope),
         )
 
     def _presented(self, headers: Headers) -> tuple[Credentials, ...]:

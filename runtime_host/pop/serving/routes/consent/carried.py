@@ -19,7 +19,7 @@ from runtime_host.pop.stores.outbox import Outbox
 class Outgoing(Protocol):
     """The part of the sync room that withdrawals need."""
 
-    def withdraw(self, *withdrawals: Withdrawal, text: DeniedText | None = None) -> None:
+    async def say(self, *withdrawals: Withdrawal, text: DeniedText | None = None) -> None:
         """Put a "no" in force here, durably. Raises: Unavailable."""
         ...
 
@@ -40,7 +40,7 @@ class Carried:
         self._outbox = outbox
         self._states = states
 
-    def take(self, asked: Asked, session: Credentials | None, owner: Session | None) -> None:
+    async def take(self, asked: Asked, session: Credentials | None, owner: Session | None) -> None:
         """Put the entries that count in force for this visitor. Raises: Unavailable."""
         if session is None or owner is None or asked.refusals.broken:
             return
@@ -53,7 +53,7 @@ class Carried:
         )
         new = tuple(no for no in noes if not self._outbox.holds(no.key, no.visitor))
         if new:
-            self._outgoing.withdraw(*new)
+            await self._outgoing.say(*new)
 
     async def settle(self, owner: Session | None, within_s: float) -> bool:
         """Whether the control plane has everything this visitor said here, within a moment."""

@@ -70,7 +70,7 @@ class Forms:
             if isinstance(error, Unavailable):
                 asked.note.code = error.code
             return []
-        return self._room.records.adopt(asked, answer, session, presented=True)
+        return await self._room.records.adopt(asked, answer, session, presented=True)
 
 
 def _read(body: bytes) -> Fields:

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from consent_core.audit.recording import AuditContext
 from consent_core.errors import Unavailable
@@ -12,13 +13,14 @@ from consent_core.formats.subject import subject_of
 from consent_core.formats.token import CATEGORIES
 from consent_core.http.answers import Answer, Header
 from consent_core.http.asgi import read_json
+from runtime_host.pop.serving.rates import Rate, Rates
 from runtime_host.pop.serving.routes.consent.asking import Asked, key_of
 from runtime_host.pop.serving.routes.consent.room import Room
 from runtime_host.pop.serving.routes.request_bodies import MAX_BRACKETS, MAX_CONSENT_BYTES, Wish, read_grant
 from runtime_host.pop.serving.routes.stream import Streams
 from runtime_host.pop.serving.routing import Call
-from runtime_host.pop.stores.raw import GRANT, Raw
-from runtime_host.pop.stores.sessions import Sessions
+from runtime_host.pop.stores import PopStore
+from runtime_host.pop.stores.raw import GRANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,10 @@ class Recorded:
 class Granting:
     """`POST /v1/consent`."""
 
-    def __init__(self, room: Room, sessions: Sessions, raw: Raw, streams: Streams) -> None:
+    def __init__(self, room: Room, store: PopStore, streams: Streams, rates: Rates) -> None:
+        self._rates = rates
         self._room = room
-        self._sessions = sessions
-        self._raw = raw
+        self._store = store
         self._streams = streams
 
     async def grant(self, call: Call) -> Answer:
@@ -55,30 +57,35 @@ class Granting:
         """Have it recorded. The disk is asked first: a yes that this POP cannot work with is not recorded either."""
         room = self._room
         current = asked.session
+        self._rates.check(asked.client, Rate.GRANT)
+        if current is None:
+            self._rates.check(asked.client, Rate.VISITOR)
         secret = write_secret(secrets.token_bytes(32))
         following = credentials_of(secret.encode("ascii"))
-        room.carried.take(asked, current, room.asker.owner(current))
-        self._sessions.reserve(stored(following.grant))
+        await room.carried.take(asked, current, room.asker.owner(current))
+        reserve = partial(self._store.sessions.reserve, stored(following.grant))
+        await self._store.database.writer.run(reserve, durable=False)
         request = self._request(asked, wish, key, current, following)
         answer = await room.records.record(request)
         _note(asked.note, request, answer, room.notices.policy_hash)
-        self._keep(answer)
+        await self._keep(answer)
         granted = [name for name in wish.grant if name in answer.choices]
         headers = (
-            *room.records.adopt(asked, answer, following, presented=False),
+            *await room.records.adopt(asked, answer, following, presented=False),
             room.records.session_cookie(secret, answer),
             *room.refusal_cookie.after_yes(asked, granted),
         )
         return Recorded(answer, following, headers)
 
-    def _keep(self, answer: ConsentAnswer) -> None:
+    async def _keep(self, answer: ConsentAnswer) -> None:
         """Keep what a control plane restored from a backup needs to record this yes again.
 
         A disk that refuses now loses that alone: the yes is recorded, and is answered as such.
         """
         try:
             if answer.proof is not None:
-                self._raw.keep(GRANT, answer.proof.encode("ascii"))
+                proof = answer.proof.encode("ascii")
+                await self._store.database.writer.run(lambda: self._store.raw.keep(GRANT, proof))
         except Unavailable as error:
             self._room.records.count(error)
 

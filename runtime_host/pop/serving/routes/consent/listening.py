@@ -2,6 +2,7 @@
 
 from consent_core.decision.seams import TrustState
 from consent_core.http.answers import Streaming
+from runtime_host.pop.serving.rates import Rate, Rates
 from runtime_host.pop.serving.routes.consent.asking import Asked, Asker
 from runtime_host.pop.serving.routes.stream import Listener, Streams
 from runtime_host.pop.serving.routing import Call
@@ -11,7 +12,8 @@ from runtime_host.pop.stores import Session
 class Listening:
     """Opens streams."""
 
-    def __init__(self, asker: Asker, streams: Streams, trust_state: TrustState) -> None:
+    def __init__(self, asker: Asker, streams: Streams, trust_state: TrustState, rates: Rates) -> None:
+        self._rates = rates
         self._asker = asker
         self._streams = streams
         self._trust_state = trust_state
@@ -19,14 +21,15 @@ class Listening:
     async def stream(self, call: Call) -> Streaming:
         """Tell this page of changes. Anybody may listen; without a visitor only policy changes are news.
 
-        Raises: Unavailable("too-many-streams").
+        Raises: Unavailable("too-many-streams"), Rejected("client-rate", 429).
         """
         asked = await self._asker.ask(call)
-        self._streams.require_room()  # nothing is awaited between this and the stream's first byte
+        self._rates.check(asked.client, Rate.STREAM)
+        self._streams.require_room(asked.client)  # nothing is awaited between this and the stream's first byte
         owner = self._asker.owner(asked.sessions[0]) if len(asked.sessions) == 1 else None
         known = asked.visit.known
         subject = known.subject if known is not None else owner.subject if owner is not None else None
-        listener = Listener(subject, lambda: self._worth(asked, owner))
+        listener = Listener(subject, lambda: self._worth(asked, owner), client=asked.client)
         return Streaming(lambda receive, send: self._streams.run(listener, receive, send))
 
     def _worth(self, asked: Asked, owner: Session | None) -> object:

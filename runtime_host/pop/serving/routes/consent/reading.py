@@ -31,7 +31,7 @@ class Reading:
             return json_answer(self._states.here(asked, None), *code)
         session = asked.sessions[0]
         try:
-            owner = self._take(asked, session)
+            owner = await self._take(asked, session)
             if not self._is_due(asked, session, owner):
                 return json_answer(self._states.here(asked, owner))
             return await self._refreshed(asked, session, owner)
@@ -45,11 +45,11 @@ class Reading:
         await read_json(call.receive, MAX_BODY_BYTES)
         asked = await self._asker.ask(call)
         session = asked.required_session()
-        return await self._refreshed(asked, session, self._take(asked, session))
+        return await self._refreshed(asked, session, await self._take(asked, session))
 
-    def _take(self, asked: Asked, session: Credentials) -> Session | None:
+    async def _take(self, asked: Asked, session: Credentials) -> Session | None:
         owner = self._asker.owner(session)
-        self._carried.take(asked, session, owner)
+        await self._carried.take(asked, session, owner)
         return owner
 
     def _is_due(self, asked: Asked, session: Credentials, owner: Session | None) -> bool:
@@ -71,9 +71,9 @@ class Reading:
         owner = self._asker.owner(session)
         if (owner is not None and owner.ver > answer.ver) or _is_older(asked, answer.sub, answer.ver):
             return json_answer(self._states.here(asked, owner))  # overtaken by a later change: it changes no cookie
-        headers = self._records.adopt(asked, answer, session, presented=True)
+        headers = await self._records.adopt(asked, answer, session, presented=True)
         if owner is None:  # its refusals count now that this POP knows whose they are
-            owner = self._take(asked, session)
+            owner = await self._take(asked, session)
         return json_answer(self._states.told(asked, owner, answer), *headers)
 
     def _unknown(self, asked: Asked, error: Rejected) -> Answer:

@@ -15,8 +15,7 @@ from runtime_host.pop.serving.last_answers import LastAnswer
 from runtime_host.pop.serving.pipeline import Pipeline
 from runtime_host.pop.serving.routes.consent.asking import Asked, PopIdentity
 from runtime_host.pop.serving.routes.consent.state import States
-from runtime_host.pop.stores import Session
-from runtime_host.pop.stores.sessions import Sessions
+from runtime_host.pop.stores import PopStore, Session
 from runtime_host.pop.sync.fetch import ControlPlane, Reply
 
 CONSENTS = "/v1/consents"
@@ -30,13 +29,13 @@ class Records:
     """Asks the control plane, and adopts what it answers."""
 
     def __init__(
-        self, here: PopIdentity, clock: Clock, plane: ControlPlane, sessions: Sessions, states: States,
+        self, here: PopIdentity, clock: Clock, plane: ControlPlane, store: PopStore, states: States,
         pipeline: Pipeline,
     ) -> None:  # fmt: skip
         self._here = here
         self._clock = clock
         self._plane = plane
-        self._sessions = sessions
+        self._store = store
         self._states = states
         self._pipeline = pipeline
 
@@ -50,7 +49,7 @@ class Records:
         """Have a yes recorded. Raises: Rejected (the control plane's), Unavailable."""
         return _opened(await self._plane.send("POST", CONSENTS, write_request(request)))
 
-    def adopt(self, asked: Asked, answer: ConsentAnswer, session: Credentials, presented: bool) -> list[Header]:
+    async def adopt(self, asked: Asked, answer: ConsentAnswer, session: Credentials, presented: bool) -> list[Header]:
         """Remember whose session this is and what holds; the token cookie that goes with it.
 
         A disk that refuses now loses nothing but memory: what was recorded is recorded, and is answered as such.
@@ -58,12 +57,13 @@ class Records:
         subject = subject_of(answer.sub)
         _note(asked.note, subject, answer)
         legacy = None if session.legacy is None else stored(session.legacy)
-        try:
-            self._sessions.remember(self._kept(session, subject, answer), legacy)
-        except Unavailable as error:
-            self.count(error)
         self._states.remember(session, LastAnswer(answer, asked.refusals.categories, presented))
         self._pipeline.recent.forget(subject)
+        kept = self._kept(session, subject, answer)
+        try:
+            await self._store.database.writer.run(lambda: self._store.sessions.remember(kept, legacy), durable=False)
+        except Unavailable as error:
+            self.count(error)
         if answer.token is None or answer.expires_at is None or asked.refusals.broken:
             return [self.clear_token()]
         life = max(0, answer.expires_at - self._clock.now())

@@ -76,7 +76,7 @@ class Withdrawing:
         if not noes:
             return Said(200, gone)
         try:
-            self._room.outgoing.withdraw(*noes, text=self._text(asked, noes))
+            await self._room.outgoing.say(*noes, text=self._text(asked, noes))
         except Unavailable as error:
             return await self._told_at_once(asked, noes, gone, error)
         for subject in {withdrawal.subject for withdrawal in noes if withdrawal.subject}:
@@ -100,7 +100,7 @@ class Withdrawing:
         newest = room.asker.owner(session)
         if newest is not None and newest.ver > answer.ver:
             return Said(200, gone)
-        token, *_ = room.records.adopt(asked, answer, session, presented=True)
+        token, *_ = await room.records.adopt(asked, answer, session, presented=True)
         return Said(200, (token, *gone[1:]), answer)
 
     async def _told_at_once(
