@@ -1,7 +1,7 @@
 # The verbs of this project. `make up` and `make test` need nothing but Debian and Python 3.11.
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests up test check gate bench clean
+.PHONY: help setup setup-tests up test check gate bench mutants clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ gate: setup-tests ## latency budgets through the real consent path in a real bro
 
 bench: setup-tests ## every benchmark, measured against its budget; minutes to an hour
 	@$(BIN)/edge bench
+
+mutants: setup-tests ## delete security checks one at a time and list those that no test misses; nightly, hours
+	@$(BIN)/python scripts/mutants.py
 
 clean: ## remove what was built, keep the virtual environment
 	@rm -rf build .edge

@@ -1,11 +1,12 @@
 """Built components by the digest of everything they depend on: sources, contract, lock file, tools, engine.
 
-    build/cache/<key>/component.wasm  component.cwasm  bare.wasm  entry.json
+    ~/.cache/consent-edge/functions/<key>/component.wasm  component.cwasm  bare.wasm  entry.json
 
 `bare.wasm` is what componentize-py made, before any finishing step: tests compare the two, and debugging starts there.
 
 An entry appears whole (built beside, then renamed) or not at all. Trust in this store: whoever can write it can
-change what the next build signs, so it belongs to the builder alone; damage by accident is seen by the digests.
+change what the next build signs, so it belongs to its user alone; damage by accident is seen by the digests. All
+projects of a user share it: what one has built, the next one's first build finds.
 """
 
 import json
@@ -83,6 +84,20 @@ def cache_key(function: FunctionSource, lock: str, composed: Mapping[str, str]) 
         "composed": dict(composed),
     }
     return sha256_digest(canonical_json(parts)).removeprefix("sha256:")
+
+
+def user_cache(root: Path, environment: Mapping[str, str] = os.environ) -> Path:
+    """Where this user's builds are kept; below `root` where there is no home, or one that others may write to."""
+    own = root / "build" / "cache"
+    try:
+        base = Path(environment.get("XDG_CACHE_HOME", ""))
+        place = (base if base.is_absolute() else Path(environment["HOME"]) / ".cache") / "consent-edge" / "functions"
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        found = place.stat()
+    except (OSError, KeyError):
+        return own
+    private = found.st_uid == os.getuid() and not found.st_mode & 0o022
+    return place if private and os.access(place, os.W_OK) else own
 
 
 class BuildCache:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from builder import toolchain
-from builder.cache import BARE, COMPONENT, BuildCache, Entry, cache_key
+from builder.cache import BARE, COMPONENT, BuildCache, Entry, cache_key, user_cache
 from builder.finish import Finished, finish
 from builder.finish.steps import LINK
 from builder.gate import LEFTOVER_EXPORTS, Surface, check_imports, check_pinned, pass_gate
@@ -71,13 +71,13 @@ def build(
 ) -> list[BuildResult]:
     """Build, sign and place the named functions (default: all) into `out` (default `root/build/components`).
 
-    `trust` says what each world may import; `cache` defaults to `root/build/cache`.
+    `trust` says what each world may import; `cache` defaults to this user's, which all projects share.
     Raises: Rejected("build-…") for a function that is not in order, Unavailable("build-tool").
     """
     workshop = _Workshop(
         root,
         out or root / "build" / "components",
-        BuildCache(cache or root / "build" / "cache"),
+        BuildCache(cache or user_cache(root)),
         signer,
         trust,
         progress,

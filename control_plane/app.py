@@ -32,6 +32,7 @@ from control_plane.api.own_requests import own_request_routes
 from control_plane.api.policies import policy_routes
 from control_plane.api.revocations import revocation_routes
 from control_plane.api.subject_requests import request_routes
+from control_plane.api.visitors import visitor_routes
 from control_plane.attesters.own import OwnAttester, Surroundings
 from control_plane.attesters.room import Attesters
 from control_plane.attesters.statements import GATHER_S, SENT_AGAIN_S
@@ -167,6 +168,7 @@ def create_app(settings: Settings) -> ControlPlane:
     joining = Joining(settings.data, invitations, keys.trust_file, clock, settings.joined_svid_ttl_s)
     mesh.include_router(enrolment_routes(invitations, joining, settings.components))
     public.include_router(joining_routes(joining))
+    mesh.include_router(visitor_routes(database))
     documents.install(public, mesh)
     warn_unless_named(policies.clause(CLAUSE), settings.proof_kept_days, settings.backups_kept_days)
     return ControlPlane(

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -55,10 +55,13 @@ class Running:
     mesh_port: int
 
 
-def run(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM. Raises: OSError for a port that is taken; as `create_app`."""
+def run(settings: Settings, told: Callable[[Running], None] = lambda _: None) -> None:
+    """Serve until SIGINT or SIGTERM. `told` hears where, once both listen.
+
+    Raises: OSError for a port that is taken; as `create_app`.
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_until_signalled(settings))
+        runner.run(_until_signalled(settings, told))
 
 
 @asynccontextmanager
@@ -106,12 +109,12 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             await asyncio.to_thread(audit.close)
 
 
-async def _until_signalled(settings: Settings) -> None:
+async def _until_signalled(settings: Settings, told: Callable[[Running], None]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with serving(settings) as running:
-        logger.info("public on port %d, mesh on port %d", running.public_port, running.mesh_port)
+        told(running)
         await stop.wait()
 
 

@@ -25,6 +25,7 @@ from edge_cli.commands import (
     serve,
     simulate,
     story,
+    visitor,
     witness,
 )
 from edge_cli.console import FAILED, show_error
@@ -47,6 +48,7 @@ for room in (
     measure,
     operate,
     receipt,
+    visitor,
     restore,
     evidence,
     dsar,

@@ -18,6 +18,7 @@ import stamina
 
 from consent_core.clock import SystemClock
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
+from consent_core.formats import subject
 from consent_core.formats.canonical import canonical_json
 from consent_core.policy.bundle import open_bundle
 from consent_core.policy.publish import PolicyRelease, Published, publish
@@ -142,6 +143,11 @@ def person(sub: str) -> dict[str, str]:
     """How a request names a visitor: by pseudonym, or by `subject` as receipts and the log do."""
     is_subject = len(sub) == 64 and set(sub) <= set("0123456789abcdef")
     return {"subject": sub} if is_subject else {"sub": sub}
+
+
+def subject_of(named: Mapping[str, str]) -> str:
+    """The visitor's name in the log, from what `person` made."""
+    return named.get("subject") or subject.subject_of(named["sub"])
 
 
 def _accepted(response: httpx.Response) -> httpx.Response:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from builder.deploy.origin import Origin, is_loopback
@@ -33,6 +34,9 @@ from consent_core.trust.trust_file import TrustFile
 TARGETS = ("spin", "wasmcloud", "wasmtime", "oci")
 LISTEN = "127.0.0.1:8080"  # a front end terminates TLS; systemd's address filter counts what comes in as well
 PREFIX = "CONSENT_EDGE_"
+MESH_PORT = 7443  # of a control plane, unless it was told otherwise
+EDGE_STATE = "/v1/edge-state"  # what a portable edge asks for
+REACH_S = 5.0
 SECRETS = ("CONSENT_EDGE_POP_KEY", "CONSENT_EDGE_RENDITION_KEY")  # never in a rendered file
 
 _ADDRESS = re.compile(r"127\.0\.0\.1:[0-9]{1,5}")
@@ -65,6 +69,32 @@ def public_variables(
     return {f"{PREFIX}{name}": value for name, value in values.items()}
 
 
+def check_deployable(control_plane: Origin, site: bytes | None, asks: bool = True) -> None:
+    """Return if an edge would show something: it has slots and pictures, and its control plane answers where it asks.
+
+    `asks`: whether to look for the control plane from here.
+    Raises: Rejected("deploy-catalogue" | "deploy-control-plane").
+    """
+    if site is None:
+        raise Rejected("deploy-catalogue", "an edge without a catalogue shows nothing: --catalogue and --art name it")
+    if control_plane.port == MESH_PORT:
+        raise Rejected("deploy-control-plane", f"--control-plane: {control_plane} is the mesh listener, which asks for "
+                       "certificates; name the public one (port 7000, or the front end before it)")  # fmt: skip
+    if asks:
+        _check_reached(control_plane)
+
+
+def _check_reached(control_plane: Origin) -> None:
+    try:
+        answer = httpx.get(f"{control_plane}{EDGE_STATE}", timeout=REACH_S, trust_env=False)
+    except httpx.HTTPError as error:
+        message = f"--control-plane: {control_plane} does not answer ({error}); --unreached renders all the same"
+        raise Rejected("deploy-control-plane", message) from error
+    if not answer.is_success:
+        message = f"--control-plane: {control_plane}{EDGE_STATE} answered {answer.status_code}: no control plane"
+        raise Rejected("deploy-control-plane", message)
+
+
 def render(target: str, release: Release, setting: Setting) -> dict[str, str]:
     """Path -> text of every file for `spin`, `wasmcloud` or `wasmtime`. Raises: Rejected("deploy-…")."""
     check_serves_http(release.manifest)
@@ -77,7 +107,7 @@ def _spin(release: Release, setting: Setting) -> dict[str, str]:
 
 def _wasmcloud(release: Release, setting: Setting) -> dict[str, str]:
     if setting.image is None or setting.image.digest is None:
-        raise Rejected("deploy-image", "wasmCloud pulls from a registry: push first, then name host/name@sha256:… here")
+        raise Rejected("deploy-image", "wasmCloud pulls from a registry: `edge deploy push` prints what --image takes")
     values = _values(release, setting) | {"image": str(setting.image), "replicas": setting.replicas}
     return {
         ".wash/config.yaml": _fill("wash-config.yaml", values),
@@ -101,9 +131,9 @@ def _egress(setting: Setting) -> tuple[str, ...]:
     host = setting.control_plane.host
     named = setting.addresses or ((host,) if _is_address(host) else ())
     if not all(_is_address(address) for address in named):
-        raise Rejected("deploy-egress", "expected IP addresses without a range")
+        raise Rejected("deploy-egress", "--address: expected IP addresses without a range")
     if not named and not is_loopback(host):
-        raise Rejected("deploy-egress", "wasmtime has no allow-list and systemd filters by address: name the addresses")
+        raise Rejected("deploy-egress", f"systemd filters by address: name each address of {host} with --address")
     return tuple(address for address in named if not is_loopback(address))
 
 

@@ -68,6 +68,14 @@ def policy_table(table: PolicyTable) -> RichTable:
     return drawn
 
 
+def rules_table(table: PolicyTable) -> RichTable:
+    """Every rule that decided something, with its source in law and the clause that people read."""
+    drawn = RichTable("rule", "source", "clause", title="Where the rules come from", box=SIMPLE_HEAD, show_edge=False)
+    for rule in sorted(table.rules.values(), key=lambda rule: rule.id):
+        drawn.add_row(rule.id, rule.source, rule.clause)
+    return drawn
+
+
 def evaluation_value(evaluation: Evaluation) -> dict[str, Any]:
     """The report as JSON: tests, built-ins in use, and every decision."""
     return {

@@ -98,7 +98,9 @@ class TrustFile:
         try:
             return cls.from_bytes(path.read_bytes())
         except OSError as error:
-            raise Unavailable("trust-file-missing", f"cannot read {path.name}: {error.strerror}") from error
+            remedy = "--data names the folder that `edge build` or `edge enrol` made"
+            message = f"cannot read {path}: {error.strerror}; {remedy}"
+            raise Unavailable("trust-file-missing", message) from error
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "TrustFile":

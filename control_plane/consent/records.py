@@ -18,6 +18,7 @@ _JSON = ("choices", "categories", "reasons", "notice")
 # Statements are built once: building one costs more than running it.
 _BY_SUB = select(visitors).where(visitors.c.sub == bindparam("sub")).with_for_update()
 _BY_SUBJECT = select(visitors).where(visitors.c.subject == bindparam("subject")).with_for_update()
+_SUB_OF = select(visitors.c.sub).where(visitors.c.subject == bindparam("subject"))
 _SEVERAL = (
     select(visitors)
     .where(visitors.c.sub.in_(bindparam("subs", expanding=True)))
@@ -99,6 +100,12 @@ def find_visitor(connection: Connection, *, sub: str | None = None, subject: str
     query, value = (_BY_SUB, {"sub": sub}) if sub is not None else (_BY_SUBJECT, {"subject": subject})
     row = connection.execute(query, value).one_or_none()
     return None if row is None else Visitor(*row)
+
+
+def sub_of(connection: Connection, subject: str) -> str | None:
+    """Whom the log knows by this subject, without a lock: for who only reads."""
+    found: str | None = connection.scalar(_SUB_OF, {"subject": subject})
+    return found
 
 
 def visitor(connection: Connection, sub: str) -> Visitor:

@@ -16,7 +16,11 @@ Target = Annotated[str, typer.Option("--target", help="spin, wasmcloud, wasmtime
 Out = Annotated[Path, typer.Option("--out", help="The folder to write into.")]
 Components = Annotated[Path, typer.Option("--components", help="Built and signed components.")]
 Root = Annotated[Path, typer.Option("--root", help="The folder that holds functions/.")]
-ControlPlane = Annotated[str, typer.Option("--control-plane", help="The one origin it may call: https://host[:port].")]
+ControlPlane = Annotated[
+    str | None,
+    typer.Option("--control-plane", help="The control plane's public origin, the only one it may call."),
+]
+Unreached = Annotated[bool, typer.Option("--unreached", help="Do not ask whether the control plane answers.")]
 Address = Annotated[list[str] | None, typer.Option("--address", help="The control plane's IP address, for systemd.")]
 Image = Annotated[str | None, typer.Option("--image", help="host/name@sha256:…, as `edge deploy push` prints it.")]
 Jurisdiction = Annotated[str, typer.Option("--jurisdiction", help="The law that applies there.")]
@@ -43,7 +47,8 @@ def render_files(
     name: Name = "edge_http",
     target: Target = "oci",
     out: Out = Path("build/deploy"),
-    control_plane: ControlPlane = "https://127.0.0.1:7443",
+    control_plane: ControlPlane = None,
+    unreached: Unreached = False,
     address: Address = None,
     image: Image = None,
     jurisdiction: Jurisdiction = "ZZ",
@@ -58,14 +63,16 @@ def render_files(
 ) -> None:
     """Write what an edge needs to run a component, the component included.
 
-    Example: [bold]edge deploy render --target spin --control-plane https://control.example --out deploy/spin[/bold]
+    Example: [bold]edge deploy render --target spin --control-plane https://control.example
+    --catalogue catalogue.toml --art art --out deploy/spin[/bold]
     """
     from builder.deploy.origin import Origin
     from builder.deploy.reference import Reference
     from builder.deploy.release import open_release
-    from builder.deploy.render import TARGETS, Setting, public_variables
+    from builder.deploy.render import TARGETS, Setting, check_deployable, public_variables
     from builder.deploy.writing import write_layout_of, write_target
     from consent_core.clock import SystemClock
+    from consent_core.errors import Rejected
     from consent_core.trust.keys import KeyStore
     from consent_core.trust.trust_file import NO_LOG
 
@@ -77,12 +84,12 @@ def render_files(
     if target == "oci":
         written = write_layout_of(release, store.current("component"), version, root, out)
     else:
-        variables = public_variables(
-            trust, jurisdiction=jurisdiction, geo_header=geo_header, site=_site(catalogue, art) if catalogue else None
-        )
-        setting = Setting(
-            Origin.parse(control_plane), variables, Reference.parse(image) if image else None, tuple(address or ())
-        )
+        if control_plane is None:
+            raise Rejected("deploy-control-plane", "--control-plane: name the control plane's public origin")
+        origin, site = Origin.parse(control_plane), _site(catalogue, art) if catalogue else None
+        check_deployable(origin, site, asks=not unreached)
+        variables = public_variables(trust, jurisdiction=jurisdiction, geo_header=geo_header, site=site)
+        setting = Setting(origin, variables, Reference.parse(image) if image else None, tuple(address or ()))
         written = write_target(target, release, setting, out)
     document = {"target": target, "component": release.manifest.component, "files": [str(path) for path in written]}
     show(document, as_json=as_json, text=lambda: "\n".join(document["files"]))

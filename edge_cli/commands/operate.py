@@ -59,16 +59,18 @@ def register(app: typer.Typer) -> None:
 
 @policy.command("test")
 def try_policy(policies: Policies = None, legal: Legal = None, as_json: JsonOption = False) -> None:
-    """Run the policy's tests and print what it decides: jurisdiction, category and signal, with the rule.
+    """Run the policy's tests and print what it decides, with each rule and its source. Fails where publishing would.
 
     Example: [bold]edge policy test --policies policies[/bold]
     """
-    from consent_core.policy.evaluation import evaluate
-    from consent_core.policy.report import evaluation_value, policy_table
+    from edge_cli.policies import tried
 
     with err.status("testing and evaluating …"):
-        evaluation = evaluate(_sources(policies, legal))
-    show(evaluation_value(evaluation), as_json=as_json, text=lambda: policy_table(evaluation.table))
+        evaluation = tried(_sources(policies, legal))
+    from consent_core.policy.report import evaluation_value, policy_table, rules_table
+
+    show(evaluation_value(evaluation), as_json=as_json,
+         text=lambda: Group(policy_table(evaluation.table), rules_table(evaluation.table)))  # fmt: skip
 
 
 @policy.command("publish")

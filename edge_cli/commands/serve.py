@@ -315,9 +315,10 @@ def control_plane(
         "ledger_beat_s": ledger_beat, "archive": archive, "push_url": push, "admin_port": admin_port,
     }, {"data": DEFAULT_DATA, "policies": resource("policies"), "legal": resource("legal")})  # fmt: skip
     show({"public_port": settings.public_port, "mesh_port": settings.mesh_port}, as_json=as_json, text=lambda: None)
-    ports = f"public {settings.public_port}, mesh {settings.mesh_port}"
-    err.print(f"listening on {settings.host}: {ports}", highlight=False)
-    run(settings)
+    run(settings, lambda running: err.print(
+        f"listening: http://{settings.host}:{running.public_port} (public), "
+        f"https://{settings.host}:{running.mesh_port} (mesh, mutual TLS)", highlight=False,
+    ))  # fmt: skip
 
 
 def config(process: Annotated[Process, typer.Argument(help="Whose settings.")], as_json: JsonOption = False) -> None:

@@ -127,7 +127,8 @@ def _opened(path: Path) -> Iterator[int]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise Untrusted("component-missing", f"cannot open {path.parent.name}/{path.name}: {error.strerror}") from error
+        remedy = f"--components names the folder, `edge build {path.parent.name}` makes it"
+        raise Untrusted("component-missing", f"cannot open {path}: {error.strerror}; {remedy}") from error
     try:
         yield descriptor
     except OSError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder import cache, toolchain
-from builder.cache import BuildCache, Entry, cache_key
+from builder.cache import BuildCache, Entry, cache_key, user_cache
 from builder.finish import Finished
 from builder.gate import Surface
 from builder.source import FunctionSource
@@ -168,3 +168,32 @@ def test_two_builders_of_one_key_take_turns(tmp_path: Path) -> None:
     waiting.join()
 
     assert found == [entry]
+
+
+def test_projects_of_a_user_share_what_was_built(tmp_path):
+    """Two folders, one cache; nobody else can write to it."""
+    home = {"HOME": str(tmp_path / "home")}
+    places = {user_cache(tmp_path / name, home) for name in ("first", "second")}
+    (place,) = places
+
+    assert place == tmp_path / "home/.cache/consent-edge/functions"
+    assert place.stat().st_mode & 0o077 == 0
+    assert stored(BuildCache(user_cache(tmp_path / "first", home))) == BuildCache(place).find("k1")
+
+
+def test_a_cache_folder_is_named_by_the_desktop_standard(tmp_path):
+    """An absolute XDG_CACHE_HOME; a relative one is none."""
+    home = {"HOME": str(tmp_path / "home")}
+
+    assert user_cache(tmp_path, {**home, "XDG_CACHE_HOME": str(tmp_path / "x")}).is_relative_to(tmp_path / "x")
+    assert user_cache(tmp_path, {**home, "XDG_CACHE_HOME": "x"}).is_relative_to(tmp_path / "home")
+
+
+def test_a_folder_that_others_may_write_to_is_no_cache(tmp_path):
+    """What lies there would be signed here; without a home the project has its own too."""
+    home = {"HOME": str(tmp_path / "home")}
+    user_cache(tmp_path, home).chmod(0o777)
+    (tmp_path / "file").touch()
+
+    for environment in (home, {}, {"HOME": str(tmp_path / "file")}):
+        assert user_cache(tmp_path / "project", environment) == tmp_path / "project/build/cache"

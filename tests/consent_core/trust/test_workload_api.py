@@ -9,13 +9,15 @@ from pathlib import Path
 import grpc
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from spiffe import TrustDomain, X509Bundle, X509BundleSet, X509Svid
 from spiffe._proto import workload_pb2, workload_pb2_grpc
+from spiffe.workloadapi.x509_context import X509Context
 
 from consent_core.clock import SystemClock
-from consent_core.errors import Unavailable
+from consent_core.errors import Unavailable, Untrusted
 from consent_core.trust.svid import DevelopmentCa, Svid
 from consent_core.trust.svid_source import open_source
-from consent_core.trust.workload_api import WorkloadApiSource
+from consent_core.trust.workload_api import WorkloadApiSource, _svid_of
 
 from .conftest import POP, Forge, Forgery
 
@@ -94,6 +96,37 @@ def test_an_svid_against_our_rules_is_not_used(agent: Agent, forge: Forge, forge
         WorkloadApiSource(f"unix:{tmp_path}/agent.sock", "ui-tools", SystemClock())
 
     assert refusal.value.code == "workload-api"
+
+
+@pytest.mark.parametrize("authorities", [None, "none", "of another domain"])
+def test_an_answer_without_an_authority_of_our_domain_is_not_used(ca: DevelopmentCa, authorities: str | None) -> None:
+    """An SVID that nothing verifies would make every peer a stranger, or everybody a friend."""
+    svid, ours, other = ca.issue(POP), TrustDomain("ui-tools"), TrustDomain("elsewhere")
+    received = X509Svid.parse_raw(
+        b"".join(certificate.public_bytes(Encoding.DER) for certificate in svid.chain),
+        load_pem_private_key(svid.key_pem, None).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
+    )
+    bundles = {
+        None: {ours: X509Bundle(ours, set(svid.bundle))},
+        "none": {ours: X509Bundle(ours, set())},
+        "of another domain": {other: X509Bundle(other, set(svid.bundle))},
+    }[authorities]
+    context = X509Context([received], X509BundleSet(bundles))
+    if authorities is None:
+        assert _svid_of(context, "ui-tools", SystemClock().now()) == svid
+        return
+    with pytest.raises(Untrusted, match="no authority for ui-tools") as refusal:
+        _svid_of(context, "ui-tools", SystemClock().now())
+    assert refusal.value.code == "svid-malformed"
+
+
+def test_a_stream_without_an_authority_gives_no_identity(agent: Agent, ca: DevelopmentCa, tmp_path: Path) -> None:
+    """Over the wire: the process does not start."""
+    svid = ca.issue(POP)
+    agent.given.put(Svid(svid.chain, svid.key_pem, ()))
+
+    with pytest.raises(Unavailable):
+        WorkloadApiSource(f"unix:{tmp_path}/agent.sock", "ui-tools", SystemClock())
 
 
 def test_without_an_agent_there_is_no_identity(tmp_path: Path) -> None:
