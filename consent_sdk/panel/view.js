@@ -74,10 +74,8 @@ export function showNotice(view, { text, language }) {
   const heading = first.startsWith("# ") ? first.slice(2) : null;
   const paragraphs = heading === null ? [first, ...rest] : rest;
   const summaryText = view.notice.firstChild;
-  view.notice.replaceChildren(summaryText, ...paragraphs.map((part) => make("p", { textContent: part })));
-  if (heading) summaryText.textContent = heading;
-  view.notice.lang = language ?? "";
-  view.notice.dir = "auto";
+  view.notice.replaceChildren(summaryText, ...paragraphs.map((part) => make("p", { textContent: part, lang: language ?? "", dir: "auto" })));
+  if (heading) Object.assign(summaryText, { textContent: heading, lang: language ?? "" });
   view.notice.hidden = false;
 }
 

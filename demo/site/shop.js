@@ -1,12 +1,16 @@
 /**
- * The shop's own script: the consent panel, and purchases. The first paint is personalised without any of it, so it
- * waits until the page has loaded and takes no bandwidth from the pictures.
+ * The shop's own script: the consent panel, the drawer, and purchases. The first paint is personalised without any of
+ * it, so it waits until the page has loaded and takes no bandwidth from the pictures. `?lang=ar`: their language.
  */
 
 await pageLoaded();
-await import("/sdk/panel.js");
 const panel = document.querySelector("consent-panel");
+const language = new URLSearchParams(location.search).get("lang") ?? "en";
+panel.lang = language;
+await import("/sdk/panel.js");
 await panel.ready;
+const { offerWhy } = await import("/why.js");
+offerWhy(panel.consent, language);
 document.documentElement.dataset.consentReady = "true"; // for tests: the panel works from here on
 document.addEventListener("click", (event) => event.target.dataset?.buy && buy(event.target));
 

@@ -135,6 +135,10 @@ PushTo = Annotated[
     str | None, typer.Option("--push", help="A NATS server that hints are published to: nats://host:port.")
 ]
 NoPush = Annotated[bool, typer.Option("--no-push", help="Do not listen to hints; polls carry everything.")]
+SharedCache = Annotated[
+    int | None,
+    typer.Option("--shared-cache", min=0, metavar="SECONDS", help="Let CDNs keep defaults so long: docs/cdn.md."),
+]
 SpireSocket = Annotated[
     str | None, typer.Option("--spire-socket", help="SPIFFE Workload API.", envvar="SPIFFE_ENDPOINT_SOCKET")
 ]
@@ -245,6 +249,7 @@ def pop(
     push: PushFrom = None,
     no_push: NoPush = False,
     attest_every: AttestEvery = None,
+    shared_cache: SharedCache = None,
     svid_ttl: SvidTtl = None,
     spire_socket: SpireSocket = None,
     key_provider: KeyProviderSetting = None,
@@ -265,7 +270,7 @@ def pop(
         "control_plane": control_plane, "host": host, "public_port": port, "mesh_port": mesh_port,
         "admin_port": admin_port, "workers": workers, "push": False if no_push else None,
         "push_url": push, "svid_ttl_s": svid_ttl,
-        "key_provider": key_provider, "attest_every_s": attest_every,
+        "key_provider": key_provider, "attest_every_s": attest_every, "shared_cache_s": shared_cache,
     }, {"data": DEFAULT_DATA})  # fmt: skip
     project = project_of(HERE).but(catalogue, art, site, functions)
     show({"pop": name, "port": settings.public_port, "mesh_port": settings.mesh_port,

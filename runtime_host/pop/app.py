@@ -143,7 +143,7 @@ class Pop:
         self.clients = Clients.configured(config.trusted_proxies, config.host)
         self.watch = self._health()
         keys = (RenditionKey("k1", load_secret(config.data / RENDITION_KEY)),)
-        self.delivery = Delivery(self.pipeline, parts.catalogue, self.renderer, keys)
+        self.delivery = Delivery(self.pipeline, parts.catalogue, self.renderer, keys, config.shared_cache_s)
         self.streams = Streams(
             lambda: self.sync.trust_state.generation, config.max_streams, config.stream_ping_s, self._tell_others
         )

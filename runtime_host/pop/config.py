@@ -52,6 +52,7 @@ class PopConfig:
     otlp_endpoint: str | None = None  # where metrics are pushed, such as http://127.0.0.1:4318/v1/metrics
     otlp_every_s: float = 15.0  # between two pushes
     audit_keep_days: int = 400  # a year, and time to answer for its end
+    shared_cache_s: int = 0  # how long CDNs may keep a default's picture, see docs/cdn.md; 0: not at all
     attest_every_s: int = 60  # between two attestations; from 300 POPs on, 300
 
     def __post_init__(self) -> None:
@@ -68,6 +69,7 @@ class PopConfig:
             read_push_url(self.push_url)
         _expect(self.attest_every_s > 0, "attest_every_s: expected more than 0")
         networks(self.trusted_proxies)
+        _expect(0 <= self.shared_cache_s <= 86_400, "shared_cache_s: expected 0 to 86,400")
         for port in (self.public_port, self.mesh_port, self.admin_port):
             _expect(port in _PORTS, "port: expected 0 to 65535")
 

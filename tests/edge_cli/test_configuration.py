@@ -21,6 +21,7 @@ OTHER = {  # a usable value for each field of PopConfig, other than its default
     "max_body_bytes": 9, "max_streams": 9, "stream_ping_s": 9.5, "token_leeway_s": 1, "control_plane_timeout_s": 1.5,
     "svid_ttl_s": 60, "key_provider": "aws-kms:key", "otlp_endpoint": "http://127.0.0.1:4318/v1/metrics",
     "otlp_every_s": 2.5, "push_url": "nats://127.0.0.1:4222", "audit_keep_days": 30, "attest_every_s": 5,
+    "shared_cache_s": 60,
 }  # fmt: skip
 
 

@@ -37,6 +37,7 @@ from runtime_host.pop.images.renderer import Renderer
 from runtime_host.pop.serving.decisions import Shown
 from runtime_host.pop.serving.lru import LruCache
 from runtime_host.pop.serving.pipeline import TIMINGS, Pipeline, Place, Visit
+from runtime_host.pop.serving.shared_cache import SharedCache
 from runtime_host.pop.serving.stock import Stock
 
 VARY: Header = (b"vary", b"Accept, Cookie, Authorization, Sec-GPC, Sec-CH-DPR, DPR, Save-Data")
@@ -52,7 +53,10 @@ _SERVER_TIMING = b", ".join(name.encode() + b";dur=%.3f" for name in TIMINGS)
 
 
 class Delivery:
-    """Images, slot decisions and renditions of one POP. `keys`: the first signs addresses, all open them."""
+    """Images, slot decisions and renditions of one POP. `keys`: the first signs addresses, all open them.
+
+    `shared_cache_s`: how long shared caches may keep a default, in seconds; 0: not at all.
+    """
 
     def __init__(
         self,
@@ -60,11 +64,13 @@ class Delivery:
         catalogue: LoadedCatalogue,
         renderer: Renderer,
         keys: tuple[RenditionKey, ...],
+        shared_cache_s: int = 0,
     ) -> None:
         self._pipeline = pipeline
         self.stock = Stock.of(catalogue)
         self._renderer = renderer
         self._keys = keys
+        self._shared = SharedCache(shared_cache_s) if shared_cache_s else None
         self._paths: LruCache[bytes, Recipe] = LruCache(MAX_REMEMBERED)
         self._images: LruCache[str, tuple[Header, ...]] = LruCache(MAX_REMEMBERED)
 
@@ -84,6 +90,9 @@ class Delivery:
         visit = Visit(headers, place, page_context(query), note)
         await self._pipeline.decide(visit)
         rendition = self._at_hand(visit, stock, size) or await self._rendition(visit, stock, size)
+        public = None if self._shared is None or visit.shown is not None else self._shared.headers(headers)
+        if public is not None:
+            return _unless_known(Answer(200, [*_describe_body(rendition), *public], rendition.body), rendition, headers)
         fixed = self._images.get(rendition.etag) or self._images.put(
             rendition.etag, (*_describe_body(rendition), *_IMAGE_HEADERS)
         )
