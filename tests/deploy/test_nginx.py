@@ -140,7 +140,8 @@ def test_who_has_a_token_gets_their_own_before_and_after_yes_and_no(front):
     people = [{}, cookie(yes), {}, cookie(noes), cookie(other), cookie("rubbish"), {"authorization": f"Bearer {yes}"}]
     chance = Random(7)
     before = [front.both(HERO, accept=CHROME, **who) for who in chance.sample(people * 3, 21)]
-    front.loop.call_soon_threadsafe(edge.pop.sync.withdraw, Withdrawal("k" * 32, "s" * 43, subject_of(visitor(2)), 2))
+    no = Withdrawal("k" * 32, "s" * 43, subject_of(visitor(2)), 2)
+    front.loop.call_soon_threadsafe(edge.pop.sync.outgoing.withdraw, no)
     front.run(asyncio.sleep(0))
     after = [front.both(HERO, accept=CHROME, **who) for who in chance.sample(people * 3, 21)]
 
