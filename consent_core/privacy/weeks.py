@@ -7,10 +7,8 @@ Source: ISO 8601 week dates (Monday to Sunday; week 1 holds the year's first Thu
 """
 
 import hashlib
-import re
 from datetime import UTC, datetime, timedelta
 
-WEEK = re.compile(r"[0-9]{4}-W(?:0[1-9]|[1-4][0-9]|5[0-3])")
 WEEK_S = 7 * 86_400
 _MONDAY_0 = 4 * 86_400  # 1970-01-05, the first Monday after the epoch
 
@@ -21,13 +19,8 @@ def week_of(at: int) -> str:
     return f"{year:04}-W{week:02}"
 
 
-def is_week(text: str) -> bool:
-    """Whether `text` names a week that exists: 2027 has no week 53."""
-    return WEEK.fullmatch(text) is not None and week_of(monday_of(text)) == text
-
-
 def monday_of(week: str) -> int:
-    """The Unix time at which a week begins. `week` must be of the form `WEEK`."""
+    """The Unix time at which a week begins. A week 53 of a year of 52 is the next one's first."""
     first = datetime.fromisocalendar(int(week[:4]), 1, 1).replace(tzinfo=UTC)
     return int((first + timedelta(weeks=int(week[6:]) - 1)).timestamp())
 
