@@ -355,7 +355,7 @@ def _environment(data: Path, relay: str) -> dict[str, str]:
     return {
         "CONSENT_EDGE_CONTROL_PLANE": relay,
         "CONSENT_EDGE_TRUST": (data / "trust.json").read_text(),
-        "CONSENT_EDGE_SITE": EdgeSite.of(loaded.catalogue, loaded.sources).to_bytes().decode(),
+        "CONSENT_EDGE_SITE": EdgeSite.of(loaded.catalogue, loaded.sources, loaded.fonts).to_bytes().decode(),
         "CONSENT_EDGE_RENDITION_KEY": encode_base64url((data / RENDITION_KEY).read_bytes()),
         "CONSENT_EDGE_POP_KEY": encode_base64url((data / "pops" / POP / POP_KEY).read_bytes()),
         "CONSENT_EDGE_JURISDICTION": "EU",

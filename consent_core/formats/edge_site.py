@@ -10,7 +10,7 @@ edge's rendition addresses are those that a POP of the same deployment answers. 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from consent_core.errors import Rejected
@@ -29,10 +29,16 @@ class NamedPicture(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EdgeSite(Recipes):
-    """Slots and assets of a site, and the name of each asset's source."""
+    """Slots and assets of a site, the name of each asset's source, and what each copy is drawn with."""
 
     catalogue: Catalogue
     sources: Mapping[str, NamedPicture]
+    drawn: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def fonts(self) -> Mapping[str, str | None]:
+        """By copy."""
+        return self.drawn
 
     @property
     def pictures(self) -> Mapping[str, NamedPicture]:
@@ -40,14 +46,17 @@ class EdgeSite(Recipes):
         return self.sources
 
     @classmethod
-    def of(cls, catalogue: Catalogue, pictures: Mapping[str, Picture]) -> "EdgeSite":
+    def of(
+        cls, catalogue: Catalogue, pictures: Mapping[str, Picture], fonts: Mapping[str, str | None] | None = None
+    ) -> "EdgeSite":
         """The site of a catalogue whose pictures were checked."""
-        return cls(catalogue, {asset: NamedPicture(picture.name) for asset, picture in pictures.items()})
+        return cls(catalogue, {asset: NamedPicture(picture.name) for asset, picture in pictures.items()}, fonts or {})
 
     def to_bytes(self) -> bytes:
         """JSON; `EdgeSite.from_bytes(s.to_bytes()) == s`."""
         assets = {name: [*asset, self.sources[name].name] for name, asset in _assets(self.catalogue).items()}
-        value = {"version": VERSION, "assets": assets, "slots": [_slot(slot) for slot in self.catalogue.slots.values()]}
+        slots = [_slot(slot) for slot in self.catalogue.slots.values()]
+        value = {"version": VERSION, "assets": assets, "slots": slots, "fonts": dict(self.drawn)}
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
 
     @classmethod
@@ -60,7 +69,7 @@ class EdgeSite(Recipes):
             assets = {name: _read_asset(name, *parts[:-1]) for name, parts in value["assets"].items()}
             slots = {slot.name: slot for slot in map(_read_slot, value["slots"])}
             pictures = {name: NamedPicture(str(parts[-1])) for name, parts in value["assets"].items()}
-            return cls(Catalogue(slots, assets), pictures)
+            return cls(Catalogue(slots, assets), pictures, dict(value.get("fonts", {})))
         except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             raise Rejected("edge-site", "not the site that this component was made to read") from error
 

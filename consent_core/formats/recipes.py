@@ -44,6 +44,11 @@ class Recipes:
         """The picture of each asset, by its id."""
         raise NotImplementedError
 
+    @property
+    def fonts(self) -> Mapping[str, str | None]:
+        """What each copy is drawn with, as a digest; None for one that cannot be drawn."""
+        raise NotImplementedError
+
     def slot(self, name: str) -> Slot:
         """The slot of that name. Raises: Rejected("unknown-slot", 404)."""
         return self.catalogue.slot(name)
@@ -70,7 +75,7 @@ class Recipes:
     ) -> Recipe:
         """The recipe for one asset in one slot, `width` CSS pixels wide (default: the slot's own width).
 
-        `copy` must be one of the asset's; it is drawn where the slot says, or not at all where it says none.
+        `copy` must be one of the asset's; it is drawn where the slot says, unless it says none or no font draws it.
         Raises: Rejected, with "unknown-slot", "unknown-asset", "unknown-copy" or "bad-size".
         """
         place = self.slot(slot)
@@ -87,8 +92,15 @@ class Recipes:
             quality=quality,
             focal=shown.focal,
             adjustment=_adjustment(adjustment),
-            overlay=Overlay(copy, place.overlay) if copy is not None and place.overlay is not None else None,
+            overlay=self._overlay(copy, place),
         )
+
+    def _overlay(self, copy: str | None, place: Slot) -> Overlay | None:
+        """Copy that no font draws is not drawn: boxes in its place would stay in caches for a year."""
+        fonts = None if copy is None else self.fonts.get(copy, "")
+        if copy is None or place.overlay is None or fonts is None:
+            return None
+        return Overlay(copy, place.overlay, fonts)
 
     def widths(self, slot: str) -> tuple[int, ...]:
         """The steps worth offering in a `srcset`: up to twice the slot's own width."""

@@ -41,6 +41,7 @@ IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")  # of an asset,
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # cannot be drawn
 
 _SOURCE = re.compile(r"[0-9a-f]{32}")
+_FONTS = re.compile(r"[0-9a-f]{16}")
 _WIDTH_TEXT = re.compile(r"[1-9][0-9]{0,3}")
 _NUMBER = "(?:0|-?[1-9][0-9]{0,3})"
 _PATH = re.compile(
@@ -49,7 +50,7 @@ _PATH = re.compile(
     f"/(?P<width>{_NUMBER})x(?P<height>{_NUMBER})-(?P<quality>[a-z]+)-(?P<format>[a-z]+)"
     f"/f(?P<x>{_NUMBER})-(?P<y>{_NUMBER})"
     f"/b(?P<brightness>{_NUMBER})s(?P<saturation>{_NUMBER})w(?P<warmth>{_NUMBER})"
-    r"/(?:plain|(?P<position>[a-z-]+)\.(?P<copy>[A-Za-z0-9_-]+))"
+    r"/(?:plain|(?P<position>[a-z-]+)\.(?:(?P<fonts>[0-9a-f]{16})\.)?(?P<copy>[A-Za-z0-9_-]+))"
 )
 
 
@@ -69,10 +70,11 @@ class Adjustment(NamedTuple):
 
 
 class Overlay(NamedTuple):
-    """A line of copy drawn into the image."""
+    """A line of copy drawn into the image. `fonts`: a digest of what it is drawn with; "" where nobody looked."""
 
     text: str
     position: str = "bottom-left"
+    fonts: str = ""
 
 
 CENTRE = Focal()
@@ -203,7 +205,8 @@ def _unsigned_path(recipe: Recipe, kid: str) -> str:
 def _write_overlay(overlay: Overlay | None) -> str:
     if overlay is None:
         return "plain"
-    return f"{overlay.position}.{encode_base64url(overlay.text.encode('utf-8'))}"
+    drawn = f"{overlay.position}.{overlay.fonts}" if overlay.fonts else overlay.position
+    return f"{drawn}.{encode_base64url(overlay.text.encode('utf-8'))}"
 
 
 def _read_recipe(unsigned: str) -> Recipe:
@@ -220,20 +223,21 @@ def _read_recipe(unsigned: str) -> Recipe:
             match["quality"],
             Focal(int(match["x"]), int(match["y"])),
             Adjustment(int(match["brightness"]), int(match["saturation"]), int(match["warmth"])),
-            _read_overlay(match["position"], match["copy"]),
+            _read_overlay(match["position"], match["fonts"] or "", match["copy"]),
         )
     except (ValueError, Rejected) as error:
         raise Rejected("rendition-recipe", "signed, but not a recipe this version renders", status=404) from error
 
 
-def _read_overlay(position: str | None, copy: str | None) -> Overlay | None:
+def _read_overlay(position: str | None, fonts: str, copy: str | None) -> Overlay | None:
     if position is None or copy is None:
         return None
-    return Overlay(decode_base64url(copy).decode("utf-8"), position)
+    return Overlay(decode_base64url(copy).decode("utf-8"), position, fonts)
 
 
 def _check_overlay(overlay: Overlay) -> None:
     _expect(overlay.position in POSITIONS, f"position: expected one of {POSITIONS}")
+    _expect(not overlay.fonts or _FONTS.fullmatch(overlay.fonts), "fonts: expected 16 hexadecimal digits")
     _expect(0 < len(overlay.text) <= MAX_COPY_CHARACTERS, f"copy: expected 1 to {MAX_COPY_CHARACTERS} characters")
     _expect(not CONTROL.search(overlay.text), "copy: control characters cannot be drawn")
 

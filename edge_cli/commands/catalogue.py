@@ -21,7 +21,7 @@ def check(
     art: Annotated[Path, typer.Option("--art", help="the folder of its pictures")],
     as_json: JsonOption = False,
 ) -> None:
-    """Decode every picture that a catalogue names, and name each that a POP would leave out.
+    """Decode every picture of a catalogue; name what a POP would leave out, and copy that no font here draws.
 
     Example: [bold]edge catalogue check demo/catalogue.toml --art build/art[/bold]
     """
@@ -29,9 +29,11 @@ def check(
 
     loaded = load_catalogue(catalogue, art)
     odd = {asset: source.warning for asset, source in loaded.sources.items() if source.warning is not None}
-    document = {"assets": len(loaded.sources), "refused": dict(loaded.refused), "odd": odd}
+    refused, undrawn = dict(loaded.refused), dict(loaded.undrawn)
+    document = {"assets": len(loaded.sources), "refused": refused, "undrawn": undrawn, "odd": odd}
     lines = [f"[red]{asset}[/] is left out: {why}" for asset, why in loaded.refused.items()]
+    lines += [f"[red]{asset}[/]: its copy is not drawn: {why}" for asset, why in undrawn.items()]
     lines += [f"[yellow]{asset}[/] is odd: {why}" for asset, why in odd.items()]
     show(document, as_json=as_json, text=lambda: "\n".join([*lines, f"{len(loaded.sources)} pictures are good"]))
-    if loaded.refused:
+    if refused or undrawn:
         raise typer.Exit(FAILED)

@@ -179,4 +179,4 @@ def _site(catalogue: Path, art: Path) -> bytes:
     from runtime_host.pop.images.loading import load_catalogue
 
     loaded = load_catalogue(catalogue, art)
-    return EdgeSite.of(loaded.catalogue, loaded.sources).to_bytes()
+    return EdgeSite.of(loaded.catalogue, loaded.sources, loaded.fonts).to_bytes()

@@ -71,7 +71,7 @@ class World:
     @cached_property
     def site(self) -> EdgeSite:
         """What the edges may show."""
-        return EdgeSite.of(self.catalogue.catalogue, self.catalogue.sources)
+        return EdgeSite.of(self.catalogue.catalogue, self.catalogue.sources, self.catalogue.fonts)
 
     def token(self, *scopes: str, signer: Any = None, header: dict[str, Any] | None = None, **claims: Any) -> str:
         """A token as the control plane issues it; a claim that is None is left out."""

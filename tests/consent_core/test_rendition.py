@@ -47,7 +47,7 @@ recipes = st.builds(
     st.sampled_from(QUALITIES),
     st.builds(Focal, thousandths, thousandths),
     st.builds(Adjustment, percent, percent, percent),
-    st.none() | st.builds(Overlay, copy, st.sampled_from(POSITIONS)),
+    st.none() | st.builds(Overlay, copy, st.sampled_from(POSITIONS), st.sampled_from(("", "0123456789abcdef"))),
 )
 
 

@@ -9,7 +9,9 @@ from consent_core.errors import Rejected
 from consent_core.formats.catalogue import Catalogue, parse_catalogue
 from consent_core.formats.recipes import Recipes
 from runtime_host.pop.images.sources import Source, check_source
+from runtime_host.pop.images.typefaces import typefaces
 
+MAX_NAMED = 8  # letters
 LOG = logging.getLogger("consent_edge.pop")
 
 
@@ -24,6 +26,23 @@ class LoadedCatalogue(Recipes):
     sources: Mapping[str, Source]
     refused: Mapping[str, str] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)
+    drawn: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def fonts(self) -> Mapping[str, str | None]:
+        """What each copy is drawn with; None for one that cannot be drawn."""
+        return self.drawn
+
+    @property
+    def undrawn(self) -> Mapping[str, str]:
+        """Assets with copy that pages show as text alone, since no font draws it, and the letters that lack."""
+        letters = {
+            asset.id: "".join(
+                map(typefaces().missing, (copy for copy in asset.copies if self.fonts.get(copy, "") is None))
+            )
+            for asset in self.catalogue.assets.values()
+        }
+        return {asset: f"no font draws {_named(lacking)}" for asset, lacking in letters.items() if lacking}
 
     @property
     def pictures(self) -> Mapping[str, Source]:
@@ -52,6 +71,8 @@ def load_catalogue(path: Path, art_dir: Path) -> LoadedCatalogue:
     loaded = assemble(catalogue, sources, refused)
     for asset_id, why in refused.items():
         LOG.warning("asset %s is left out: %s", asset_id, why)
+    for asset_id, why in loaded.undrawn.items():
+        LOG.warning("copy of %s is not drawn: %s", asset_id, why)
     for source in sources.values():
         if source.warning is not None:
             LOG.warning("%s is odd: %s", source.path.name, source.warning)
@@ -68,4 +89,13 @@ def assemble(
     for slot in catalogue.slots.values():
         if slot.default in refused:
             raise Rejected("asset-refused", refused[slot.default])
-    return LoadedCatalogue(catalogue.without(refused), sources, refused, kept or {})
+    shown = catalogue.without(refused)
+    copies = {copy for asset in shown.assets.values() for copy in asset.copies}
+    return LoadedCatalogue(shown, sources, refused, kept or {}, {copy: typefaces().tag(copy) for copy in copies})
+
+
+def _named(letters: str) -> str:
+    """The first few letters with their numbers, for whoever looks for a font."""
+    different = list(dict.fromkeys(letters))
+    shown = ", ".join(f"{letter} (U+{ord(letter):04X})" for letter in different[:MAX_NAMED])
+    return shown if len(different) <= MAX_NAMED else f"{shown} and {len(different) - MAX_NAMED} more"

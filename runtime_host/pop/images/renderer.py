@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 
 from consent_core.errors import Rejected, Unavailable
-from consent_core.formats.rendition import Recipe
+from consent_core.formats.rendition import Overlay, Recipe
 from runtime_host.pop.images.cache import Rendition, RenditionCache
 from runtime_host.pop.images.loading import LoadedCatalogue
 from runtime_host.pop.images.pixels import CONTENT_TYPES
@@ -97,9 +97,17 @@ class Renderer:
     def _source(self, recipe: Recipe) -> Source:
         for catalogue in (self._catalogue, self._before):
             source = catalogue.sources.get(recipe.asset)
-            if source is not None and source.name == recipe.source:
+            if source is not None and source.name == recipe.source and _draws(catalogue, recipe.overlay):
                 return source
         raise Rejected("rendition-recipe", "the catalogue no longer has this picture", status=404)
+
+
+def _draws(catalogue: LoadedCatalogue, overlay: Overlay | None) -> bool:
+    """Whether copy is drawn here with the fonts that the address names. Addresses of earlier versions name none."""
+    if overlay is None or not overlay.fonts:
+        return True
+    known = catalogue.fonts.get(overlay.text, overlay.fonts)
+    return known == overlay.fonts and overlay.fonts in catalogue.fonts.values()
 
 
 def _rendition(recipe: Recipe, body: bytes) -> Rendition:

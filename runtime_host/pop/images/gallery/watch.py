@@ -31,7 +31,8 @@ class CatalogueWatch:
     @property
     def faults(self) -> Mapping[str, str]:
         """What is broken, by asset, and why; what is shown is the last good, or nothing of that asset."""
-        return {**self._shown.refused, **self._shown.kept, **self._broken}
+        undrawn = {f"{asset}.copies": why for asset, why in self._shown.undrawn.items()}
+        return {**self._shown.refused, **self._shown.kept, **undrawn, **self._broken}
 
     def health(self) -> dict[str, str]:
         """The reason `catalogue-broken`, for whoever asks how this process is."""

@@ -7,12 +7,14 @@ import pickle
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from consent_core.errors import Rejected, Unavailable
 from runtime_host.pop.images.processes.frames import DONE, FAILED, JOB, READY, pack, read
 
 Work = Callable[..., bytes]  # a function of this program, found there by its name
 
+FONTS = Path(__file__).parents[1] / "fonts" / "fonts.conf"
 MODULE = "runtime_host.pop.images.processes.child"
 _KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "HOME", "TMPDIR")  # of the environment: no token goes along
 _READ_AHEAD = 2**20  # bytes; most renditions arrive in one go
@@ -84,4 +86,4 @@ def _failure(payload: bytes) -> Rejected | Unavailable:
 
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return {**kept, "MALLOC_ARENA_MAX": "2"}
+    return {**kept, "MALLOC_ARENA_MAX": "2", "FONTCONFIG_FILE": str(FONTS)}
