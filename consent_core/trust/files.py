@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from consent_core.errors import Unavailable
+
 PRIVATE = 0o600
 PUBLIC = 0o644
 SECRET_BYTES = 32
@@ -50,7 +52,7 @@ def locked(directory: Path) -> Iterator[None]:
 def load_secret(path: Path) -> bytes:
     """32 random bytes kept in a file that only this user may read; made at the first start.
 
-    The file appears complete or not at all. Raises: ValueError if something else is in it.
+    The file appears complete or not at all. Raises: Unavailable("secret-malformed") if something else is in it.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,5 +64,6 @@ def load_secret(path: Path) -> bytes:
         staged.unlink()
     secret = path.read_bytes()
     if len(secret) != SECRET_BYTES:
-        raise ValueError(f"{path.name}: expected {SECRET_BYTES} bytes, got {len(secret)}")
+        found = f"{path}: expected {SECRET_BYTES} bytes, got {len(secret)}"
+        raise Unavailable("secret-malformed", f"{found}; restore it, or put it aside: the next start makes a new one")
     return secret

@@ -27,6 +27,9 @@ from control_plane.store.migrations import migrate
 from control_plane.store.schema import VERSION, log_head
 
 BUSY_MS = 5_000  # how long a writer waits for another process's
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+NEXT = "start the database, or look at --database and at the folder's owner"
+RESTORE = "put the file aside and run edge control-plane restore"
 CONNECTIONS = 20  # at once; the web framework's threads are 40
 SCHEMA_LOCK = 0x0C0_5E27  # PostgreSQL advisory lock while tables are made or changed
 
@@ -143,8 +146,12 @@ def _as_unavailable() -> Iterator[None]:
     try:
         yield
     except (OperationalError, PoolTimeout) as error:
-        raise Unavailable("store-unavailable", "the control plane's store did not answer") from error
+        raise Unavailable("store-unavailable", f"the control plane's store did not answer; {NEXT}") from error
     except DBAPIError as error:
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in DAMAGED:
+            raise Unavailable(
+                "store-corrupt", f"the control plane's store is damaged: {error.orig}; {RESTORE}"
+            ) from error
         if error.connection_invalidated:
             raise Unavailable("store-unavailable", "the connection to the store broke") from error
         raise

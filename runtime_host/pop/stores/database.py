@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from consent_core.errors import Unavailable
-from runtime_host.pop.stores.faults import FaultLog, trial
+from runtime_host.pop.stores.faults import FaultLog, next_step, trial
 from runtime_host.pop.stores.migrations import STEPS, Step, migrate
 from runtime_host.pop.stores.writer import Writer
 
@@ -153,7 +153,7 @@ class Database:
         except sqlite3.Error as error:
             self.faults.note(error)
             reason = error.args[0] if error.args else error
-            raise Unavailable("store-io", f"the POP's database refused: {reason}") from error
+            raise Unavailable("store-io", f"the POP's database refused: {reason}{next_step(error)}") from error
 
     def _migrate(self, steps: Sequence[Step]) -> None:
         """Bring an empty or older file to this program's version, wholly or not at all."""

@@ -31,6 +31,11 @@ def fault_of(error: sqlite3.Error) -> str:
     return "store-unwritable" if number is None else _CODES.get(number & 0xFF, "store-unwritable")
 
 
+def next_step(error: sqlite3.Error) -> str:
+    """What to do about a refusal that does not end by itself."""
+    return "; put pop.db aside and start again (docs/stores.md)" if fault_of(error) == "store-corrupt" else ""
+
+
 class FaultLog:
     """What the last refusal of one database meant. `_fault` is replaced whole, by whichever thread meets it."""
 
