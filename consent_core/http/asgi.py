@@ -20,6 +20,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 CODE = b"consent-edge-code"  # the response header that carries a refusal's stable code
 MAX_JSON_BRACKETS = 256  # more can only be nesting meant to exhaust the parser
+MAX_DIGITS = 20  # of a whole number; Python refuses to read one of 4,300
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:
@@ -51,7 +52,9 @@ async def read_json(receive: Receive, limit: int, brackets: int = MAX_JSON_BRACK
     if body.count(b"{") + body.count(b"[") > brackets:
         raise Rejected("bad-request", "nested too deep")
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_whole
+        )
     except (ValueError, RecursionError) as error:
         raise Rejected("bad-request", "expected JSON in UTF-8") from error
     if not isinstance(value, dict):
@@ -98,6 +101,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) != len(pairs):
         raise Rejected("bad-request", "a key appears twice")
     return value
+
+
+def _whole(text: str) -> int | float:
+    """A whole number; one with more digits than any of ours is none, and spoils nothing beside it."""
+    return int(text) if len(text) <= MAX_DIGITS else float(text)
 
 
 def _no_constant(_: str) -> None:

@@ -62,6 +62,30 @@ def test_a_no_by_form_while_cut_off_is_a_no(shop, run):
     assert len(shop.pop.store.outbox.pending()) == 1
 
 
+@pytest.mark.parametrize("beside", [{"grant": "everything"}, {"withdraw": ["all", "tomorrow"]}, {"é": ["ü"] * 200}])
+def test_what_else_a_form_says_does_not_keep_a_no_out(shop, run, beside):
+    """The "no" is in force and the cookies are as after any, whatever becomes of the rest."""
+    visitor = shop.browser()
+    run(post(visitor, {"grant": "contextual"}))
+    run(post(visitor, {"withdraw": "all", **beside}))
+
+    assert TOKEN_COOKIE not in visitor.jar
+    assert REFUSALS in visitor.jar
+    assert run(visitor.ask("GET", "/v1/consent")).json()["choices"] == []
+
+
+def test_a_yes_by_form_that_cannot_be_recorded_leaves_the_no_beside_it_done(shop, run):
+    """The control plane is away: 503 for the yes; the "no" has taken the token and stands in the browser."""
+    visitor = shop.browser()
+    run(post(visitor, {"grant": "contextual"}))
+    shop.cable.cut = True
+    done = run(post(visitor, {"withdraw": "contextual", "grant": "behavioral"}))
+
+    assert done.status == 503
+    assert TOKEN_COOKIE not in visitor.jar
+    assert read_refusals([visitor.jar[REFUSALS][0].encode()]).categories == {"contextual"}
+
+
 @pytest.mark.parametrize(
     "fields", [{}, {"grant": "everything"}, {"withdraw": "tomorrow"}, {"else": "contextual"}]
 )  # fmt: skip

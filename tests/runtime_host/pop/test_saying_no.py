@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from consent_core.formats.refusals import Refusal, read_refusals, write_refusals
-from tests.runtime_host.pop.edge import SESSION_COOKIE, TOKEN_COOKIE
+from tests.runtime_host.pop.edge import BROWSER, SESSION_COOKIE, TOKEN_COOKIE, ask
 from tests.runtime_host.pop.shop import HERO
 
 REFUSALS = "__Host-consent-no"
@@ -31,6 +31,7 @@ def kept(*categories, number=9, key="k"):
         {"slots": {"request": "home-hero"}},
         {"slots": "all", "accept": 7},
         {"slots": [{"request": "home-hero"}], "accept": "\n"},
+        {"slots": [{"request": "home-hero?path=/\ud800"}, {"request": "home-hero?path=/\udfff&x=\x00"}]},
     ],
 )
 def test_what_should_come_along_neither_refuses_nor_delays_a_change(shop, run, bundled):
@@ -69,6 +70,18 @@ def test_what_besides_the_categories_cannot_be_read_does_not_keep_a_no_out(shop,
     run(visitor.grant("contextual"))
 
     assert run(visitor.ask("DELETE", "/v1/consent", body)).status == 200
+    assert run(visitor.shown()) == "default"
+
+
+def test_a_number_of_five_thousand_digits_does_not_keep_a_no_out(shop, run):
+    """It is no number of a click; the "no" counts as said on arrival."""
+    visitor = shop.browser()
+    run(visitor.grant("contextual"))
+    cookies = "; ".join(f"{name}={value}" for name, (value, _) in visitor.jar.items())
+    body = b'{"number":' + b"9" * 5_000 + b"}"
+    reply = run(ask(shop.pop.public_app, "DELETE", "/v1/consent", {**BROWSER, "cookie": cookies}, body))
+
+    assert reply.status == 200
     assert run(visitor.shown()) == "default"
 
 

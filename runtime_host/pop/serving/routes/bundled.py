@@ -33,6 +33,7 @@ MAX_INLINE_BYTES = 40_960  # of all pictures together: more would keep the first
 NARROWER = 0.85  # a picture this much narrower than its space is not told apart, and has a third fewer bytes
 
 _SLOT = re.compile(r"[a-z0-9-]{1,64}")
+_TEXT = re.compile(r"[^\ud800-\udfff]*", re.DOTALL)  # an answer can repeat it: half a character has no UTF-8
 _ACCEPT = re.compile(r"[\x20-\x7e]{0,256}")
 _WIDTH = re.compile(r"(\S+) (\d+)w")
 
@@ -65,7 +66,9 @@ def _bundled_slot(item: object) -> BundledSlot | None:
     if not isinstance(item, dict):
         return None
     request, pixels = item.get("request"), item.get("pixels", 0)
-    if not isinstance(request, str) or not _SLOT.fullmatch(request.partition("?")[0]) or len(request) > MAX_REQUEST:
+    if not isinstance(request, str) or len(request) > MAX_REQUEST or not _TEXT.fullmatch(request):
+        return None
+    if not _SLOT.fullmatch(request.partition("?")[0]):
         return None
     return BundledSlot(request, pixels if type(pixels) is int and 0 <= pixels <= MAX_PIXELS else 0)
 

@@ -22,6 +22,7 @@ from runtime_host.pop.serving.routing import Call
 
 BACK = "/v1/consent/form"
 ALL = "all"
+MAX_FIELDS = 1_024  # of a form: what else a page sends along must not keep a "no" out
 
 Fields = dict[str, list[str]]
 
@@ -37,21 +38,33 @@ class Forms:
     async def change(self, call: Call) -> Answer:
         """A "no" first, then a yes. Raises: Rejected("bad-request") for a form without either, Unavailable."""
         fields = _read(await read_body(call.receive, MAX_CONSENT_BYTES))
-        withdrawn, granted = _withdrawn(fields), _named(fields, "grant")
-        if withdrawn == () and not granted:
+        withdrawn = _withdrawn(fields)
+        if withdrawn == () and "grant" not in fields:
             raise Rejected("bad-request", "expected withdraw or grant")
-        asked, page = await self._room.asker.identify(call), _page(call)
+        asked = await self._room.asker.identify(call)
         headers: tuple[Header, ...] = ()
         if withdrawn != ():
             said = await self._withdrawing.say(asked, No(withdrawn), key_of(call.headers))
             if said.error is not None:
                 return error_answer(said.error, *said.headers)
             headers = said.headers
-        if granted:
-            wish = Wish(granted, self._room.here.age_band, notice=next(iter(fields.get("notice", ())), None))
-            headers = (*headers, *(await self._granting.record(asked, wish, key_of(call.headers))).headers)
-            page = f"{BACK}?to={quote(page, safe='/')}"
-        return empty_answer(303, (b"location", page.encode("ascii")), *headers)
+        if "grant" in fields:
+            return await self._then_yes(call, asked, fields, headers)
+        return empty_answer(303, (b"location", _page(call).encode("ascii")), *headers)
+
+    async def _then_yes(self, call: Call, asked: Asked, fields: Fields, no: tuple[Header, ...]) -> Answer:
+        """`no`: what the "no" before it does to the browser's cookies, which a yes that fails leaves done."""
+        try:
+            notice = next(iter(fields.get("notice", ())), None)
+            wish = Wish(_granted(fields), self._room.here.age_band, notice=notice)
+            done = await self._granting.record(asked, wish, key_of(call.headers))
+        except ConsentEdgeError as error:
+            if not no:
+                raise
+            asked.note.code = error.code
+            return error_answer(error, *no)
+        back = f"{BACK}?to={quote(_page(call), safe='/')}"
+        return empty_answer(303, (b"location", back.encode("ascii")), *no, *done.headers)
 
     async def back(self, call: Call) -> Answer:
         """Present the session that the yes began, then lead back to the page."""
@@ -75,20 +88,24 @@ class Forms:
 
 def _read(body: bytes) -> Fields:
     try:
-        return parse_qs(body.decode("ascii"), max_num_fields=32)
+        return parse_qs(body.decode("latin-1"), max_num_fields=MAX_FIELDS)
     except ValueError as error:
         raise Rejected("bad-request", "expected a form") from error
 
 
 def _withdrawn(fields: Fields) -> tuple[str, ...] | None:
-    """What is taken back: None for all, an empty tuple for nothing."""
-    return None if ALL in fields.get("withdraw", ()) else _named(fields, "withdraw")
+    """What is taken back: None for all, an empty tuple for nothing. A word beside a category keeps no "no" out."""
+    said = fields.get("withdraw", ())
+    named = tuple(category for category in CATEGORIES if category in said)
+    if said and not named and ALL not in said:
+        raise Rejected("bad-request", "withdraw: expected a category")
+    return None if ALL in said else named
 
 
-def _named(fields: Fields, name: str) -> tuple[str, ...]:
-    said = fields.get(name, ())
-    if any(value not in CATEGORIES and value != ALL for value in said):
-        raise Rejected("bad-request", f"{name}: expected a category")
+def _granted(fields: Fields) -> tuple[str, ...]:
+    said = fields["grant"]
+    if any(value not in CATEGORIES for value in said):
+        raise Rejected("bad-request", "grant: expected a category")
     return tuple(category for category in CATEGORIES if category in said)
 
 
