@@ -110,6 +110,22 @@ def _kid_twice(value: dict[str, Any]) -> None:
     value["keys"]["token"].append(value["keys"]["token"][0])
 
 
+def _one_kid_for_two_keys(value: dict[str, Any]) -> None:
+    value["keys"]["token"].append({**value["keys"]["token"][0], "key": "A" * 43})
+
+
+def _ledger_with_more(value: dict[str, Any]) -> None:
+    value["ledger"]["note"] = "believed by a later version"
+
+
+def _ledger_without_a_quorum(value: dict[str, Any]) -> None:
+    del value["ledger"]["quorum"]
+
+
+def _ledger_as_a_list(value: dict[str, Any]) -> None:
+    value["ledger"] = [value["ledger"]]
+
+
 def _kid_missing(value: dict[str, Any]) -> None:
     del value["keys"]["token"][0]["kid"]
 
@@ -147,7 +163,8 @@ DAMAGE = [
     _key_for_two_roles, _kid_twice, _kid_missing, _negative_time, _bool_time, _quorum_too_high, _epoch_text,
     _keys_list, _imports_text, _old_version_with_new_members, _revoked_twice, _revoked_without_a_time,
     _revoked_list_as_a_kid, _witness_of_another_algorithm, _witness_without_algorithm, _one_witness_under_two_names,
-    _two_witnesses_of_one_name, _ends_before_it_begins,
+    _two_witnesses_of_one_name, _ends_before_it_begins, _one_kid_for_two_keys,
+    _ledger_with_more, _ledger_without_a_quorum, _ledger_as_a_list,
 ]  # fmt: skip
 
 
