@@ -25,7 +25,11 @@ LEFT_OUT = shutil.ignore_patterns(".git", "build", ".edge", ".venv", "__pycache_
 TRUST = "tests/consent_core/trust"
 ENROLLING = "tests/control_plane/test_enrolling.py"
 TESTS: dict[str, tuple[str, ...]] = {
-    "consent_core/trust/trust_file.py": (f"{TRUST}/test_trust_file.py", f"{TRUST}/test_keys_in_time.py"),
+    "consent_core/trust/trust_file.py": (
+        f"{TRUST}/test_trust_file.py",
+        f"{TRUST}/test_keys_in_time.py",
+        f"{TRUST}/test_keys.py",
+    ),
     "consent_core/trust/svid.py": (f"{TRUST}/test_svid.py", f"{TRUST}/test_mesh.py", ENROLLING),
     "consent_core/trust/tls.py": (f"{TRUST}/test_tls.py", f"{TRUST}/test_mesh.py"),
     "consent_core/trust/mesh.py": (f"{TRUST}/test_mesh.py", f"{TRUST}/test_route_table.py"),
@@ -34,6 +38,15 @@ TESTS: dict[str, tuple[str, ...]] = {
     "consent_core/trust/workload_api.py": (f"{TRUST}/test_workload_api.py",),
     "consent_core/trust/keys.py": (f"{TRUST}/test_keys.py", f"{TRUST}/test_keys_in_time.py"),
     "consent_core/trust/checkpoints.py": ("tests/consent_core/test_note.py", "tests/witness"),
+    "consent_core/trust/decision_receipts.py": (
+        "tests/runtime_host/pop/test_why.py",
+        "tests/edge_cli/test_replaying.py",
+    ),
+    "consent_core/trust/failover.py": (f"{TRUST}/test_failover.py",),
+    "consent_core/trust/files.py": (ENROLLING, "tests/runtime_host/pop/test_number_one.py"),
+    "consent_core/trust/mesh_client.py": (f"{TRUST}/test_mesh.py",),
+    "consent_core/trust/sealing.py": ("tests/control_plane/dsar", "tests/runtime_host/pop/test_privacy.py"),
+    "consent_core/trust/svid_key.py": ("tests/control_plane/federated", "tests/edge_cli/test_flctl.py"),
     "consent_core/formats/token.py": ("tests/consent_core/test_token.py",),
     "consent_core/formats/enrolment.py": (ENROLLING,),
     "control_plane/enrolment/invitations.py": (ENROLLING,),

@@ -322,7 +322,7 @@ def control_plane(
     show({"public_port": settings.public_port, "mesh_port": settings.mesh_port}, as_json=as_json, text=lambda: None)
     run(settings, lambda running: err.print(
         f"listening: http://{settings.host}:{running.public_port} (public), "
-        f"https://{settings.host}:{running.mesh_port} (mesh, mutual TLS)", highlight=False,
+        f"https://{settings.host}:{running.mesh_port} (mesh, mutual TLS)", highlight=False, soft_wrap=True,
     ))  # fmt: skip
 
 
