@@ -28,6 +28,8 @@ def metrics_of(plane: ControlPlane, health: Health) -> Metrics:
     metrics = Metrics("control-plane", "control-plane")
     for family in FAMILIES:
         metrics.add_source(f"consent_edge_{family}", partial(_failures, plane, family))
+    turnaround = metrics.histogram("consent_edge_dsar_turnaround_seconds")
+    plane.requests.machine.on_closed.append(lambda kind, seconds: turnaround.observe(seconds, kind))
     progress, clock = plane.ledger.sequencer.progress, plane.settings.clock
 
     def since(at: int | None) -> float:

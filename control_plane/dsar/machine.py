@@ -7,7 +7,8 @@ fails keeps its code on the request and is tried again at the next look; other r
 """
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
@@ -26,10 +27,11 @@ NO_MATCH = "no_match"  # the Data Rights Protocol's word
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The machine of one deployment."""
+    """The machine of one deployment. `on_closed`: told kind and seconds of each request that is fulfilled."""
 
     doing: Doing
     listed: RequestList
+    on_closed: list[Callable[[str, float], None]] = field(default_factory=list)
 
     def look(self) -> int:
         """Carry every open request as far as it goes; how many steps were done."""
@@ -77,17 +79,20 @@ class Machine:
         crash_point(f"dsar-{row.step}-done")
         with self.doing.database.write() as connection:
             store.finish(connection, row, result, self.doing.clock.now())
-            self._settle(current, store.steps_of(connection, request.id), connection)
+            whole = self._settle(current, store.steps_of(connection, request.id), connection)
         crash_point(f"dsar-{row.step}-marked")
+        for told in self.on_closed if whole else ():
+            told(request.kind, self.doing.clock.now() - request.confirmed_at)
         return True
 
-    def _settle(self, request: Request, rows: list[StepRow], connection: Connection) -> None:
-        """Fulfilled when every step of the kind has rows and each is done."""
+    def _settle(self, request: Request, rows: list[StepRow], connection: Connection) -> bool:
+        """Whether it is fulfilled: when every step of the kind has rows and each is done."""
         planned, undone = {row.step for row in rows}, [row for row in rows if not row.done]
         whole = not undone and planned == {step.name for step in STEPS[request.kind]}
         state = store.FULFILLED if whole else store.IN_PROGRESS
         closed_at = self.doing.clock.now() if whole else None
         store.change(connection, request.id, state=state, trouble="", closed_at=closed_at)
+        return whole
 
     def _current(self, request: str) -> Request | None:
         """The request as it is now; None if it was cancelled meanwhile."""
