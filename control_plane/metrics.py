@@ -2,7 +2,8 @@
 
     /metrics    Prometheus page        /readyz    503 while this one alone is broken (`leave`), else 200
 
-Counts of what people do (changes, requests) are not here by name: a public listener must not tell what padding hides.
+How long requests take is here, because this listener is for this machine alone. Counts of changes are not: a listener
+that more people read must not tell what padding hides.
 """
 
 from functools import partial
