@@ -10,8 +10,8 @@ from consent_core.formats.subject import subject_of
 from consent_core.trust.providers.selection import open_provider
 from consent_core.trust.sealing import public_of, unseal
 from runtime_host.pop.evidence.gathering import Gatherer
-from runtime_host.pop.serving.routes.consent.privacy.requests import KINDS
-from runtime_host.pop.serving.routes.consent.privacy.texts import TEXTS
+from runtime_host.pop.serving.routes.privacy.requests import KINDS
+from runtime_host.pop.serving.routes.privacy.texts import TEXTS
 from runtime_host.pop.sync.fetch import ControlPlane
 from tests.runtime_host.pop.edge import BROWSER, ask
 

@@ -7,7 +7,6 @@
     GET notice    the words a person is shown, with their digest              notices
     POST form     the same changes from a plain form                          forms
     GET stream    tells open pages of changes                                 listening
-    requests, privacy: what people ask about their data                       privacy/
 
 `asking` reads who asks, `state` says what a page is told, `records` asks the control plane, `carried` takes what a
 browser brings in `consent-no`, `keeping` writes that cookie for who cannot, `companions` adds decisions.
@@ -34,7 +33,6 @@ from runtime_host.pop.serving.routes.consent.granting import Granting
 from runtime_host.pop.serving.routes.consent.keeping import RefusalCookie
 from runtime_host.pop.serving.routes.consent.listening import Listening
 from runtime_host.pop.serving.routes.consent.notices import NoticePage, Notices
-from runtime_host.pop.serving.routes.consent.privacy import privacy_routes
 from runtime_host.pop.serving.routes.consent.reading import Reading
 from runtime_host.pop.serving.routes.consent.records import Records
 from runtime_host.pop.serving.routes.consent.room import Room

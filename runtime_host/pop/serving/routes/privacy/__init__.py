@@ -11,8 +11,8 @@ its asker and stored nowhere here.
 """
 
 from runtime_host.pop.serving.routes.consent.asking import Asker, PopIdentity
-from runtime_host.pop.serving.routes.consent.privacy.page import PrivacyPage
-from runtime_host.pop.serving.routes.consent.privacy.requests import PrivacyRequests
+from runtime_host.pop.serving.routes.privacy.page import PrivacyPage
+from runtime_host.pop.serving.routes.privacy.requests import PrivacyRequests
 from runtime_host.pop.serving.routing import Route
 from runtime_host.pop.sync.fetch import ControlPlane
 

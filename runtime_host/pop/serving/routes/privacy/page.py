@@ -27,8 +27,8 @@ from consent_core.policy.notices import languages_of
 from consent_core.policy.table import AGE_BANDS
 from consent_core.trust.sealing import unseal
 from runtime_host.pop.serving.routes.consent.asking import Asker, PopIdentity
-from runtime_host.pop.serving.routes.consent.privacy.requests import KINDS, PrivacyRequests, Shows
-from runtime_host.pop.serving.routes.consent.privacy.texts import TEXTS
+from runtime_host.pop.serving.routes.privacy.requests import KINDS, PrivacyRequests, Shows
+from runtime_host.pop.serving.routes.privacy.texts import TEXTS
 from runtime_host.pop.serving.routing import Call
 
 PATH = "/v1/consent/privacy"
@@ -178,7 +178,7 @@ def _download(data: bytes, name: str) -> Answer:
 
 @cache
 def _template() -> Template:
-    loader = PackageLoader("runtime_host.pop.serving.routes.consent.privacy")
+    loader = PackageLoader("runtime_host.pop.serving.routes.privacy")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["when"] = lambda seconds: f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
     return environment.get_template("privacy.html.j2")
