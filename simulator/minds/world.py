@@ -104,13 +104,18 @@ class _World:
             await asyncio.gather(*cutting, return_exceptions=True)
             await self._heal()
             await self._judge()  # before a burst gives everybody another last word
-            await self._burst()
-            await self._judge()
+            if not self._caught():
+                await self._burst()
+                await self._judge()
             return self._verdict
         finally:
             for pop in self._pops:
                 await pop.close()
             self._plane.close()
+
+    def _caught(self) -> bool:
+        """Whether a counter that must show this run's fault is red: nothing that follows could change that."""
+        return self._fault is not None and any(self._verdict.broken[name] for name in self._fault.caught_by)
 
     # Setting up.
 
@@ -165,6 +170,8 @@ class _World:
                 await self._restore()
             if turn % 50 == 0:
                 self._on_progress(turn, minds.changes)
+            if self._caught():
+                break
         await self._until(lambda: not any(browser.busy for browser in self._browsers))
 
     def _restore_turns(self) -> list[int]:
