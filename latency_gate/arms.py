@@ -64,15 +64,16 @@ class Arm:
     launcher: str = ""
     toggle: str = ""
     click: str = ""
+    is_inline: bool = False  # its own scripts are inline, so the page's policy is set aside for it
     hero_done: str = ANY_IMAGE_PAINTED
     ready: str = PANEL_READY
     prepare: Callable[[BrowserContext], None] = field(default=_nothing)
     check_hero: Callable[[dict[str, str]], None] | None = None
 
 
-def foreign_arm(url: str) -> Arm:
-    """A page that is not ours: its largest element has to be an image, nothing more is known of it."""
-    return Arm("page", url, click="body")
+def foreign_arm(url: str, click: str | None = None) -> Arm:
+    """A page that is not ours: its largest element has to be an image. `click`: what does some work there."""
+    return Arm("page", url, click=click or "body")
 
 
 def shop_arms(origin: str) -> list[Arm]:
@@ -88,20 +89,28 @@ def shop_arms(origin: str) -> list[Arm]:
             slot=SLOT,
             launcher=".consent .consent-launcher",
             toggle=".consent input[name=contextual]",
-            click=".consent h2",
+            click=".consent input[name=experimental]",
             hero_done=HERO_LOADED,
             prepare=consented,
             check_hero=check_personalised,
         ),
         Arm("plain", f"{origin}/plain.html", slot=SLOT, hero_done=HERO_LOADED, prepare=consented),
-        Arm("antiflicker", f"{origin}/antiflicker.html", slot=SLOT, hero_done=REVEALED, prepare=consented),
+        Arm(
+            "antiflicker",
+            f"{origin}/antiflicker.html",
+            slot=SLOT,
+            is_inline=True,
+            hero_done=REVEALED,
+            prepare=consented,
+        ),
     ]
 
 
 def grant(context: BrowserContext, origin: str, choices: list[str]) -> None:
     """Give consent as the SDK does, before the clock starts. The cookies stay in the context."""
     page = context.new_page()
-    page.goto(f"{origin}/healthz")
+    page.route(f"{origin}/nothing", lambda route: route.fulfill(content_type="text/html", body=""))
+    page.goto(f"{origin}/nothing")  # a page of this origin that loads and forbids nothing
     status, text = page.evaluate(
         """async (choices) => {
           const headers = { "Content-Type": "application/json" };

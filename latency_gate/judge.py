@@ -4,7 +4,7 @@ A row is `ok`, `over` (measured, above its budget), `broken` (not measured) or `
 Anything but `ok` makes the gate red.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from latency_gate.stats import paired_shift, quantile_upper_bound, regression, s
 OK, OVER, BROKEN, TOO_FEW = "ok", "over", "broken", "too-few"
 ADVISORY = "advisory"  # over, and known to be: shown with its reason, does not stop anybody
 REGRESSION_P = 0.01
+HOURS_APART = 1  # after which a machine may do other things than before
 PAIRED_CONFIDENCE = 0.975  # two looks at most, each with half of the 5 % that one may be wrong by
 
 
@@ -87,6 +88,15 @@ def judge_regression(name: str, head: Sequence[float], base: Sequence[float]) ->
     worse = result.p_value < REGRESSION_P and result.shift > budget
     text = f"shift {result.shift:+.1f} ms, p {result.p_value:.2g}, Cliff's delta {result.delta:+.2f}"
     return Row(name, OVER if worse else OK, result.shift, budget, "ms", text)
+
+
+def differences(base: Mapping[str, Any], head: Mapping[str, Any]) -> list[str]:
+    """What else than the change may explain a difference of two results: another machine, or hours between them."""
+    machines = [{**result.get("machine", {}), "commit": None} for result in (base, head)]
+    other = sorted(name for name in machines[0].keys() | machines[1] if machines[0].get(name) != machines[1].get(name))
+    hours = abs(head.get("taken_at", 0) - base.get("taken_at", 0)) / 3_600
+    found = [f"another machine: {', '.join(other)}"] if other else []
+    return [*found, *([f"taken {hours:.0f} h apart"] if hours > HOURS_APART else [])]
 
 
 def is_open(rows: Sequence[Row], next_look: int) -> bool:

@@ -1,6 +1,6 @@
 // Installed before the page's own scripts. Keeps every entry the gate needs on window.__vitals.
 (() => {
-  const seen = { lcp: [], cls: 0, events: [], elements: [], longtasks: [], clicks: [], errors: [] };
+  const seen = { lcp: [], shifts: [], events: [], elements: [], longtasks: [], clicks: [], errors: [] };
   window.__vitals = seen;
   const describe = (element) =>
     element ? { id: element.id || null, slot: element.dataset?.consentSlot ?? null, tag: element.tagName } : null;
@@ -15,7 +15,9 @@
     seen.lcp.push({ time: entry.startTime, url: entry.url, size: entry.size, element: describe(entry.element) });
   });
   watch("layout-shift", {}, (entry) => {
-    if (!entry.hadRecentInput) seen.cls += entry.value;
+    const inPanel = (node) => (node?.nodeType === 1 ? node : node?.parentElement)?.closest("consent-panel");
+    const ofPage = entry.sources.some(({ node }) => !inPanel(node));
+    seen.shifts.push({ time: entry.startTime, value: entry.value, recent: entry.hadRecentInput, ofPage });
   });
   watch("event", { durationThreshold: 16 }, (entry) => {
     if (entry.interactionId) {

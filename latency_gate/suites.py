@@ -16,7 +16,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from latency_gate import report, selftest
 from latency_gate.arms import Arm, foreign_arm, grant, shop_arms, write_pages
 from latency_gate.browser import chromium
 from latency_gate.hosts import run_hosts
-from latency_gate.judge import Row, is_green, judge_regression
+from latency_gate.judge import Row, differences, is_green, judge_regression
 from latency_gate.kills import run_kills
 from latency_gate.micro import judge_micro, read_results
 from latency_gate.profiles import PROFILES, Profile
@@ -54,6 +54,7 @@ class Options:
     base: Path | None
     report: Path
     self_test: bool = False
+    click: str | None = None
 
 
 def run_suites(options: Options, *, out: Console, as_json: bool = False) -> bool:
@@ -97,9 +98,11 @@ def _vitals(options: Options, budgets: dict[str, Any], out: Console) -> tuple[An
 def _against(base: Path, result: Result) -> Row:
     """LCP of this run against an earlier one's."""
     main = next(iter(result.arms))
-    earlier = json.loads(base.read_text())["samples"][main]
+    then = json.loads(base.read_text())
+    earlier = then["samples"][main]
     head = [sample.lcp_ms for sample in result.arms[main] if sample.lcp_ms is not None]
-    return judge_regression("lcp-over-base", head, [sample["lcp_ms"] for sample in earlier if sample["lcp_ms"]])
+    row = judge_regression("lcp-over-base", head, [sample["lcp_ms"] for sample in earlier if sample["lcp_ms"]])
+    return replace(row, explanation="; ".join((row.explanation, *differences(then, result.to_json()))))
 
 
 def _write_vitals(result: Result, budgets: dict[str, float], place: Path, out: Console) -> None:
@@ -127,7 +130,7 @@ def _profile(name: str) -> Profile:
 def _pages(options: Options, out: Console) -> Iterator[list[Arm]]:
     """The arms: the page that was named, or the demo shop's three on a POP of our own."""
     if options.url:
-        yield [foreign_arm(options.url)]
+        yield [foreign_arm(options.url, options.click)]
         return
     from fleet.processes import Fleet, PopSpec
     from fleet.project import SHOP, prepare
@@ -148,7 +151,7 @@ DECISIONS = 40  # asked for at most, four a second
 def _decision(origin: str) -> tuple[dict[str, Any], str]:
     """What a consenting visitor of the home page is shown, and the URL that says so."""
     with chromium() as browser:
-        context = browser.new_context(bypass_csp=True)
+        context = browser.new_context()
         grant(context, origin, ["contextual"])
         page = context.new_page()
         page.goto(f"{origin}/")

@@ -19,6 +19,7 @@ Suite = Annotated[
 Gate = Annotated[bool, typer.Option("--gate", help="Exit 1 unless every row is within its budget.")]
 SelfTest = Annotated[bool, typer.Option("--self-test", help="Inject faults; exit 0 only if each turns the gate red.")]
 Url = Annotated[str | None, typer.Option("--url", help="Measure this page instead of the demo shop.")]
+Click = Annotated[str | None, typer.Option("--click", help="With --url: what to click, as a CSS selector; else body.")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="Throttling, by name.")]
 Rounds = Annotated[
     int | None,
@@ -37,6 +38,7 @@ def bench(
     gate: Gate = False,
     self_test: SelfTest = False,
     url: Url = None,
+    click: Click = None,
     profile: ProfileName = None,
     rounds: Rounds = None,
     base: Base = None,
@@ -49,7 +51,7 @@ def bench(
     """
     from latency_gate.suites import Options, run_suites
 
-    options = Options(suite, url, profile, rounds, base, report, self_test=self_test)
+    options = Options(suite, url, profile, rounds, base, report, self_test=self_test, click=click)
     green = run_suites(options, out=err if as_json else out, as_json=as_json)
     if (gate or self_test) and not green:
         raise typer.Exit(FAILED)

@@ -2,14 +2,15 @@
 
 import http.server
 import threading
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 import pyvips
 
-from latency_gate.arms import foreign_arm
-from latency_gate.browser import chromium
+from latency_gate.arms import Arm, foreign_arm
+from latency_gate.browser import chromium, take_sample
 from latency_gate.judge import BROKEN, TOO_FEW, judge_vitals
 from latency_gate.profiles import PROFILES
 from latency_gate.report import write_html
@@ -37,6 +38,13 @@ def site(tmp_path_factory):
     noise.write_to_file(str(place / "picture.jpg"))
     (place / "with.html").write_text(PAGE.format(PICTURE))
     (place / "without.html").write_text(PAGE.format("<h1 style='font-size:90px'>No picture here</h1>"))
+    with serving(place) as origin:
+        yield origin
+
+
+@contextmanager
+def serving(place):
+    """The address of a server of these files."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=place))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -72,6 +80,49 @@ def test_a_page_that_is_not_there_is_broken(site, monkeypatch):
     monkeypatch.setattr("latency_gate.browser.PATIENCE_MS", 1500)
 
     assert look_at("http://127.0.0.1:9/", loads=1)["lcp"].status == BROKEN
+
+
+MOVING = """<!doctype html><meta http-equiv="Content-Security-Policy" content="script-src 'self'">
+<body style="margin:0">
+<img id="hero" elementtiming="hero" data-consent-slot="hero" src="picture.jpg" width="400" height="300">
+<consent-panel style="position:fixed;inset:auto 0 0"><p id="said">.</p>
+<button id="toggle">Toggle</button></consent-panel>
+<p>{}</p>
+<script src="moving.js"></script>"""
+MOVES = """document.querySelector("#toggle").addEventListener("click", () => {{
+  setTimeout(() => {{ {} hero.src = "picture.jpg?2"; }}, 30);
+}});"""
+
+
+@pytest.mark.parametrize(
+    ("moves", "counts"), [("hero.height = 500;", True), ("said.style.height = '300px';", False), ("", False)]
+)
+def test_a_swap_that_moves_the_page_right_after_the_click_is_seen(tmp_path, moves, counts):
+    """`hadRecentInput` hides it from the browser's CLS; what moves inside the panel alone is the panel's answer.
+
+    The page's policy forbids evaluation, and holds.
+    """
+    picture = pyvips.Image.gaussnoise(800, 600, mean=120, sigma=40).cast("uchar")
+    picture.write_to_file(str(tmp_path / "picture.jpg"))
+    (tmp_path / "page.html").write_text(MOVING.format("Some text below. " * 20))
+    (tmp_path / "moving.js").write_text(MOVES.format(moves))
+    with serving(tmp_path) as origin, chromium() as browser:
+        arm = Arm("page", f"{origin}/page.html", slot="hero", toggle="#toggle", ready="() => true")
+        sample = take_sample(browser, arm, PROFILES["none"])
+
+    assert sample.broken == ""
+    assert (sample.cls > 0.01) is counts
+
+
+def test_the_named_element_is_clicked(site):
+    """`--click`: an element that is not there is broken, never fast."""
+    with chromium() as browser:
+        found = take_sample(browser, foreign_arm(f"{site}/with.html", "p"), PROFILES["none"])
+        missing = take_sample(browser, foreign_arm(f"{site}/with.html", "#buy"), PROFILES["none"])
+
+    assert found.broken == ""
+    assert found.inp_ms is not None
+    assert missing.broken.startswith("timed out")
 
 
 def test_the_report_shows_a_distribution_per_arm(tmp_path):

@@ -12,6 +12,7 @@ from latency_gate.judge import (
     OK,
     OVER,
     TOO_FEW,
+    differences,
     is_green,
     is_open,
     judge_paired,
@@ -184,3 +185,21 @@ def test_selftest_refuses_a_gate_that_stays_green():
     rows = judge_vitals(good(8), BUDGETS)
 
     assert [judge_fault(fault, rows).passed for fault in FAULTS] == [False] * len(FAULTS)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, []),
+        ({"machine": {"cpu": "a", "cores": 2, "commit": "other"}}, []),
+        ({"machine": {"cpu": "b", "cores": 4, "commit": "x"}}, ["another machine: cores, cpu"]),
+        ({"machine": {}}, ["another machine: cores, cpu"]),
+        ({"taken_at": 1_800_000_000 + 3_600}, []),
+        ({"taken_at": 1_800_000_000 + 7 * 3_600}, ["taken 7 h apart"]),
+    ],
+)
+def test_a_base_of_another_machine_or_hour_is_said(change, said):
+    """A commit may differ: it is what is compared."""
+    base = {"machine": {"cpu": "a", "cores": 2, "commit": "x"}, "taken_at": 1_800_000_000}
+
+    assert differences(base, {**base, **change}) == said
