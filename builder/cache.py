@@ -4,7 +4,7 @@
 
 `bare.wasm` is what componentize-py made, before any finishing step: tests compare the two, and debugging starts there.
 
-An entry appears whole (built beside, then renamed) or not at all. Trust in this store: whoever can write it can
+An entry appears whole (built beside, then renamed) or not at all. Trust in this store: a process that can write it can
 change what the next build signs, so it belongs to its user alone; damage by accident is seen by the digests. All
 projects of a user share it: what one has built, the next one's first build finds.
 """

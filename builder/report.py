@@ -72,7 +72,7 @@ def differences_table(differences: Sequence[Difference], revision: str) -> Table
 
 
 def refusals(results: Sequence[BuildResult]) -> tuple[str, ...]:
-    """A line for each finishing step that was left out, so that nobody wonders why an instance is slow."""
+    """A line for each finishing step that was left out, so that its reader sees why an instance is slow."""
     return tuple(
         f"{result.name}: built without the step {step}: {why}"
         for result in results

@@ -32,7 +32,7 @@ class Rejected(ConsentEdgeError):
 
 
 class Untrusted(ConsentEdgeError):
-    """A signed artefact does not verify. Whoever holds a last good one keeps it."""
+    """A signed artefact does not verify. A process that holds a last good one keeps it."""
 
     status = 502
 

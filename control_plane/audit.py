@@ -51,7 +51,7 @@ class Shredding:
     _seq: int = 0
 
     def __call__(self) -> None:
-        """Shred whoever was purged since the last time; at the first time, all of them again."""
+        """Shred every visitor purged since the last time; at the first time, all of them again."""
         for seq, subject in self.log.purged(self._seq):
             self.audit.shred(subject)
             self._seq = seq

@@ -11,7 +11,7 @@ from control_plane.queue import sweep as sweep_queue
 from control_plane.store.database import Database
 from control_plane.store.schema import sessions, visitors
 
-UNCLAIMED_S = 86_400  # a record whose session nobody has presented by then belongs to nobody
+UNCLAIMED_S = 86_400  # a record whose session was not presented by then has no owner
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,5 +8,5 @@
     session.py      what happens at a save, in order
     server.py       the page on 127.0.0.1 and what it asks
 
-No consent and no visitor here: whoever writes the function chooses the signals. `edge up` runs the real thing.
+No consent and no visitor here: the function's author chooses the signals. `edge up` runs the real thing.
 """

@@ -186,7 +186,7 @@ class Session:
         self._report("built")
 
     async def _compare(self) -> None:
-        """All probes, and whatever was tried in the page, against both."""
+        """All probes, and what was tried in the page, against both."""
         runner, built = self.bench.runner, self._built
         if runner is None or built is None:
             return

@@ -4,7 +4,7 @@
     bench.reload()                                        # Fault, or None; the last good version stays
     answer = await bench.ask({"slot": "home-hero", "signals": {...}, "candidates": [...], "entropy": 3})
 
-A request is JSON as `edge invoke` reads it. Whatever the function does wrong is an answer, with its traceback.
+A request is JSON as `edge invoke` reads it. An error of the function is an answer, with its traceback.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class Workbench:
 
 
 def answer(runner: Runner | None, request: Mapping[str, Any], directory: Path | None = None) -> Answer:
-    """One request to whatever runs the function."""
+    """One request to the sandbox or interpreter that runs the function."""
     assert runner is not None
     if not isinstance(runner, NativeFunction):
         return Answer(invoke(runner, request))

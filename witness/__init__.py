@@ -7,6 +7,6 @@ server.py    `POST /add-checkpoint`
 process.py   runs it
 
 A witness trusts nothing of the operator but the public key of the ledger. It imports `consent_core` alone, so that who
-runs one installs and reads little. Trust in its store: whoever can set it back can make this witness cosign a fork.
+runs one installs and reads little. Trust in its store: set back, it can make this witness cosign a fork.
 `heads.db` is therefore never restored from a backup: a witness that lost it gets another name and another key.
 """

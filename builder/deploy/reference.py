@@ -23,7 +23,7 @@ _REFERENCE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One artefact. With a digest it means exactly one; a tag alone means whatever the registry says today."""
+    """One artefact. With a digest it means exactly one; a tag alone means what the registry says today."""
 
     host: str
     name: str

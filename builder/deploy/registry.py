@@ -102,7 +102,7 @@ class Registry:
             raise Untrusted("deploy-layer", f"the registry answered with other bytes than {digest}")
 
     def referrers(self, digest: str) -> list[dict[str, Any]]:
-        """Descriptors of what names this manifest as its subject: by the API, else by the tag that stands for it."""
+        """Descriptors of what names this manifest as its subject: by the API, else by the tag made from its digest."""
         for path in (f"referrers/{digest}", f"manifests/{_fallback_tag(digest)}"):
             try:
                 return list(self._pages(path))

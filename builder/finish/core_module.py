@@ -1,6 +1,6 @@
 """One core module, taken apart: what it imports, defines, exports and puts into tables and memory.
 
-Function bodies stay bytes (`instructions` reads them). Whatever componentize-py does not emit is refused rather than
+Function bodies stay bytes (`instructions` reads them). What componentize-py does not emit is refused rather than
 guessed at: shared or 64-bit memories, exceptions, garbage-collected types, element segments of expressions.
 """
 

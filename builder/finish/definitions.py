@@ -1,4 +1,4 @@
-"""What the core instances of a component define, and what every index inside each of them stands for.
+"""What the core instances of a component define, and what every index inside each of them names.
 
 definitions = Definitions(wiring)
 definitions.target(Provided(3, "malloc"))    # the function itself, through every import and export between
@@ -40,7 +40,7 @@ Target: TypeAlias = Item | HostFunction
 
 
 class Definitions:
-    """`spaces`: of each core instance, what every index of every space stands for."""
+    """`spaces`: of each core instance, what every index of every space names."""
 
     def __init__(self, wiring: Wiring) -> None:
         self.wiring = wiring
@@ -116,7 +116,7 @@ class Definitions:
 
 
 class Constants:
-    """Values of the globals that nobody sets. `changed`: those that some function sets."""
+    """Values of the globals that no function sets. `changed`: those that one sets."""
 
     def __init__(self, definitions: Definitions, changed: set[Item]) -> None:
         self._definitions = definitions
@@ -124,7 +124,7 @@ class Constants:
         self._values: dict[Item, int | None] = {}
 
     def of(self, item: Item) -> int | None:
-        """The value of a global that nobody sets, as 32 bits; None of any other."""
+        """The value of a global that no function sets, as 32 bits; None of any other."""
         if item not in self._values:
             found = self._definitions.global_of(item)
             fixed = found.type == I32 and item not in self._changed

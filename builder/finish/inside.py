@@ -49,7 +49,7 @@ def hold(times: int) -> bytes:
 def fill_holes() -> bytes:
     """Occupy every free block among small objects, so that a request's objects come to lie side by side.
 
-    Whoever allocates gets a block of a partly used pool first, all over the heap. After this there is none.
+    An allocation gets a block of a partly used pool first, all over the heap. After this there is none.
     Before it the collector empties the free lists; it is off from then on: an instance serves one request.
     """
     gc.collect()

@@ -69,7 +69,7 @@ class Program:
 
 
 class Running:
-    """One instance. Whatever fails in it is a refusal: the image is then not taken from it."""
+    """One instance. Any failure in it is a refusal: the image is then not taken from it."""
 
     def __init__(self, store: Store, export: Export, signature: Signature) -> None:
         self._store = store

@@ -11,5 +11,5 @@
     verify.py      finds the first bad record, a lost tail and a lost beginning
     rotation.py    wraps all data keys anew while the writer runs
 
-Wire format: `docs/formats/audit-log.md`. Trust in the files: none. Whoever can write them can at most be noticed.
+Wire format: `docs/formats/audit-log.md`. Trust in the files: none. Who writes them can at most be noticed.
 """

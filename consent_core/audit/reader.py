@@ -1,4 +1,4 @@
-"""Opens a trail for whoever may use the key provider.
+"""Opens a trail for a caller that may use the key provider.
 
 for record in read_records(data / "audit" / "edge" / "tokyo-1", provider):
     record.seq, record.fields, record.person

@@ -56,7 +56,7 @@ Complete = Callable[[AuditContext, Scope], None]
 
 
 def current_note() -> AuditContext:
-    """The note of the request under way; outside of one, a note that nobody reads."""
+    """The note of the request under way; outside of one, a note that is not recorded."""
     return _CURRENT.get() or AuditContext()
 
 

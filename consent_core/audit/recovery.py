@@ -1,4 +1,4 @@
-"""What a writer finds at its start: the end of the trail, and whatever a crash left behind it.
+"""What a writer finds at its start: the end of the trail, and what a crash left behind it.
 
 Bytes behind the last whole frame are set aside in `<date>-<segment>.cut`, never deleted: they may be evidence.
 """

@@ -2,7 +2,7 @@
 
 A line per segment: `{"offset": 0, "segment": 1, "wrapped": "…"}`. The chain does not cover this file, so that keys
 can be wrapped anew; each segment's header commits to its key, so that another one is noticed.
-Trust in this store: whoever alters it can make records unreadable, which `verify` says, and nothing else.
+Trust in this store: a process that alters it can make records unreadable, which `verify` says, and nothing else.
 """
 
 import hashlib

@@ -40,7 +40,7 @@ class Walk:
     """
 
     def __init__(self, directory: Path, since: int = 0) -> None:
-        """`since`: leave out files that end before this record; whoever does that holds a head of it."""
+        """`since`: leave out files that end before this record; a caller that does so holds a head of it."""
         self.directory = directory
         self._since = since
         self.header: Header | None = None

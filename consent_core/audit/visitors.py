@@ -3,7 +3,7 @@
 Keys are random, one per visitor and month, and lie in `visitors.db` sealed under a store key that a key provider
 wraps. Records carry a key's random id; a visitor is found only by who already knows the revocation log's name for
 them (`subject`), through an HMAC.
-Trust in this store: whoever deletes from it can make person fields unreadable, never the chain invalid. Backups of it
+Trust in this store: a deletion from it can make person fields unreadable, never the chain invalid. Backups of it
 must not outlive the promise to shred.
 """
 
@@ -92,7 +92,7 @@ class VisitorKeys:
         """The last member of a record about `person`: base64url of key id, nonce and ciphertext, under their key.
 
         Empty for a visitor who was shredded: nothing of them is recorded again. The same `Person` gives the same text
-        again: records are sealed as a whole, nobody sees it.
+        again: records are sealed as a whole, so no reader sees it.
         """
         if person.epoch is not self.epoch:
             person.sealed, person.epoch = self._seal(person.subject, person.fields), self.epoch

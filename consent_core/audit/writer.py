@@ -48,7 +48,7 @@ class AuditLimits:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a writer is: its last record, and the chain value now. Whoever keeps it notices if the end goes missing."""
+    """Where a writer is: its last record, and the chain value now. Kept, it shows if the end goes missing."""
 
     writer: str
     seq: int

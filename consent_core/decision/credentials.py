@@ -1,6 +1,6 @@
 """Which token a request presents: from the cookie, from `Authorization: Bearer`, or none.
 
-Whatever is doubtful about a browser's cookies ends in the default response; only a client that names two different
+Any doubt about a browser's cookies ends in the default response; only a client that names two different
 tokens on purpose is told off.
 """
 

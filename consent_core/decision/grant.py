@@ -39,7 +39,7 @@ UNKNOWN_POLICY = Grant((), "policy-unknown", False)
 
 
 def grant_of(claims: Claims, subject: str, jurisdiction: str, gpc: bool, trust_state: TrustState) -> Grant:
-    """The same, computed: by whoever keeps no tokens between requests, and is in sync."""
+    """The same, computed: for an edge that keeps no tokens between requests and is in sync."""
     status = trust_state.hash_status(claims.hash)
     if trust_state.policy is None or status == "unknown":
         return UNKNOWN_POLICY

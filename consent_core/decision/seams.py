@@ -89,7 +89,7 @@ class TrustState(Protocol):
         ...
 
     async def learn_key(self, kid: str) -> bool:
-        """A token names a key nobody published: fetch the keys unless that was just tried; whether it is there now."""
+        """A token names an unknown key: fetch the keys unless that was just tried; whether it is there now."""
         ...
 
     def request_sync(self) -> None:

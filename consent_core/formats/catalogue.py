@@ -7,7 +7,7 @@ refused with the file, the line and the key.
     catalogue.slot("home-hero").candidates      # asset ids
     catalogue.candidates("home-hero")           # the assets themselves
 
-Pure: whether the files exist and are images is checked by whoever loads them (`runtime_host.pop.images`).
+Pure: whether the files exist and are images is checked by the code that loads them (`runtime_host.pop.images`).
 """
 
 import re

@@ -203,7 +203,7 @@ def read_answer(data: bytes) -> ConsentAnswer:
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
-    """JSON that nobody signs: compact, in one order."""
+    """JSON that is not signed: compact, in one order."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True).encode("ascii")
 
 

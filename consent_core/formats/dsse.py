@@ -27,7 +27,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Signer(Protocol):
-    """Whoever holds a private key."""
+    """A signer: it holds a private key."""
 
     @property
     def kid(self) -> str:
@@ -40,7 +40,7 @@ class Signer(Protocol):
 
 
 class Verifier(Protocol):
-    """Whoever knows the public keys of each role: the trust file."""
+    """What knows the public keys of each role: the trust file."""
 
     def verify(self, role: str, kid: str, message: bytes, signature: bytes, now: int, revoked: frozenset[str]) -> None:
         """Return if `kid` of `role`, valid at `now` and not `revoked`, signed `message`. Raises: Untrusted."""

@@ -7,7 +7,7 @@ format, adjustment, copy), never by a person: two visitors with the same decisio
     path = sign_path(recipe, key)               # "/v1/renditions/k1/alpine-dawn/…"
     open_path(path.encode("ascii"), [key])      # the same recipe, or Rejected("rendition-signature")
 
-Pure: no I/O, no clock. Which format a browser gets for `auto` is decided by whoever reads its `Accept`.
+Pure: no I/O, no clock. Which format a browser gets for `auto` is decided by the code that reads its `Accept`.
 """
 
 import hashlib

@@ -25,7 +25,7 @@ from consent_core.formats.subject import subject_of as subject_of
 from consent_core.formats.token import decode_base64url, encode_base64url
 
 KINDS = ("session", "key", "policy", "model", "purge")
-# What whoever applies an entry has to do; one word per kind, fixed so that an old POP never guesses.
+# What a POP that applies an entry has to do; one word per kind, fixed so that an old POP never guesses.
 EFFECTS = {"session": "stop", "key": "distrust", "policy": "activate", "model": "withdraw", "purge": "erase"}
 MAX_ENTRIES = 1000  # in one answer; a longer log takes several polls
 MAX_SURVIVORS = 1_000_000  # in one snapshot

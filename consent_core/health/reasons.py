@@ -20,7 +20,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason. `action`: what whoever runs the process does next."""
+    """One reason. `action`: what the operator does next."""
 
     code: str
     kind: Kind

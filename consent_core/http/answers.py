@@ -77,7 +77,7 @@ def json_answer(value: Any, *headers: Header, status: int = 200) -> Answer:
 
 
 def compressed(answer: Answer, accept_encoding: bytes) -> Answer:
-    """The same answer in fewer bytes, for whoever takes gzip. Only for bodies made for one reader alone."""
+    """The same answer in fewer bytes, for clients that take gzip. Only for bodies made for one reader alone."""
     if not takes_gzip(accept_encoding) or len(answer.body) < WORTH_COMPRESSING:
         return answer
     body = gzip.compress(answer.body, COMPRESSION_LEVEL, mtime=0)

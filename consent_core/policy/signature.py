@@ -22,7 +22,7 @@ MAX_JWS_BYTES = 1_048_576
 
 
 class Trust(Protocol):
-    """Whoever knows the public keys of each role: the trust file."""
+    """What knows the public keys of each role: the trust file."""
 
     def keys(self, role: str, now: int | None = None) -> tuple[Key, ...]:
         """The keys of a role."""

@@ -5,7 +5,7 @@
     store.rotate("token", overlap_s=600)
 
 `directory` is the data directory: private keys live in `keys/<role>.json` (mode 0600), the public halves in
-`trust.json`. Trust in this store: whoever reads `keys/` can speak for the control plane.
+`trust.json`. Trust in this store: a process that reads `keys/` can speak for the control plane.
 
 Several processes may open one directory at once: changes are made under a lock, files are replaced whole, and
 `current` notices a rotation by another process.

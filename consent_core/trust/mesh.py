@@ -5,7 +5,7 @@
 
 `PeerCertificateProtocol` passes the client's certificate on by the ASGI TLS extension, which uvicorn does not;
 `MeshGuard` checks it at every request and, on streams, again and again, because TLS looks only once at the
-handshake. Whoever passes is `scope["state"]["peer"]`, a `SpiffeId`.
+handshake. A caller that passes is `scope["state"]["peer"]`, a `SpiffeId`.
 
 Source: asgi.readthedocs.io, "TLS Extension" 0.2.
 """

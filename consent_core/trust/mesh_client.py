@@ -80,7 +80,7 @@ class _MeshTransport(httpx.AsyncBaseTransport):
 
 
 class _Read(httpx.AsyncByteStream):
-    """The body of an answer, which says when nobody reads it any more."""
+    """The body of an answer, which says when it has been read or given up."""
 
     def __init__(self, stream: httpx.AsyncByteStream, done: Callable[[], Awaitable[None]]) -> None:
         self._stream, self._done = stream, done
@@ -91,7 +91,7 @@ class _Read(httpx.AsyncByteStream):
             yield part
 
     async def aclose(self) -> None:
-        """Called by httpx at the end of the body, and by whoever gives it up."""
+        """Called by httpx at the end of the body, and by a caller that gives it up."""
         if not self._closed:
             self._closed = True
             try:

@@ -112,7 +112,7 @@ class Svid:
 class DevelopmentCa:
     """An authority for one trust domain on one machine: `ca/ca.pem`, `ca/key.pem` (0600) in the data directory.
 
-    Trust in this store: whoever reads the key can be any workload. Not for production.
+    Trust in this store: a process that reads the key can be any workload. Not for production.
     """
 
     def __init__(self, certificate: x509.Certificate, key: EllipticCurvePrivateKey, domain: str, clock: Clock) -> None:

@@ -1,7 +1,7 @@
 """`/v1/edge-state`: what an edge without a POP's stores must know, signed and soon out of date.
 
 On the mesh for edges with an identity; on the public listener too, because WASI hosts cannot present a certificate.
-It names no visitor and holds no secret, so whoever reads it learns what the policy is and how busy the log was.
+It names no visitor and holds no secret, so its reader learns what the policy is and how busy the log was.
 """
 
 import gzip

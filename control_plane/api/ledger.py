@@ -1,4 +1,4 @@
-"""`/ledger`: the public files of the ledger. Nobody is asked who they are, and no leaf is looked up by index.
+"""`/ledger`: the public files of the ledger. No caller is asked for an identity, and no leaf is looked up by index.
 
 Whoever asks for the proof of one leaf says which one is theirs; tiles and bundles are fetched by 256.
 """

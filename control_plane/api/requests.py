@@ -47,7 +47,7 @@ def require_edge(request: Request) -> None:
 
 
 def json_answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Bytes of JSON that nobody may keep."""
+    """Bytes of JSON that no cache may keep."""
     return Response(body, status, {"cache-control": "no-store", **(headers or {})}, media_type="application/json")
 
 

@@ -1,4 +1,4 @@
-"""Wakes whoever waits for the log's head to move. A hint may be lost or come twice: the numbered poll is the truth.
+"""Wakes requests that wait for the log to move. A hint may be lost or come twice: the numbered poll is the truth.
 
 Commits happen in worker threads, waiting in the event loop; `announce` carries the news across. A commit by another
 process on the same store is noticed by looking every `RECHECK_S` while somebody waits.

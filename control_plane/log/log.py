@@ -99,7 +99,7 @@ class Writing:
         self._clock = clock
 
     def lock(self) -> None:
-        """Let nobody else append before this transaction ends: what is looked up in the log now stays true."""
+        """Let no other process append before this transaction ends: what is looked up in the log now stays true."""
         self.connection.execute(select(log_head.c.head).with_for_update())
 
     def append(self, kind: str, subject: str, categories: tuple[str, ...] = (), ver: int = 0, said: int = 0) -> Entry:

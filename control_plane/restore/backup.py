@@ -155,7 +155,7 @@ def _raise_sequences(connection: Connection, table: Table) -> None:
 
 
 def _replace_file(source: Path, target: Path, now: int) -> None:
-    """What is there now is kept beside it: it may hold what nobody else has."""
+    """What is there now is kept beside it: it may hold what no other copy has."""
     target.parent.mkdir(parents=True, exist_ok=True)
     for suffix in ("", "-wal", "-shm"):
         old = target.with_name(target.name + suffix)

@@ -46,7 +46,7 @@ class Collecting:
             self._latecomer(lines)
 
     def complete(self) -> bool:
-        """Carry the restore out if nobody is waited for; whether the log may be believed now."""
+        """Carry the restore out if no POP is waited for; whether the log may be believed now."""
         with self._completing:
             with self._database.read() as connection:
                 if standing.standing_of(connection) != standing.COLLECTING:
@@ -68,7 +68,7 @@ def _keep(connection: Connection, pop: str, lines: Sequence[Kept]) -> None:
 
 
 def _note_end(connection: Connection, pop: str, lines: Sequence[Kept], now: int) -> None:
-    """A POP that nobody expected delivers too: it joined after the backup."""
+    """A POP that was not expected delivers too: it joined after the backup."""
     if any(kept.kind == END for kept in lines):
         known = connection.scalar(select(restore_pops.c.pop).where(restore_pops.c.pop == pop))
         if known is None:

@@ -4,6 +4,6 @@ schema.py     the tables, and what each is for
 database.py   SQLite (write-ahead log) by default, PostgreSQL by URL; transactions
 migrations/   numbered steps from the tables of earlier builds to these
 
-Trust in this store: whoever can write it can speak for every visitor's consent, and can fork the revocation log
+Trust in this store: a process that can write it can speak for every visitor's consent, and can fork the revocation log
 (another `origin` or a lower head makes every POP fail closed, which is seen). It holds no secret of a browser.
 """

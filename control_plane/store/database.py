@@ -123,7 +123,7 @@ class Database:
 
 
 def lock_name(connection: Connection, name: str) -> None:
-    """Let nobody else hold this name before this transaction ends. SQLite's one writer holds every name."""
+    """Let no other transaction hold this name before this one ends. SQLite's one writer holds every name."""
     if connection.dialect.name != "sqlite":
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
 

@@ -18,7 +18,7 @@ Since = Annotated[Path | None, typer.Option("--since", help="A checkpoint seen b
 Leaf = Annotated[str, typer.Argument(help="A leaf's commitment: 64 hex digits, or `c` as the leaf has it.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Write the proof here instead of printing it.")]
 State = Annotated[
-    Path, typer.Option("--state", help="What the last look saw; kept by whoever watches, not by the operator.")
+    Path, typer.Option("--state", help="What the last look saw; kept by the watcher, not by the operator.")
 ]
 Url = Annotated[
     str | None,

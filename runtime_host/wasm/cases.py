@@ -1,6 +1,6 @@
 """The enums of `wit/world.wit` as guests see them, and the modules in which they find them.
 
-For whoever runs a function's `app.py` outside its own component: natively, or inside another component.
+For code that runs a function's `app.py` outside its own component: natively, or inside another component.
 """
 
 from enum import Enum

@@ -1,4 +1,4 @@
-"""The two functions of the main path as Python calls, whatever runs them: a sandbox pool or the native twin.
+"""The two functions of the main path as Python calls, run by either of two: a sandbox pool or the native twin.
 
     validator = ConsentValidator(SandboxPool(load_component(...)))
     claims = await validator.avalidate(text, keys, expected)     # Rejected("token-…") or Unavailable("sandbox-…")
@@ -34,7 +34,7 @@ from runtime_host.wasm.exports import DECIDE, VALIDATE, Export
 
 
 class Runner(Protocol):
-    """Whatever runs one exported function: `sandbox.SandboxPool` or `native.NativeFunction`."""
+    """What runs one exported function: `sandbox.SandboxPool` or `native.NativeFunction`."""
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
     loaded = load_component(Path("build/components/personalization"), trust, now, revoked)
 
-The directory is *not* trusted: whoever can write to it can at most stop this from loading. Steps, in order:
+The directory is *not* trusted: a process that can write to it can at most stop this from loading. Steps, in order:
 
 1. `manifest.sig` is by a component key of the trust file, valid now and not revoked, over exactly this `manifest.json`.
 2. `<name>.wasm` has the digest the manifest says.

@@ -114,7 +114,7 @@ class _Sandbox:
 class SandboxPool:
     """Runs one function of one component, each request in an instance of its own.
 
-    `_turn` is held by whoever makes or runs an instance, for at most a deadline or two; it owns `_ready`, `_used`,
+    `_turn` is held by a thread that makes or runs an instance, for two deadlines at most; it owns `_ready`, `_used`,
     `_slot` and `_converter`. The event loop's thread owns `_waiting` and `_idle`. The worker thread exists once `acall`
     was used.
     """
@@ -259,7 +259,7 @@ class SandboxPool:
             raise Unavailable("sandbox-busy", f"waited {self.limits.wait_s} s for {self.name}")
 
     def _serve(self, arguments: tuple[Any, ...]) -> Any:
-        """One request in an instance that is never used again; whoever comes next frees it."""
+        """One request in an instance that is never used again; the next caller frees it."""
         self._drop_used()
         self._used, self._ready = self._ready or self._instantiate(), None
         return self._run(self._used, arguments)

@@ -1,6 +1,6 @@
 """A keyring file: AES-256-GCM wrapping keys by version, in one file of mode 0600.
 
-Trust in this store: whoever reads the file can open everything it wraps.
+Trust in this store: a process that reads the file can open everything it wraps.
 """
 
 import base64

@@ -45,7 +45,7 @@ class Revocations(Protocol):
         ...
 
     def text_denied(self, digest: str) -> bool:
-        """Whether the token of this text (hex SHA-256) was taken back, whoever's it is."""
+        """Whether the token of this text (hex SHA-256) was taken back."""
         ...
 
     def key_revoked(self, kid: str) -> bool:
@@ -119,7 +119,7 @@ class MirroredRevocations:
         return frozenset(category for category, bound in below.items() if ver < bound)
 
     def text_denied(self, digest: str) -> bool:
-        """Whether the token of this text (hex SHA-256) was taken back, whoever's it is."""
+        """Whether the token of this text (hex SHA-256) was taken back."""
         return digest in self._texts
 
     def key_revoked(self, kid: str) -> bool:

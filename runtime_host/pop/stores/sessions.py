@@ -1,4 +1,4 @@
-"""Which visitor a session cookie stands for, so that a "no" works while the control plane is away.
+"""Which visitor a session cookie belongs to, so that a "no" works while the control plane is away.
 
 Holds SHA-256 of the cookie's secret and SHA-256 of the visitor's pseudonym, neither of which leads back.
 """

@@ -5,15 +5,15 @@
 
     marks      a counter for the policy, the keys, the erased, and one per process for the denials it committed
     word       when the lead's last good poll was sent, the control plane's time, since when a policy is lacking
-    load       how many connections each process has: nobody's consent depends on it
+    load       how many connections each process has: no consent depends on it
     acted      through which mark of the erased each worker has forgotten them
 
-A mark has one writer and only rises, after what it announces is on disk. Whoever finds other marks than last time
+A mark has one writer and only rises, after what it announces is on disk. A process that finds other marks than before
 reads again before it answers; so a reading that was torn does no harm, it is only another one. The word's numbers are
 written and read whole: eight aligned bytes each.
 
 The memory has no name and ends with its processes: nothing that an earlier run left can look fresh. It begins as
-zeros, which is out of sync. Trust: whoever can write it is one of the POP's own processes.
+zeros, which is out of sync. Trust: only the POP's own processes can write it.
 """
 
 import fcntl
@@ -141,7 +141,7 @@ class SharedState:
     # Erasure: what each worker has done.
 
     def act(self, mark: int) -> None:
-        """This process holds nothing of whoever was erased when `Mark.ERASED` stood there."""
+        """This process holds nothing of visitors erased when `Mark.ERASED` stood there."""
         struct.pack_into("=Q", self._memory, self._acted_at + 8 * self.place, mark)
 
     def acted(self, place: int) -> int:

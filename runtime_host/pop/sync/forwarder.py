@@ -3,7 +3,7 @@
 The idempotency key was chosen with the withdrawal. A process killed between the answer and noting it sends the same
 key again. What the control plane will never take (an unknown session, say) is noted as refused: it stays in force here.
 
-    forwarder.start(); await forwarder.ended(withdrawal)    # by whoever waits for one of them
+    forwarder.start(); await forwarder.ended(withdrawal)    # by a request that waits for one of them
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 A set that cannot be fetched or read changes nothing. A key that a good set no longer names stays for one token
 lifetime, so that no token outlives its key. Unknown key ids ask for one fetch per `wanted_s`, and the same id not
-again for `UNKNOWN_S`: whoever invents ids reaches nothing. Revoked keys (the log's business) are left out at once.
+again for `UNKNOWN_S`: invented ids reach nothing. Revoked keys (the log's business) are left out at once.
 """
 
 from collections import OrderedDict

@@ -1,6 +1,6 @@
 """The control plane's stream: a hint that there is something to ask for. Nothing it says is believed.
 
-Whatever arrives, also a new connection, wakes the poll. A stream that ends, or falls silent for longer than its pings
+Any event, also a new connection, wakes the poll. A stream that ends, or falls silent for longer than its pings
 allow, is opened again with growing pauses (stamina); meanwhile the poll's own interval carries everything.
 """
 

@@ -60,7 +60,7 @@ class Lead:
         self._hear: Hear = lambda _: None
 
     def attend(self, hear: Hear) -> None:
-        """Whoever is to hear what the lead says."""
+        """Have this handler hear what the lead says."""
         self._hear = hear
 
     async def listen(self) -> None:

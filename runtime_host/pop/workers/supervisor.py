@@ -1,4 +1,4 @@
-"""The lead's side: starts the workers, starts those again that end, and speaks for all of them to whoever asks.
+"""The lead's side: starts the workers, starts those again that end, and answers for all of them.
 
 A worker that ends is started again after a pause that grows while it does not live long. What it had counted stays
 counted. The generation moves: it may have committed a "no" and died before it said so.
@@ -30,7 +30,7 @@ MODULE = "runtime_host.pop.process.worker"
 RUNNING = "running.lock"  # held by every process of a POP, as long as one of them lives
 PREDECESSOR_S = 15.0  # how long an earlier run may take to end: its workers finish begun answers
 PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # before a worker is started again
-LIVED_S = 30.0  # whoever lived so long begins with the shortest pause again
+LIVED_S = 30.0  # a worker that lived so long begins with the shortest pause again
 STOP_S = 8.0  # more than answers are given to finish; then it is ended
 ANSWER_S = 1.0  # how long a scrape waits for a worker that hangs
 HEADS_EVERY_S = 5.0  # so that a status report names heads that are at most so old
@@ -75,7 +75,7 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
 
     def attend(self, hear: Hear) -> None:
-        """Whoever is to hear what workers say."""
+        """Have this handler hear what workers say."""
         self._hear = hear
 
     def start(self) -> None:
@@ -212,7 +212,7 @@ class Supervisor:
             await self.collect()
 
     def end_frozen(self) -> None:
-        """End whoever serves and has not answered for a while: half of the connections hang there. It starts again."""
+        """End a worker that serves and answers no message: half of the connections hang there. It starts again."""
         for worker in self._workers:
             worker.silent += worker.serves
             if worker.silent >= FROZEN_AFTER:
