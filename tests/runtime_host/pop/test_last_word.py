@@ -92,6 +92,19 @@ def test_an_early_yes_that_comes_late_does_not_survive_the_no_after_it(shop, run
     assert late.json()["choices"] == ["contextual"]
 
 
+def test_a_yes_says_that_it_overrules_the_refusal_it_was_clicked_over(shop, run):
+    """Its own answer names the category as effective; a refusal that was said after it, or not about it, stays."""
+    visitor = shop.browser(**MODULE)
+    run(visitor.grant("contextual", "behavioral", number=1))
+    visitor.jar[REFUSALS] = refusal("contextual", "experimental", number=2)
+    over = run(visitor.grant("contextual", number=3)).json()
+    visitor.jar[REFUSALS] = refusal("behavioral", number=9)
+    below = run(visitor.grant("behavioral", number=8)).json()
+
+    assert over["categories"] == ["contextual", "behavioral"]
+    assert "behavioral" not in below["categories"]
+
+
 def test_three_yeses_at_once_are_all_recorded(shop, run):
     """Changes add: none replaces what another recorded."""
     visitor = shop.browser(**MODULE)

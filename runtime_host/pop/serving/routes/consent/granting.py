@@ -25,11 +25,15 @@ from runtime_host.pop.stores.raw import GRANT
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A yes that the control plane has. `headers`: the cookies that go with it; `session`: the new one."""
+    """A yes that the control plane has. `headers`: the cookies that go with it; `session`: the new one.
+
+    `overruled`: the categories for which it stands above what this browser refused before.
+    """
 
     answer: ConsentAnswer
     session: Credentials
     headers: tuple[Header, ...]
+    overruled: frozenset[str]
 
 
 class Granting:
@@ -48,7 +52,7 @@ class Granting:
         body = await read_json(call.receive, MAX_CONSENT_BYTES, MAX_BRACKETS)
         wish = read_grant(body, room.here.age_band)
         done = await self.record(asked, wish, key_of(call.headers))
-        state = room.states.told(asked, room.asker.owner(done.session), done.answer)
+        state = room.states.told(asked, room.asker.owner(done.session), done.answer, done.overruled)
         answer = await room.companions.answer(asked, state, wish.bundled, done.answer.token, *done.headers)
         self._streams.tell(subject_of(done.answer.sub), "consent")
         return answer
@@ -75,7 +79,8 @@ class Granting:
             room.records.session_cookie(secret, answer),
             *room.refusal_cookie.after_yes(asked, granted),
         )
-        return Recorded(answer, following, headers)
+        overruled = () if asked.refusals.broken else (name for name in granted if name not in request.refused)
+        return Recorded(answer, following, headers, frozenset(overruled))
 
     async def _keep(self, answer: ConsentAnswer) -> None:
         """Keep what a control plane restored from a backup needs to record this yes again.

@@ -59,10 +59,12 @@ class States:
         """What the control plane last said of this session here."""
         return None if session is None else self._last.get(stored(session.grant))
 
-    def told(self, asked: Asked, owner: Session | None, answer: ConsentAnswer) -> State:
-        """The state by an answer that has just come."""
+    def told(
+        self, asked: Asked, owner: Session | None, answer: ConsentAnswer, overruled: frozenset[str] = frozenset()
+    ) -> State:
+        """The state by an answer that has just come. `overruled`: what its own yes says of the request's refusals."""
         life = None if answer.token is None or answer.expires_at is None else answer.expires_at - self._clock.now()
-        off = self._taken(owner, answer) | asked.refusals.categories
+        off = self._taken(owner, answer) | (asked.refusals.categories - overruled)
         effective = [name for name in answer.categories if name not in off]
         return self._state(asked, owner, answer, effective, answer.ver, life)
 
