@@ -67,7 +67,7 @@ def _drive(fleet: Fleet, process: psutil.Process, wanted: int, place: Path, prog
     while served < wanted:
         turn += 1
         script = place / "soak.lua"
-        script.write_text(SCRIPT % (FRESH_EVERY, turn, _cookie(fleet.url(POP))))
+        script.write_text(SCRIPT % (FRESH_EVERY, turn, token_cookie(fleet.url(POP))))
         count, errors = _slice(fleet.url(POP), script)
         served += count
         readings.errors += errors
@@ -87,7 +87,7 @@ def _slice(url: str, script: Path) -> tuple[int, int]:
     return (int(counted.group(1)) if counted else 0), bad
 
 
-def _cookie(url: str) -> str:
+def token_cookie(url: str) -> str:
     """A consenting visitor's token, as the cookie header carries it."""
     headers = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
     answer = httpx.post(f"{url}/v1/consent", json={"grant": ["contextual"]}, headers=headers)

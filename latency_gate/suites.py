@@ -5,6 +5,7 @@ micro    the pytest-benchmark suites under `benches/`, against budgets and same-
 soak     memory of a POP under load
 hosts    slot decisions on our POP and on wasmtime serve, wash and jco, side by side
 workers  fresh decisions of one worker and of two
+hostile  seven attacks beside honest visitors: their P99, and memory afterwards
 replay   1,000 decision receipts decided again, in three processes and on V8
 kills    kill -9 of every kind of process under people who change their mind
 """
@@ -28,6 +29,7 @@ from consent_core.resources import resource
 from latency_gate import report, selftest
 from latency_gate.arms import Arm, foreign_arm, grant, shop_arms, write_pages
 from latency_gate.browser import chromium
+from latency_gate.hostile.suite import run_hostile
 from latency_gate.hosts import run_hosts
 from latency_gate.judge import Row, differences, is_green, judge_regression
 from latency_gate.kills import run_kills
@@ -40,7 +42,7 @@ from latency_gate.workers import run_workers
 
 BENCHES = resource("benches")
 GATE = Path("build/gate")
-SUITES = ("micro", "vitals", "soak", "hosts", "workers", "kills", "replay")
+SUITES = ("micro", "vitals", "soak", "hosts", "workers", "kills", "hostile", "replay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,15 @@ def _kills(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any
     return {**document, "rows": [row.to_json() for row in rows]}, is_green(rows)
 
 
+def _hostile(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any, bool]:
+    seconds = options.rounds or budgets["hostile"]["seconds"]
+    with _bar(out, "attacks") as progress:
+        document, rows = run_hostile(GATE / "hostile", options.report, out, seconds, progress)
+    report.write_junit("hostile", rows, options.report / "hostile.xml")
+    out.print(report.table("hostile", rows))
+    return {**document, "rows": [row.to_json() for row in rows]}, is_green(rows)
+
+
 def _replay(options: Options, budgets: dict[str, Any], out: Console) -> tuple[Any, bool]:
     wanted = options.rounds or budgets["replay"]["receipts"]
     document, rows = run_replay(GATE / "replay", options.report, out, wanted)
@@ -225,6 +236,7 @@ RUNNERS = {
     "hosts": _side_by_side("hosts", run_hosts),
     "workers": _side_by_side("workers", run_workers),
     "kills": _kills,
+    "hostile": _hostile,
     "replay": _replay,
 }
 

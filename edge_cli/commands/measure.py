@@ -14,7 +14,8 @@ def register(app: typer.Typer) -> None:
 
 
 Suite = Annotated[
-    str | None, typer.Option("--suite", help="vitals, micro, soak, hosts, workers, kills or replay; all by default.")
+    str | None,
+    typer.Option("--suite", help="vitals, micro, soak, hosts, workers, kills, hostile or replay; all by default."),
 ]
 Gate = Annotated[bool, typer.Option("--gate", help="Exit 1 unless every row is within its budget.")]
 SelfTest = Annotated[bool, typer.Option("--self-test", help="Inject faults; exit 0 only if each turns the gate red.")]
@@ -26,7 +27,7 @@ Rounds = Annotated[
     typer.Option(
         "--rounds",
         min=1,
-        help="Page loads per arm; of hosts and workers, seconds per load; of kills and replay, how many.",
+        help="Page loads per arm; of hosts, workers and hostile, seconds per load; of kills and replay, how many.",
     ),
 ]
 Base = Annotated[Path | None, typer.Option("--base", help="An earlier vitals.json to compare with.")]
