@@ -3,8 +3,8 @@
     document, rows = run_hostile(place, report, out, 8, progress)      # `edge bench --suite hostile --gate`
 
 Honest visitors ask over one connection and count what they wait. For each attack: alone, beside it, and then memory
-(the sum of PSS over the POP's processes) until it is back or a minute has passed. Below 5 ms the scheduler decides, not the
-POP: that much is the least that counts as alone.
+(the sum of PSS over the POP's processes) until it is back or a minute has passed. Alone counts as at least 5 ms: below
+that the scheduler decides, not the POP.
 """
 
 import asyncio
@@ -58,14 +58,20 @@ def run_hostile(
     """Every attack for so many seconds. Writes `hostile.json`."""
     stage = prepare(place / "edge", place / "components", out)
     with Fleet(stage.data, [PopSpec(POP, "EU")], site=SHOP / "site", components=stage.components) as fleet:
-        honest(fleet.url(POP), WARM_S)
-        outcomes = []
-        for done, name in enumerate(attacks, 1):
-            outcomes.append(_play(fleet, name, seconds))
-            progress(done, len(attacks))
+        outcomes = play(fleet, POP, seconds, progress, attacks)
     document = {outcome.attack: asdict(outcome) for outcome in outcomes}
     (report / "hostile.json").write_text(json.dumps(document, indent=1))
     return document, judge(outcomes)
+
+
+def play(fleet: Fleet, pop: str, seconds: float, progress: Progress, attacks: Sequence[str]) -> list[Outcome]:
+    """Each attack in turn against one POP of a running fleet."""
+    honest(fleet.url(pop), WARM_S)
+    outcomes = []
+    for done, name in enumerate(attacks, 1):
+        outcomes.append(_play(fleet, pop, name, seconds))
+        progress(done, len(attacks))
+    return outcomes
 
 
 def judge(outcomes: Sequence[Outcome]) -> list[Row]:
@@ -90,11 +96,11 @@ def _memory(outcome: Outcome) -> Row:
     )
 
 
-def _play(fleet: Fleet, name: str, seconds: int) -> Outcome:
-    member = fleet.pops[POP].process
+def _play(fleet: Fleet, pop: str, name: str, seconds: float) -> Outcome:
+    member = fleet.pops[pop].process
     if member is None:
         raise RuntimeError("the POP has not been started")
-    process, url = psutil.Process(member.pid), fleet.url(POP)
+    process, url = psutil.Process(member.pid), fleet.url(pop)
     alone, _ = honest(url, seconds)
     before = resident(process)
     with attacking(url, name):

@@ -1,13 +1,12 @@
-"""Hostile traffic beside honest: what the rows say, what an attack does, and a short run with a real POP."""
+"""Hostile traffic beside honest: what the rows say, and what an attack does to a listener."""
 
 import asyncio
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
 from latency_gate.hostile.attacks import ATTACKS, Target, attack
-from latency_gate.hostile.suite import BACK_MIB, LEAST_ANSWERS, LEAST_MS, Outcome, judge, p99, run_hostile
+from latency_gate.hostile.suite import BACK_MIB, LEAST_ANSWERS, LEAST_MS, Outcome, judge, p99
 from latency_gate.judge import BROKEN, OK, OVER
 
 GOOD = Outcome("trailers", 10.0, 19.0, 1_000, 0, 3.0)
@@ -76,15 +75,3 @@ def test_each_attack_reaches_a_listener_again_and_again(name):
         return seen
 
     assert len(asyncio.run(scenario())) >= 8
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1_200)  # the first run builds the components
-def test_a_pop_stands_hostile_traffic(tmp_path):
-    """Every attack for two seconds: honest visitors are answered, memory comes back. Times are the gate's."""
-    document, rows = run_hostile(tmp_path, tmp_path, Console(quiet=True), 2, lambda done, total: None)
-
-    assert {name: outcome["bad"] for name, outcome in document.items()} == dict.fromkeys(ATTACKS, 0)
-    assert {row.name: row.status for row in rows if row.unit == "MiB"} == {
-        f"memory kept after {name}": OK for name in ATTACKS
-    }
