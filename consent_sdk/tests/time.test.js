@@ -58,6 +58,18 @@ test("a fresh token is fetched thirty seconds before the old one runs out, by a 
   assert.equal(pop.asked.at(-1).path, "/v1/consent/refresh");
 });
 
+for (const [how, ms] of Object.entries({ "ten minutes ahead": 600_000, "ten minutes behind": -600_000, "at 1970": -Date.now() })) {
+  test(`a visitor's clock that is ${how} changes nothing`, async (t) => {
+    t.mock.timers.enable({ apis: ["Date"], now: Date.now() + ms });
+    await answering({ ver: 3, choices: ["contextual"], categories: ["contextual"], expires_in: 300 });
+
+    assert.deepEqual([consent.choices, consent.categories], [["contextual"], ["contextual"]]);
+    assert.deepEqual(clock.left(), [270_000]);
+    t.mock.timers.tick(315_000);
+    assert.deepEqual([consent.choices, consent.categories], [["contextual"], ["contextual"]]);
+  });
+}
+
 test("a token that is about to run out is not asked for in a circle", async () => {
   await answering({ expires_in: 1 });
 
