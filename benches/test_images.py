@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -21,7 +22,7 @@ from runtime_host.pop.images.libvips import Image
 from runtime_host.pop.images.pixels import AVIF_EFFORT, Q, colour_matrix
 from runtime_host.pop.images.processes import RenderProcesses
 
-ROUNDS = 20
+ROUNDS = 30
 ADJUSTMENT = Adjustment(4, 4, 18)
 COPY = "A tent, a forest, a morning"
 CATALOGUE = """
@@ -105,20 +106,21 @@ def test_cold_hero(
     lettered: bool,
 ) -> None:
     wanted = recipe(catalogue, lettered=lettered)
+    (source,) = catalogue.sources.values()
+    by_hand: list[float] = []
+
+    def before() -> None:
+        """The same by hand, in turn: what else the machine does meets both alike."""
+        renderer.cache.discard(wanted)
+        started = perf_counter()
+        raw(source.path, lettered=lettered)
+        by_hand.append(perf_counter() - started)
+
     rendition = benchmark.pedantic(
-        lambda: loop.run_until_complete(renderer.render(wanted)),
-        setup=lambda: renderer.cache.discard(wanted),
-        rounds=ROUNDS,
-        warmup_rounds=3,
+        lambda: loop.run_until_complete(renderer.render(wanted)), setup=before, rounds=ROUNDS, warmup_rounds=3
     )
     benchmark.extra_info["bytes"] = len(rendition.body)
-
-
-@pytest.mark.parametrize("lettered", [False, True], ids=["plain", "lettered"])
-def test_cold_hero_by_raw_libvips(benchmark: BenchmarkFixture, catalogue: LoadedCatalogue, lettered: bool) -> None:
-    (source,) = catalogue.sources.values()
-    body = benchmark.pedantic(lambda: raw(source.path, lettered=lettered), rounds=ROUNDS, warmup_rounds=3)
-    benchmark.extra_info["bytes"] = len(body)
+    benchmark.extra_info["ratio"] = benchmark.stats.stats.min / min(by_hand[3:])
 
 
 def test_hot_rendition(
