@@ -306,3 +306,29 @@ def test_one_that_names_another_before_it_is_a_gap(tmp_path):
     world = World(tmp_path, tweaks=forgetful).play()
 
     refused(world, "attestation-gap", 10)
+
+
+def test_a_request_that_was_dated_afterwards_is_refused(tmp_path):
+    """Its date has a witness only if its record went into the ledger when it was received."""
+    world = World(tmp_path, tweaks={"request": lambda record: {**record, "at": record["received_at"] + 20}}).play()
+
+    refused(world, "incomplete", 15)
+
+
+def test_only_a_step_of_devices_has_nobody_to_do_it(tmp_path):
+    """`none` in the place of a POP is no evidence that every POP was asked."""
+
+    def nobody(record):
+        return {**record, "steps": [*record["steps"], {"step": "enforced", "party": "none", "state": "done"}]}
+
+    refused(World(tmp_path, tweaks={"request": nobody}).play(), "incomplete", 15)
+
+
+def test_a_deployment_without_devices_says_so(tmp_path):
+    """The step is done by nobody, and the file holds."""
+
+    def devices(record):
+        return {**record, "steps": [*record["steps"], {"step": "devices", "party": "none", "state": "done"}]}
+
+    world = World(tmp_path, tweaks={"request": devices}).play()
+    assert verdict_of(world, world.sealed(world.pack())).answered
