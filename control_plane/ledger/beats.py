@@ -1,4 +1,4 @@
-"""What one beat adds to the ledger: facts in order, then leaves about people, shuffled and padded. Pure.
+"""What one beat adds to the ledger: facts as they came, then leaves about people, shuffled and padded. Pure.
 
 The number of leaves about people would tell what happened (a yes is one, a no two, a request more), so each beat has
 8·2^k of them, the missing ones random. k is the same for every beat of a day: 8·2^k is above the mean of the last
@@ -16,7 +16,7 @@ LEAST = 8  # leaves about people in a beat
 DEVIATIONS = 6  # from the mean: how rarely a beat is fuller than its day's size
 DAY_S = 86_400
 
-# Facts come in this order, people last.
+# What a leaf is, as rows keep it: people are told apart from facts.
 RANKS = {kind: rank for rank, kind in enumerate((*FACTS, PERSON))}
 PEOPLE = RANKS[PERSON]
 
@@ -74,8 +74,10 @@ def padded_size(people: int, least: int) -> int:
 
 
 def arranged(waiting: Sequence[Item], least: int, random: Randomness) -> list[Item]:
-    """The beat's leaves in their order: facts by kind, as they came; then people and padding, mixed."""
-    facts = sorted((item for item in waiting if item.rank != PEOPLE), key=lambda item: item.rank)
+    """The beat's leaves in their order: facts as they came, so that a key's endorsement stands before what it signed;
+    then people and padding, mixed.
+    """
+    facts = [item for item in waiting if item.rank != PEOPLE]
     people = [item for item in waiting if item.rank == PEOPLE]
     people += [_random_leaf(random) for _ in range(padded_size(len(people), least) - len(people))]
     random.shuffle(people)

@@ -11,7 +11,7 @@ from functools import cache
 
 import pytest
 
-from control_plane.ledger.beats import LEAST, Day, Item, arranged, padded_size, size_after
+from control_plane.ledger.beats import LEAST, RANKS, Day, Item, arranged, padded_size, size_after
 
 BEAT_S = 30.0
 KINDS = {"grant": 70, "no": 27, "request": 3}
@@ -104,3 +104,11 @@ def test_the_order_of_people_is_not_the_order_in_which_they_came():
 
     assert set(places) == set(range(LEAST))
     assert max(places.values()) < 1.25 * 4_000 / LEAST
+
+
+def test_facts_stand_in_the_order_in_which_they_came():
+    """A key that is endorsed and used within one beat was endorsed first, for every reader of the ledger."""
+    kinds = ("endorsement", "attesters", "attestation")
+    waiting = [Item(row, RANKS[kind], kind.encode(), b"leaf") for row, kind in enumerate(kinds)]
+
+    assert [item.row for item in arranged(waiting, LEAST, random.Random(1))[:3]] == [0, 1, 2]
