@@ -57,6 +57,7 @@ from control_plane.policies.pops import Pops
 from control_plane.policies.publishing import publish_first, renew
 from control_plane.proofs.retention import CLAUSE, DAY_S, warn_unless_named
 from control_plane.proofs.store import ProofStore
+from control_plane.registry.releases import Releases
 from control_plane.restore.applying import Restoring
 from control_plane.restore.collecting import Collecting
 from control_plane.revocations.erasing import Erasing
@@ -141,7 +142,8 @@ def create_app(settings: Settings) -> ControlPlane:
     revoking = Revoking(log, consents, keys, erasing, renewing)
     restoring = Restoring(log, policies, versions, keys, revoking.distrust, clock)
     collecting = Collecting(database, clock, restoring.carry_out, restoring.latecomer)
-    federated = Federated.of(database, policies, clock, settings.data)
+    releases = Releases(settings.home / "releases", keys, clock)
+    federated = Federated.of(database, policies, clock, settings.data, releases.newest)
     kept_days = (settings.proof_kept_days, settings.backups_kept_days)
     packing = Packing(database, ledger, proofs, keys, clock, *kept_days)
     own = _own(settings, keys, attesters, erasing, policies, ledger)

@@ -13,7 +13,10 @@ from consent_core.resources import resource
 from consent_core.trust.keys import KeyStore
 from consent_core.trust.trust_file import NO_LOG, TrustFile
 from control_plane.registry.baking import Template, read_component, unpack, verify
+from control_plane.registry.learning import learn
 from control_plane.registry.releases import RELEASE_FILE, WEIGHTS_FILE, Approved, Made, Releases
+from control_plane.settings import Settings
+from control_plane.store.database import Database
 
 MODELS = ("behavioral", "contextual")
 CLAUSE = "policy-approval"
@@ -26,8 +29,17 @@ def releases_of(data: Path) -> Releases:
 
 def publish(data: Path, folder: Path, weights: Path, approver: str) -> Release:
     """Bake a file of signed bytes into a built component. Raises: Rejected, Untrusted, Unavailable."""
-    made = Made(unpack(weights.read_bytes(), MODELS))
+    made = Made.of_bytes(unpack(weights.read_bytes(), MODELS))
     return releases_of(data).publish(template_of(folder), made, _approved(approver))
+
+
+def learned(data: Path, folder: Path, approver: str, database_url: str | None) -> Release:
+    """What follows from the updates in the control plane's store. Raises: Rejected("release-empty")."""
+    database = Database.open(Settings(data=data, database_url=database_url).store_url)
+    try:
+        return learn(database, releases_of(data), template_of(folder), seed_weights(), _approved(approver))
+    finally:
+        database.close()
 
 
 def revert(data: Path, folder: Path, to: str, approver: str) -> Release:

@@ -27,7 +27,7 @@ REASONS: Final = ("learned", "rollback", "replay")
 NAME = re.compile(r"model-v[0-9]{8}\.[1-9][0-9]{0,3}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COMPONENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_TEXTS = ("template", "component", "compiled", "weights")
+_TEXTS = ("template", "component", "compiled", "weights", "master")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Release:
     """One release of one model set, which is one component.
 
     epoch: rises with every release, also with a rollback. parents: releases it follows or takes its weights from.
-    updates: digests of those it is made of. template, component, compiled, weights: digests. places: of the weights in
-    component and compiled form. approval: clause id and digest, who, when. expires: Unix seconds.
+    updates: digests of those it is made of. template, component, compiled, weights, master: digests. places: where the
+    weights lie in component and compiled form. approval: clause id and digest, who, when. expires: Unix seconds.
     """
 
     model_id: str
@@ -50,6 +50,7 @@ class Release:
     component: str
     compiled: str
     weights: str
+    master: str
     places: tuple[Places, Places]
     privacy: Mapping[str, Any]
     approval: Mapping[str, Any]
@@ -118,6 +119,7 @@ def _read(value: Mapping[str, Any]) -> Release:
         component=fields.matching("component", _DIGEST),
         compiled=fields.matching("compiled", _DIGEST),
         weights=fields.matching("weights", _DIGEST),
+        master=fields.matching("master", _DIGEST),
         places=(read_places(places.mapping("component")), read_places(places.mapping("compiled"))),
         privacy=fields.mapping("privacy"),
         approval=fields.mapping("approval"),

@@ -11,7 +11,7 @@ from consent_core.errors import Rejected
 from control_plane.federated import budget
 from control_plane.federated.intake import Intake
 from control_plane.federated.log import VerdictLog
-from control_plane.federated.rounds import Rounds, all_rounds, find
+from control_plane.federated.rounds import Newest, Rounds, all_rounds, find
 from control_plane.policies.current import Policies
 from control_plane.store.database import Database
 from control_plane.store.schema import learning_updates
@@ -26,9 +26,9 @@ class Federated:
     intake: Intake
 
     @classmethod
-    def of(cls, database: Database, policies: Policies, clock: Clock, data: Path) -> Self:
-        """Over one store. Until releases have a registry of their own every week is trained at the seed models."""
-        rounds = Rounds(database, policies, clock, bases=lambda _: {})
+    def of(cls, database: Database, policies: Policies, clock: Clock, data: Path, newest: Newest) -> Self:
+        """Over one store. newest: the release that a week is trained at which begins now."""
+        rounds = Rounds(database, policies, clock, newest)
         return cls(database, rounds, Intake(database, clock, VerdictLog(data / "logs" / "fl")))
 
     def round(self, week: str, pop: str | None) -> dict[str, Any]:

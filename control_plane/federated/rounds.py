@@ -32,10 +32,10 @@ TRANSITIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "closed": {"enough": "candidate", "few": "empty"},
     "candidate": {"published": "released"},
     "released": {},
-    "empty": {},
+    "empty": {"published": "released"},
 }
 
-Bases = Callable[[Connection], Mapping[str, str]]  # the newest release of each model
+Newest = Callable[[], str]  # name of the newest release, "seed" before the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,12 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """The rounds of one store. bases: asked when a week is opened."""
+    """The rounds of one store. newest: asked when a week is opened."""
 
     database: Database
     policies: Policies
     clock: Clock
-    bases: Bases
+    newest: Newest
 
     def tick(self) -> None:
         """Open the running week, if the policy in force has learning, and close what may be added up."""
@@ -74,8 +74,7 @@ class Rounds:
         learning = read_learning(settings)
         if learning is None or find(connection, week) is not None:
             return
-        base = dict(self.bases(connection))
-        releases = canonical_json({model: base.get(model, "seed") for model in learning.models}).decode()
+        releases = canonical_json(dict.fromkeys(learning.models, self.newest())).decode()
         row = {"week": week, "state": "open", "base": releases, "policy": policy.hash}
         connection.execute(insert(learning_rounds).values(**row, terms=json.dumps(settings["learning"]), at=now))
 

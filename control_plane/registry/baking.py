@@ -18,6 +18,7 @@ from consent_core.formats.release import Release
 from consent_core.formats.template import WEIGHTS, Places, baked, places_of, template_digest
 from consent_core.privacy.clipping import Floats
 
+SEED_LARGEST = 2.0
 INT8 = 127  # the largest weight after baking; ranking does not depend on the scale
 
 
@@ -60,6 +61,23 @@ def whole_bytes(master: Floats) -> bytes:
     """Signed bytes of one model: its largest weight becomes 127."""
     largest = float(np.abs(master).max(initial=0.0))
     return np.rint(master * (INT8 / largest) if largest else master).astype(np.int8).tobytes()
+
+
+def seed_master(row: bytes) -> Floats:
+    """Weights of which only the bytes are known, as if the largest moved log odds by 2 (decision 193)."""
+    return np.frombuffer(row, np.int8).astype(float) * (SEED_LARGEST / INT8)
+
+
+def pack_master(master: Mapping[str, Floats]) -> bytes:
+    """`master.bin`: the models' weights as 64-bit floats, by name."""
+    return b"".join(row.astype("<f8").tobytes() for _, row in sorted(master.items()))
+
+
+def unpack_master(data: bytes, models: tuple[str, ...]) -> dict[str, Floats]:
+    """What `pack_master` made. Raises: Untrusted("release-digest") for another length."""
+    if len(data) != 8 * WEIGHTS * len(models):
+        raise Untrusted("release-digest", f"expected {WEIGHTS} floats for each of {len(models)} models")
+    return dict(zip(sorted(models), np.frombuffer(data, "<f8").astype(float).reshape(-1, WEIGHTS), strict=True))
 
 
 def pack(weights: Mapping[str, bytes]) -> bytes:

@@ -1,8 +1,8 @@
 """A directory of releases: `model-vYYYYMMDD.N/`, each complete, numbered and signed; epochs only rise.
 
     releases = Releases(Path(".edge/control-plane/releases"), keys, clock)
-    made = releases.publish(template, weights, Approved("ann", clause), updates=digests, privacy=statement)
-    releases.roll_forward(to="model-v20270111.1", template, approved)     # older weights, higher epoch
+    made = releases.publish(template, Made.of(master, updates=digests), Approved("ann", clause))
+    releases.roll_forward("model-v20270111.1", template, approved)     # older weights, higher epoch
 
 Trust in this store: none. Whoever reads a release checks its signature, its digests and its epoch; who can write here
 can leave releases out, which an epoch that stands still shows, and nothing else.
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from consent_core.clock import Clock
 from consent_core.crash import crash_point
@@ -23,12 +23,24 @@ from consent_core.formats.days import day_of
 from consent_core.formats.manifest import MANIFEST_FILE, SIGNATURE_FILE, sign_manifest
 from consent_core.formats.release import NAME, Release, open_release, sign_release
 from consent_core.policy.clauses import Clause
+from consent_core.privacy.clipping import Floats
 from consent_core.trust.files import locked, sync_directory, write_atomically
 from consent_core.trust.keys import KeyStore
-from control_plane.registry.baking import Template, pack, unpack, verify
+from control_plane.registry.baking import (
+    Template,
+    pack,
+    pack_master,
+    seed_master,
+    unpack,
+    unpack_master,
+    verify,
+    whole_bytes,
+)
 
 RELEASE_FILE: Final = "release.dsse"
 WEIGHTS_FILE: Final = "weights.bin"
+MASTER_FILE: Final = "master.bin"
+SEED: Final = "seed"
 VALID_S: Final = 400 * 86_400  # a deployment that publishes nothing for so long goes back to what it was built with
 
 
@@ -45,10 +57,21 @@ class Made:
     """What a release is made of and why: digests of updates, releases before it, the promise in numbers."""
 
     weights: Mapping[str, bytes]
+    master: Mapping[str, Floats]
     reason: str = "learned"
     parents: tuple[str, ...] = ()
     updates: tuple[str, ...] = ()
     privacy: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, master: Mapping[str, Floats], **more: Any) -> Self:
+        """Weights that were learnt: their bytes follow."""
+        return cls({model: whole_bytes(row) for model, row in master.items()}, master, **more)
+
+    @classmethod
+    def of_bytes(cls, weights: Mapping[str, bytes], **more: Any) -> Self:
+        """Weights that were trained elsewhere: their master follows."""
+        return cls(weights, {model: seed_master(row) for model, row in weights.items()}, **more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +88,11 @@ class Releases:
         names = [path.name for path in self.home.glob("model-v*") if NAME.fullmatch(path.name)]
         return sorted((self.open(name) for name in names), key=lambda release: release.epoch)
 
+    def newest(self) -> str:
+        """The name of the release of the highest epoch; "seed" before the first."""
+        known = self.all()
+        return known[-1].release if known else SEED
+
     def open(self, name: str) -> Release:
         """One release, its signature checked. Raises: Rejected("release-unknown", 404), Untrusted."""
         if not NAME.fullmatch(name) or not (self.home / name / RELEASE_FILE).is_file():
@@ -74,10 +102,11 @@ class Releases:
 
     def weights_of(self, release: Release) -> dict[str, bytes]:
         """What was baked. Raises: Untrusted("release-digest") if the file holds other bytes."""
-        data = (self.home / release.release / WEIGHTS_FILE).read_bytes()
-        if sha256_digest(data) != release.weights:
-            raise Untrusted("release-digest", "weights.bin is not the one that was signed")
-        return unpack(data, release.models)
+        return unpack(self._file(release, WEIGHTS_FILE, release.weights), release.models)
+
+    def master_of(self, release: Release) -> dict[str, Floats]:
+        """What it was rounded from, and the next week is learnt at. Raises: Untrusted("release-digest")."""
+        return unpack_master(self._file(release, MASTER_FILE, release.master), release.models)
 
     def publish(self, template: Template, made: Made, approved: Approved) -> Release:
         """Bake, sign and put in place; complete before anybody sees it."""
@@ -95,8 +124,15 @@ class Releases:
         """A new release of the highest epoch with the weights of an older one."""
         older, current = self.open(to), self.all()[-1]
         parents = tuple(dict.fromkeys((current.release, older.release)))
-        made = Made(self.weights_of(older), reason, parents, older.updates, older.privacy)
+        weights, master = self.weights_of(older), self.master_of(older)
+        made = Made(weights, master, reason, parents, older.updates, older.privacy)
         return self.publish(template, made, approved)
+
+    def _file(self, release: Release, name: str, digest: str) -> bytes:
+        data = (self.home / release.release / name).read_bytes()
+        if sha256_digest(data) != digest:
+            raise Untrusted("release-digest", f"{name} is not the one that was signed")
+        return data
 
     def _describe(self, template: Template, made: Made, approved: Approved) -> Release:
         known, now = self.all(), self.clock.now()
@@ -112,6 +148,7 @@ class Releases:
             component="",
             compiled="",
             weights=sha256_digest(pack(made.weights)),
+            master=sha256_digest(pack_master(made.master)),
             places=template.places,
             privacy=made.privacy or {},
             approval={
@@ -138,6 +175,7 @@ class Releases:
             write_atomically(staged / MANIFEST_FILE, manifest.to_bytes())
             write_atomically(staged / SIGNATURE_FILE, sign_manifest(manifest, self.keys.current("component")))
             write_atomically(staged / WEIGHTS_FILE, pack(made.weights))
+            write_atomically(staged / MASTER_FILE, pack_master(made.master))
             write_atomically(staged / RELEASE_FILE, sign_release(release, self.keys.current("release")))
             crash_point("release-signed")
             staged.chmod(0o755)

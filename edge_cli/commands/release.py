@@ -53,19 +53,32 @@ def verify(
 
 @release.command("publish")
 def publish(
-    weights: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Signed bytes: behavioral, contextual.")],
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Signed bytes: behavioral, contextual. Without: what was learnt."
+        ),
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option("--database", help="postgresql://…; else SQLite under --data.")
+    ] = None,
     component: Component = BUILT,
     approver: Approver = None,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Bake weights into a built component, sign it as the next release.
+    """Bake what places taught, or the weights of a file, into a built component and sign it as the next release.
 
-    Example: [bold]edge release publish --weights tmp/weights.bin[/bold]
+    Example: [bold]edge release publish[/bold]
     """
     from edge_cli import releasing
 
-    row = releasing.shown(releasing.publish(data, component, weights, approver or getpass.getuser()))
+    name = approver or getpass.getuser()
+    if weights is None:
+        made = releasing.learned(data, component, name, database)
+    else:
+        made = releasing.publish(data, component, weights, name)
+    row = releasing.shown(made)
     show(row, as_json=as_json, text=lambda: f"{row['release']}, epoch {row['epoch']}")
 
 

@@ -86,7 +86,7 @@ def test_weights_that_do_not_fit_are_refused(held):
 
 def test_a_release_is_a_component_that_verifies(releases):
     """Signed as a component too, so that whatever loads components loads it; numbered within its day."""
-    first, second = (releases.publish(TEMPLATE, Made(weights(n)), ANN) for n in (1, 2))
+    first, second = (releases.publish(TEMPLATE, Made.of_bytes(weights(n)), ANN) for n in (1, 2))
 
     assert (first.release, second.release) == ("model-v20270115.1", "model-v20270115.2")
     assert (first.epoch, second.epoch) == (1, 2)
@@ -107,7 +107,7 @@ def test_a_release_is_a_component_that_verifies(releases):
 
 def test_a_release_is_baked_again_from_another_release(releases):
     """Offline: any component of the template will do."""
-    first, second = (releases.publish(TEMPLATE, Made(weights(n)), ANN) for n in (1, 2))
+    first, second = (releases.publish(TEMPLATE, Made.of_bytes(weights(n)), ANN) for n in (1, 2))
     folder = releases.home / second.release
     files = [(folder / name).read_bytes() for name in ("personalization.wasm", "personalization.cwasm")]
 
@@ -117,7 +117,7 @@ def test_a_release_is_baked_again_from_another_release(releases):
 
 def test_other_code_around_the_same_weights_is_refused(releases):
     """One changed byte outside the weights is another template."""
-    release = releases.publish(TEMPLATE, Made(weights(1)), ANN)
+    release = releases.publish(TEMPLATE, Made.of_bytes(weights(1)), ANN)
 
     assert refusal(lambda: verify(release, b"\0" + WASM[1:], CWASM, weights(1))) == "release-template"
     assert refusal(lambda: verify(release, WASM, CWASM[:-1] + b"\0", weights(1))) == "release-template"
@@ -125,7 +125,7 @@ def test_other_code_around_the_same_weights_is_refused(releases):
 
 def test_a_downgrade_is_refused_while_a_compliance_rollback_succeeds(releases):
     """Both would serve the older weights; only the one that was published as such is taken."""
-    first, second = (releases.publish(TEMPLATE, Made(weights(n)), ANN) for n in (1, 2))
+    first, second = (releases.publish(TEMPLATE, Made.of_bytes(weights(n)), ANN) for n in (1, 2))
     back = releases.roll_forward(first.release, TEMPLATE, ANN)
     now = releases.clock.now()
 
@@ -139,7 +139,7 @@ def test_a_downgrade_is_refused_while_a_compliance_rollback_succeeds(releases):
 
 def test_a_release_is_refused_twice_out_of_date_or_withdrawn(releases):
     """The last good one stays."""
-    release = releases.publish(TEMPLATE, Made(weights(1)), ANN)
+    release = releases.publish(TEMPLATE, Made.of_bytes(weights(1)), ANN)
     now = releases.clock.now()
 
     assert refusal(lambda: require_newer(release, 1, now)) == "release-epoch"
@@ -150,7 +150,7 @@ def test_a_release_is_refused_twice_out_of_date_or_withdrawn(releases):
 
 def test_weights_that_were_changed_on_disk_do_not_come_back(releases):
     """A rollback bakes what was signed, or nothing."""
-    release = releases.publish(TEMPLATE, Made(weights(1)), ANN)
+    release = releases.publish(TEMPLATE, Made.of_bytes(weights(1)), ANN)
     (releases.home / release.release / "weights.bin").write_bytes(pack(weights(9)))
 
     assert refusal(lambda: releases.roll_forward(release.release, TEMPLATE, ANN)) == "release-digest"
@@ -165,7 +165,7 @@ def test_a_release_that_is_not_there_is_not_opened(releases, name):
 
 def test_another_key_signs_no_release(releases):
     """Not even one of ours with another role, and not a revoked one."""
-    release = releases.publish(TEMPLATE, Made(weights(1)), ANN)
+    release = releases.publish(TEMPLATE, Made.of_bytes(weights(1)), ANN)
     trust, now = releases.keys.trust_file(), releases.clock.now()
     by_component = sign_release(release, releases.keys.current("component"))
     good = sign_release(release, releases.keys.current("release"))
@@ -199,7 +199,7 @@ def test_a_release_of_another_form_is_refused(releases, changes):
     from consent_core.formats.canonical import canonical_json
     from consent_core.formats.release import _value
 
-    release = releases.publish(TEMPLATE, Made(weights(1)), ANN)
+    release = releases.publish(TEMPLATE, Made.of_bytes(weights(1)), ANN)
     envelope = sign_statement(
         RELEASE_TYPE, canonical_json({**_value(release), **changes}), releases.keys.current("release")
     )
@@ -211,7 +211,7 @@ def test_a_release_of_another_form_is_refused(releases, changes):
 
 def test_places_beyond_the_end_are_refused(releases):
     """A signed release cannot make a baker write elsewhere."""
-    release = releases.publish(TEMPLATE, Made(weights(1)), ANN)
+    release = releases.publish(TEMPLATE, Made.of_bytes(weights(1)), ANN)
     far = {model: replace(place, raw=len(WASM) - 9) for model, place in TEMPLATE.places[0].items()}
     with pytest.raises(Untrusted):
         verify(replace(release, places=(far, TEMPLATE.places[1])), WASM, CWASM, weights(1))
@@ -239,5 +239,5 @@ def test_a_baker_that_was_killed_leaves_nothing_to_read(releases, monkeypatch):
 
     monkeypatch.setattr(Path, "rename", die)
     with pytest.raises(OSError, match="no space"):
-        releases.publish(TEMPLATE, Made(weights(1)), ANN)
+        releases.publish(TEMPLATE, Made.of_bytes(weights(1)), ANN)
     assert [path.name for path in releases.home.iterdir() if path.is_dir()] == []
