@@ -59,7 +59,7 @@ from runtime_host.pop.serving.recent import Recent
 from runtime_host.pop.serving.recording import VisitAuditRecorder
 from runtime_host.pop.serving.routes.consent import ConsentRoom, Neighbours, PopIdentity
 from runtime_host.pop.serving.routes.measures import Measures
-from runtime_host.pop.serving.routes.policy import PolicyPage, TrustPage
+from runtime_host.pop.serving.routes.policy import PolicyPage, TrustPage, gpc
 from runtime_host.pop.serving.routes.privacy import privacy_routes
 from runtime_host.pop.serving.routes.site import Site
 from runtime_host.pop.serving.routes.stream import Streams
@@ -321,6 +321,7 @@ class Pop:
             Route(
                 "policy", "/v1/policy", {"GET": PolicyPage(self.sync.trust_state, config.jurisdiction, self._geo).get}
             ),
+            Route("gpc", "/.well-known/gpc.json", {"GET": gpc}),
             Route("trust", "/v1/trust", {"GET": TrustPage(self.sync.trust).get}),
             Route("events", "/v1/events", {"POST": measures.events}),
             Route("vitals", "/v1/vitals", {"POST": measures.vitals}),

@@ -52,7 +52,7 @@ def test_who_asks_gets_what_was_decided_from_what(edge, run):
     assert receipt.component == native_functions()[1].digest
     assert receipt.input.signals.history == (Interaction("purchase", "tent-two", ("camping", "tent"), 0),)
     assert receipt.input.signals.page.section == "camping"
-    assert receipt.output.asset == reply.json()["asset"] == "tents"
+    assert receipt.output.asset == reply.json()["asset"]
 
 
 def test_the_rest_of_the_answer_is_as_without(edge, run):
@@ -166,3 +166,11 @@ def test_the_trust_file_is_what_the_pop_believes(edge, run):
 
     assert reply.body == edge.plane.keys.trust_file().to_bytes()
     assert reply.header("cache-control") == "private, no-store"
+
+
+def test_the_site_says_that_it_abides_by_global_privacy_control(edge, run):
+    """Where browsers and people look for it; a hidden file of the site stays hidden."""
+    reply = run(edge.get("/.well-known/gpc.json"))
+
+    assert (reply.status, reply.json()["gpc"]) == (200, True)
+    assert run(edge.get("/.well-known/else.json")).status == 404

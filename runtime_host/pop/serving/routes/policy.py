@@ -14,6 +14,8 @@ from consent_core.policy.table import UNKNOWN, PolicyTable
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.serving.routing import Call
 
+GPC_SINCE = "2026-11-30"  # when this statement last changed (W3C Global Privacy Control, "GPC support resource")
+
 
 class Active(Protocol):
     """A policy bundle in force."""
@@ -90,3 +92,8 @@ class TrustPage:
         body = self._trust().to_bytes()
         length = (b"content-length", str(len(body)).encode("ascii"))
         return Answer(200, (JSON, length, *INERT, PRIVATE), body)
+
+
+async def gpc(call: Call) -> Answer:
+    """`/.well-known/gpc.json`: this site abides by Global Privacy Control, wherever the law gives it effect."""
+    return json_answer({"gpc": True, "lastUpdate": GPC_SINCE})
