@@ -1,6 +1,7 @@
 """ed25519 and es256 checks, held against RFC vectors and hostile keys."""
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,4 +67,23 @@ def test_wrong_lengths_keys_and_algorithms_are_refused(algorithm: str, key: byte
     with pytest.raises(Rejected) as refusal:
         verify_signature(algorithm, key, b"sample", signature)
 
+    assert refusal.value.code == "token-signature"
+
+
+def test_a_signature_has_one_spelling() -> None:
+    """The same two numbers with a zero between them are 65 bytes, and none of ours."""
+    with pytest.raises(Rejected) as refusal:
+        verify_signature("es256", EC_KEY, b"sample", EC_SIGNATURE[:32] + b"\0" + EC_SIGNATURE[32:])
+
+    assert refusal.value.code == "token-signature"
+
+
+@pytest.mark.parametrize("message", [b"", b"anything at all"])
+def test_a_key_of_small_order_signs_nothing(message: bytes) -> None:
+    """The identity point "verifies" this signature over every message, and the library takes it."""
+    identity = (1).to_bytes(32, "little")
+    Ed25519PublicKey.from_public_bytes(identity).verify(identity + bytes(32), message)
+
+    with pytest.raises(Rejected) as refusal:
+        verify_signature("ed25519", identity, message, identity + bytes(32))
     assert refusal.value.code == "token-signature"

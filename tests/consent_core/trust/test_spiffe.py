@@ -50,6 +50,7 @@ def test_legal_ids_round_trip(text: str) -> None:
         "SPIFFE://ui-tools/edge/x",
         "https://ui-tools/edge/x",
         "spiffe:/ui-tools/edge/x",
+        "ui-tools/edge/x",
         "spiffe://ui-tools/edge/tökyo",
         "spiffe://ui-tööls/edge/x",
         "spiffe://ui-tools/edge/x y",
@@ -97,3 +98,12 @@ def test_only_members_with_a_role_and_a_name_belong(text: str, code: str) -> Non
         SpiffeId.parse(text).member_of("ui-tools")
 
     assert refusal.value.code == code
+
+
+@pytest.mark.parametrize(("role", "name"), [("admin", "x"), ("edge", "a/b"), ("Edge", "x")])
+def test_an_id_that_is_made_is_of_one_of_our_parts(role: str, name: str) -> None:
+    """No name smuggles in a further segment, and no other role is spelled."""
+    with pytest.raises(Rejected) as refusal:
+        SpiffeId.of("ui-tools", role, name)
+
+    assert refusal.value.code == "spiffe-role"
