@@ -56,6 +56,8 @@ export class ConsentError extends Error {
 
 interface ConsentEvents {
   change: CustomEvent<ConsentState>;
+  /** The first answer, yes or no, of a visitor who had given none. */
+  "first-consent": CustomEvent<ConsentState>;
   error: CustomEvent<ConsentError>;
 }
 

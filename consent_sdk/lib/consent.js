@@ -8,18 +8,23 @@ import { refresh, swapAll, sync } from "./sync.js";
 import { withdraw } from "./withdraw.js";
 
 /**
- * A visitor's own consent. Emits `change` with the state as `detail`, and `error` with a ConsentError.
+ * A visitor's own consent. Emits `change` with the state as `detail`, `first-consent` with it after a
+ * visitor's first answer, and `error` with a ConsentError.
  *
  * state: { known, choices, categories, pending, revoked, gpc_honoured, jurisdiction, reasons, receipt, ver, retention, notice }
  */
 export class Consent extends EventTarget {
   #page;
   #following = null;
+  #isNew = false; // a POP said that this visitor has not chosen yet
 
   /** `base`: the path below which a front end has the POP's `/v1/`. */
   constructor({ root = globalThis.document, fetcher = (...args) => fetch(...args), base = "", ...more } = {}) {
     super();
-    const emit = (type, detail) => this.dispatchEvent(new CustomEvent(type, { detail }));
+    const emit = (type, detail) => {
+      this.dispatchEvent(new CustomEvent(type, { detail }));
+      if (type === "change") this.#tellFirst(detail);
+    };
     this.#page = new Page({ root, fetcher, base, ...more }, emit);
   }
 
@@ -78,6 +83,13 @@ export class Consent extends EventTarget {
     }
     await settle(this.#page);
     prepareDefaults(this.#page);
+  }
+
+  /** `first-consent`: the first answer of a visitor who had given none, a yes or a no. */
+  #tellFirst(state) {
+    const isFirst = this.#isNew && this.decided;
+    this.#isNew = state.known && !this.decided;
+    if (isFirst) this.dispatchEvent(new CustomEvent("first-consent", { detail: state }));
   }
 
   /** Stop following. */

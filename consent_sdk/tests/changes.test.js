@@ -45,6 +45,36 @@ test("every request says that it comes from the module, and every change has a k
   assert.ok(keys.every((key) => /^[\w-]{21}[AQgw]$/.test(key)) && keys[0] !== keys[1]);
 });
 
+for (const [answer, change] of [["yes", (consent) => consent.grant("contextual")], ["no", (consent) => consent.withdraw()]]) {
+  test(`the first ${answer} of a visitor who had said nothing is told once`, async () => {
+    const consent = page();
+    const told = [];
+    consent.addEventListener("first-consent", ({ detail }) => told.push(detail));
+    await consent.sync();
+    assert.equal(told.length, 0);
+    await change(consent);
+    await consent.grant("contextual", "behavioral");
+    await consent.withdraw();
+
+    assert.equal(told.length, 1);
+    assert.equal(told[0].choices.includes("contextual"), answer === "yes");
+  });
+}
+
+test("who has chosen before is told of no first answer", async () => {
+  const before = page();
+  await before.sync();
+  await before.grant("contextual");
+  const consent = page();
+  let told = 0;
+  consent.addEventListener("first-consent", () => (told += 1));
+  await consent.sync();
+  await consent.grant("behavioral");
+  await consent.withdraw();
+
+  assert.equal(told, 0);
+});
+
 test("a no to all names no category", async () => {
   const consent = page();
   await consent.sync();
