@@ -36,8 +36,9 @@ from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid_source import SvidSource
 from consent_core.trust.trust_file import TrustFile
 from runtime_host.pop.config import PopConfig
+from runtime_host.pop.erasing import ErasedParts, erasing_of
 from runtime_host.pop.evidence.assembly import AttestingParts, Surroundings, assemble, gather
-from runtime_host.pop.evidence.erasing import AtWorker, Deputy, Eraser, Memory, Part, Shreddable
+from runtime_host.pop.evidence.erasing import Memory
 from runtime_host.pop.evidence.task import EvidenceTask
 from runtime_host.pop.heads import AuditHeads
 from runtime_host.pop.health import Watch, WatchParts, lead_looks
@@ -79,7 +80,6 @@ from runtime_host.pop.workers.supervisor import Supervisor
 
 STORE = "pop.db"  # below the home
 MAX_ANSWERS = 10_000  # of the control plane, one a session, held to tell pages what holds
-KINDS = ("memory", "trail")  # parts of a purge that each process has
 POP_KEY = "pop.key"
 RENDITION_KEY = "rendition.key"  # in the data directory: all POPs of a deployment open each other's addresses
 
@@ -134,7 +134,9 @@ class Pop:
         self._tasks: list[asyncio.Task[None]] = []
         self.pipeline = self._pipeline()
         self.answers = LastAnswers(MAX_ANSWERS, self.store.revocations.is_erased)
-        self.erasing = self._erasing()
+        memory = Memory((self.answers, self.pipeline.tokens, self.pipeline.recent))
+        erased = ErasedParts(memory, parts.audit, parts.retired, parts.supervisor)
+        self.erasing = erasing_of(config.pop, erased, self.sync, self.store)
         self.components = Components(
             parts.seals, self.sync.trust, self.sync.trust_state.now, self.store.revocations.revoked_keys
         )
@@ -363,34 +365,6 @@ class Pop:
         """Before a scrape: what the workers have counted."""
         if self.supervisor is not None:
             await self.supervisor.collect()
-
-    def _erasing(self) -> Eraser | Deputy:
-        """What sees to visitors who were purged, in this process; a lead waits for its workers' word too."""
-        parts, name = self._parts, self.config.pop
-        memory = Memory((self.answers, self.pipeline.tokens, self.pipeline.recent))
-        if isinstance(self.sync, LedSync):
-            trail = () if parts.audit is None else (Shreddable(parts.audit),)
-            deputy = Deputy((memory, *trail), self.sync.shared_state, self.sync.failures.count)
-            deputy.erase(self.store.revocations.erased, self.sync.erased.through)  # what came before this process
-            self.sync.erased.on_through = deputy.through
-            return deputy
-        eraser = Eraser(self.store, {f"memory.{name}": memory, **self._trails(), **self._worker_parts()},
-                        self.sync.failures.count, self.sync.report_soon)  # fmt: skip
-        eraser.again(self.store.revocations.erased)
-        return eraser
-
-    def _trails(self) -> dict[str, Part]:
-        """The trails that this process sees to: its own, and those that nobody writes any more."""
-        own = () if self._parts.audit is None else (self._parts.audit,)
-        return {f"trail.{trail.directory.name}": Shreddable(trail) for trail in (*own, *self._parts.retired)}
-
-    def _worker_parts(self) -> dict[str, Part]:
-        """What the workers see to, by their word."""
-        if self.supervisor is None:
-            return {}
-        state = self.supervisor.shared_state
-        workers = {place: AtWorker(state, place) for place in range(1, state.workers)}
-        return {f"{kind}.{self.config.pop}.w{place + 1}": at for place, at in workers.items() for kind in KINDS}
 
     def _watch(self) -> None:
         """Show at each scrape what others count, and note how long changes took to arrive."""
