@@ -43,7 +43,7 @@ def erasing_of(pop: str, parts: ErasedParts, sync: Sync | LedSync, store: PopSto
 def _deputy(parts: ErasedParts, sync: LedSync, store: PopStore) -> Deputy:
     trail = () if parts.audit is None else (Shreddable(parts.audit),)
     deputy = Deputy((parts.memory, *trail), sync.shared_state, sync.failures.count)
-    deputy.erase(store.revocations.erased, sync.erased.through)
+    deputy.erase(store.revocations.erased, sync.erased.through)  # what came before this process
     sync.erased.on_through = deputy.through
     return deputy
 

@@ -16,6 +16,8 @@ from consent_core.clock import ManualClock
 from consent_core.errors import Unavailable
 from consent_core.formats.token import CATEGORIES
 from consent_core.trust.keys import KeyStore
+from runtime_host.pop.erasing import ErasedParts, erasing_of
+from runtime_host.pop.evidence.erasing import Memory
 from runtime_host.pop.stores import Interaction, PopStore, Withdrawal
 from runtime_host.pop.stores.shared_state import Mark, SharedState
 from runtime_host.pop.sync import Sync, SyncConfig
@@ -277,6 +279,18 @@ def test_the_worker_tells_of_each_erased_visitor_once(crew: Supervisor) -> None:
     crew.worker.erased.tell()
     crew.worker.erased.tell()
     assert told == sorted((VISITOR, OTHER))
+
+
+def test_the_worker_says_when_nothing_of_an_erased_visitor_is_left_here(crew: Supervisor) -> None:
+    """The lead waits for that word; before it, there is none."""
+    crew.sync()
+    erasing = erasing_of("tokyo-1", ErasedParts(Memory(()), None, (), None), crew.worker, crew.worker.store)
+    crew.worker.changes.subscribe(lambda change: erasing.purged(change.subject))
+    crew.plane.log("purge", OTHER, CATEGORIES, 9)
+    crew.poll()
+    assert crew.shared_state.acted(1) < crew.shared_state.mark(Mark.ERASED)
+    crew.worker.erased.tell()
+    assert crew.shared_state.acted(1) == crew.shared_state.mark(Mark.ERASED)
 
 
 def test_an_event_after_a_withdrawal_elsewhere_is_not_kept(crew: Supervisor) -> None:
