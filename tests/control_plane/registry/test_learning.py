@@ -88,6 +88,16 @@ def test_an_update_is_used_once(plane, releases, places):
     assert len(releases.all()) == 1
 
 
+def test_a_round_that_is_open_makes_no_release(plane, releases, places):
+    """Three of four have sent, and the fourth has until six o'clock."""
+    week = begin_week(plane)
+    end_week(plane)
+    send(places, week, PLACES[:3])
+    with pytest.raises(ConsentEdgeError) as error:
+        taught(plane, releases)
+    assert error.value.code == "release-empty"
+
+
 def test_too_few_places_wait_for_the_next_week(plane, releases, places):
     """Two weeks of two places each make one release of four updates."""
     first = begin_week(plane)

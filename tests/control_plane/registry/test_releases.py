@@ -213,7 +213,7 @@ def test_places_beyond_the_end_are_refused(releases):
     """A signed release cannot make a baker write elsewhere."""
     release = releases.publish(TEMPLATE, Made.of_bytes(weights(1)), ANN)
     far = {model: replace(place, raw=len(WASM) - 9) for model, place in TEMPLATE.places[0].items()}
-    with pytest.raises(Untrusted):
+    with pytest.raises(Untrusted, match="beyond the component's end"):
         verify(replace(release, places=(far, TEMPLATE.places[1])), WASM, CWASM, weights(1))
 
 
