@@ -7,6 +7,7 @@ A promise holds only by what was seen just now; what cannot be asked is missing,
 
 import asyncio
 import math
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,7 +79,7 @@ async def _without_certificate(address: str) -> bool:
     try:
         async with httpx.AsyncClient(verify=False, trust_env=False, timeout=TIMEOUT_S) as client:  # noqa: S501
             await client.get(f"{address}/v1/pops")
-    except httpx.HTTPError:
+    except (httpx.HTTPError, ssl.SSLError):  # TLS 1.3 refuses after the handshake: the alert comes with the first read
         return True
     return False
 
