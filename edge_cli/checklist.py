@@ -98,7 +98,12 @@ def _charts(admin: Sequence[str]) -> tuple[bool, str]:
     if not admin:
         return False, "name the POPs' admin listeners with --admin"
     missing = [f"{name} at {address}" for address in admin for name in CHARTED if name not in _metrics(address)]
-    return not missing, f"missing: {', '.join(missing)}" if missing else f"{', '.join(CHARTED)} at {len(admin)} POPs"
+    return (
+        not missing,
+        f"missing until a page has reported: {', '.join(missing)}"
+        if missing
+        else f"{', '.join(CHARTED)} at {len(admin)} POPs",
+    )
 
 
 def _metrics(address: str) -> str:
