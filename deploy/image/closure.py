@@ -1,4 +1,4 @@
-"""The lines of requirements.lock that an image needs: what runs POPs, control planes, witnesses and operators' commands.
+"""The lines of requirements.lock that an image needs: what runs POPs, control planes and operators' commands.
 
     .venv/bin/python deploy/image/closure.py > requirements.image
 

@@ -44,7 +44,15 @@ POINTS = {
     "start": ["store.stamped", "store.migrated"],
 }
 COMMITTED = {"log.after-commit", "erase.part-deleted", "erase.part-counted"}
-APART = ("ledger", "restore", "attesters", "proofs")  # rooms with crash tests of their own
+APART = (
+    "ledger",
+    "restore",
+    "attesters",
+    "proofs",
+    "dsar",
+    "federated",
+    "registry",
+)  # rooms with crash tests of their own
 CASES = [(action, point) for action, points in POINTS.items() for point in points]
 LASTING = [case for case in CASES if case[0] not in ("prune", "start")]  # these: below, and in test_migrations.py
 # On PostgreSQL one line just before each commit: what a dead connection leaves behind is the server's own doing.

@@ -420,7 +420,7 @@ def test_no_connection_outlives_its_certificate(mesh: Mesh) -> None:
             source.svid = mesh.ca.issue(POP)
             mesh.revoked = frozenset({serial_name(old.leaf)})
             assert (await client.get("/v1/x")).status_code == 200
-            assert len(client._transport._open) == 1
+            assert len(client._transport._inner._open) == 1
 
     run(mesh, scenario)
     assert mesh.refusals == []

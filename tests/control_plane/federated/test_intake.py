@@ -1,6 +1,8 @@
 """What a place sends is taken once, in its week, under its name and within its budget; a refusal changes nothing."""
 
 import json
+import multiprocessing
+import signal
 from dataclasses import replace
 from fractions import Fraction
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from consent_core.crash import arm
 from consent_core.errors import ConsentEdgeError
 from consent_core.formats.budget_ledger import BudgetLine
 from consent_core.privacy.ledger import spend, spent
@@ -291,3 +294,22 @@ def test_a_control_plane_from_a_backup_learns_what_it_forgot(plane, place):
         lines = budget.lines_of(connection, "tokyo-1")
     assert [line.week for line in lines] == [*weeks, later(weeks[-1], 1)]
     assert spent(lines, range(index_of(weeks[0]), index_of(weeks[0]) + 5)) == 5 * lines[0].rho
+
+
+@pytest.mark.parametrize("point", ["update-archived", "update-stored"])
+def test_crash_while_an_update_is_taken(plane, place, week, point):
+    """kill -9 before the commit: nothing is kept and nothing is spent; the same bytes are accepted afterwards."""
+    body, before = place.body(week), everything(plane)
+
+    def take_and_die():
+        plane.database.engine.dispose(close=False)  # the parent's connections stay the parent's
+        arm(point)
+        place.send(body)
+
+    child = multiprocessing.get_context("fork").Process(target=take_and_die)
+    child.start()
+    child.join()
+
+    assert child.exitcode == -signal.SIGKILL
+    assert everything(plane) == before
+    assert place.send(body).to_json()["verdict"] == "accepted"

@@ -81,7 +81,7 @@ def test_facts_come_first_and_in_order(world):
     world.sequencer.beat()
 
     kinds = [read_leaf(leaf).kind for leaf in world.entries()]
-    assert kinds == ["attestation", "policy", "attesters", *["person"] * 8]
+    assert kinds == ["attesters", "attestation", "policy", *["person"] * 8]
     assert world.store.body("attesters", 1) == b"body"
 
 

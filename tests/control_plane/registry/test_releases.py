@@ -1,6 +1,8 @@
 """Releases are baked the same everywhere, signed, and only ever go forward, also where they go back."""
 
+import multiprocessing
 import random
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent_core.clock import ManualClock
+from consent_core.crash import arm
 from consent_core.errors import ConsentEdgeError, Untrusted
 from consent_core.formats.base64_text import write_base64
 from consent_core.formats.canonical import sha256_digest
@@ -241,3 +244,24 @@ def test_a_baker_that_was_killed_leaves_nothing_to_read(releases, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         releases.publish(TEMPLATE, Made.of_bytes(weights(1)), ANN)
     assert [path.name for path in releases.home.iterdir() if path.is_dir()] == []
+
+
+@pytest.mark.parametrize(
+    ("point", "kept"), [("release-baked", []), ("release-signed", []), ("release-published", ["model-v20270115.1"])]
+)
+def test_crash_while_publishing(releases, point, kept):
+    """kill -9: a release is there whole or not at all, and the next one is numbered after what is there."""
+
+    def publish_and_die():
+        arm(point)
+        releases.publish(TEMPLATE, Made.of_bytes(weights(1)), ANN)
+
+    child = multiprocessing.get_context("fork").Process(target=publish_and_die)
+    child.start()
+    child.join()
+
+    assert child.exitcode == -signal.SIGKILL
+    assert [release.release for release in releases.all()] == kept
+    following = releases.publish(TEMPLATE, Made.of_bytes(weights(2)), ANN)
+    assert [release.release for release in releases.all()] == [*kept, following.release]
+    assert following.release == f"model-v20270115.{len(kept) + 1}"

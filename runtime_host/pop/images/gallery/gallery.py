@@ -2,10 +2,10 @@
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from consent_core.errors import Rejected, Unavailable
 from consent_core.formats.catalogue import Catalogue, parse_catalogue
@@ -92,7 +92,7 @@ class Gallery:
     def _copy(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()
         if not (self._folder / digest).exists():
-            staged = self._folder / f"{digest}.{os.getpid()}.tmp"
+            staged = self._folder / f"{digest}.{uuid4().hex}.tmp"  # two assets may be one picture
             staged.write_bytes(data)
             staged.replace(self._folder / digest)
         return digest
