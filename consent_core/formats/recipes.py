@@ -6,6 +6,7 @@
 Pure: a picture is known here by the name of its source alone.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -32,7 +33,7 @@ class Picture(Protocol):
     def name(self) -> str: ...  # noqa: D102
 
 
-class Recipes:
+class Recipes(ABC):
     """Slots, assets and what can be rendered of them. `sources`: the picture of each asset, by its id."""
 
     __slots__ = ()
@@ -40,14 +41,14 @@ class Recipes:
     catalogue: Catalogue
 
     @property
+    @abstractmethod
     def pictures(self) -> Mapping[str, Picture]:
         """The picture of each asset, by its id."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def fonts(self) -> Mapping[str, str | None]:
         """What each copy is drawn with, as a digest; None for one that cannot be drawn."""
-        raise NotImplementedError
 
     def slot(self, name: str) -> Slot:
         """The slot of that name. Raises: Rejected("unknown-slot", 404)."""

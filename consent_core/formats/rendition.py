@@ -70,7 +70,7 @@ class Adjustment(NamedTuple):
 
 
 class Overlay(NamedTuple):
-    """A line of copy drawn into the image. `fonts`: a digest of what it is drawn with; "" where nobody looked."""
+    """A line of copy drawn into the image. `fonts`: a digest of what it is drawn with; "" before a look."""
 
     text: str
     position: str = "bottom-left"

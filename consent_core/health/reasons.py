@@ -1,7 +1,7 @@
 """Every reason why somebody has to look at a process, of two kinds.
 
 *leave*: this process alone is broken, and another in its place would serve. A readiness probe takes it out.
-*stay*: what is wrong is wrong everywhere, or harms no answer. To take the process out would help nobody, and a backlog
+*stay*: what is wrong is wrong everywhere, or harms no answer. Taking the process out helps no visitor, and a backlog
 everywhere would empty the fleet. An alarm tells a person.
 
 `docs/health.md` has the same table (a test compares).

@@ -41,7 +41,7 @@ class Clients:
     """Tells clients apart. `limited`: off where every client is this machine and no proxy is named.
 
     `strangers`: requests with forwarding headers from a peer that is no trusted proxy. They are not limited, for all
-    visitors of a proxy that nobody named would be one client.
+    visitors of a proxy that no setting names would be one client.
     """
 
     trusted: tuple[Network, ...]

@@ -33,7 +33,7 @@ def spend(lines: Lines, week: str, mechanism: Mechanism) -> Lines:
 
 
 def charge(lines: Lines, week: str, mechanism: Mechanism) -> Lines:
-    """The ledger with a second story about a week: it was seen, so it counts, whatever is left of the budget."""
+    """The ledger with a second story about a week: it was seen, so it counts, also where no budget is left."""
     return _with(lines, week, mechanism, "conflict")
 
 

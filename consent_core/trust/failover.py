@@ -2,7 +2,7 @@
 
     transport = Failover(inner, ["https://10.0.0.1:7443", "https://10.0.0.2:7443"])
 
-A request that reached nobody (no connection) is sent to the next address at once, each address once. One that was
+A request that reached no address (no connection) is sent to the next address at once, each address once. One that was
 sent and then got no answer may have had its effect: it fails, and what follows it goes to the next address; repeating
 it is its sender's decision. The address that answered last is asked first, so that streams and polls of one process
 stay at one party.

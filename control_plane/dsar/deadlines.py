@@ -4,7 +4,7 @@
     due = deadlines.due("EU", "deletion", received_at)      # Due(at, binding, source)
     deadlines.alarms(received_at, due.at, now)              # ("12 h", "24 h", "75 %")
 
-A jurisdiction that no rule names is as unknown: `ZZ`. The clock starts at receipt, whatever verification takes.
+A jurisdiction that no rule names is as unknown: `ZZ`. The clock starts at receipt, not after verification.
 """
 
 import calendar

@@ -1,4 +1,4 @@
-"""Carries requests on, step by step, whatever dies in between.
+"""Carries requests on, step by step, also after a process died in between.
 
     machine.look()      # once a second while something is open; a kill at any line loses nothing and doubles nothing
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 ONE, POPS, PLACES, DEVICES, RELEASES, HOLDERS = "one", "pops", "places", "devices", "releases", "holders"
-REQUEST, NONE = "request", "none"  # the party of a step that is done once; that of a step that has nobody to do it
+REQUEST, NONE = "request", "none"  # the party of a step that is done once; that of a step without a party
 FINAL = "register"  # what is written there is not taken back: no cancelling from here on
 
 

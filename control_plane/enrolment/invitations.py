@@ -39,7 +39,7 @@ class Invitations:
         return write_code(pop, secret), until
 
     def use(self, request: EnrolmentRequest) -> CodeKeys:
-        """The code's keys, once: whoever is second is refused, also at the same moment.
+        """The code's keys, once: the second caller is refused, also at the same moment.
 
         One refusal for all reasons, after the same comparison: an answer tells nothing about which codes there are.
         Raises: Rejected("enrolment-refused", 403).

@@ -4,7 +4,7 @@
     made = releases.publish(template, Made.of(master, updates=digests), Approved("ann", clause))
     releases.roll_forward("model-v20270111.1", template, approved)     # older weights, higher epoch
 
-Trust in this store: none. Whoever reads a release checks its signature, its digests and its epoch; who can write here
+Trust in this store: none. A reader of a release checks its signature, its digests and its epoch; who can write here
 can leave releases out, which an epoch that stands still shows, and nothing else.
 """
 

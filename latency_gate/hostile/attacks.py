@@ -93,7 +93,7 @@ async def streams(_: Target, reader: asyncio.StreamReader, writer: asyncio.Strea
 
 
 async def never_twice(_: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pages, paths and parameters that nobody asked for before."""
+    """Pages, paths and parameters that no request named before."""
     while True:
         await _send(writer, _get(f"/v1/slots/home-hero?path=/{secrets.token_hex(16)}&section={secrets.token_hex(16)}"))
         await _answer(reader)

@@ -9,7 +9,7 @@ from runtime_host.pop.workers.supervisor import Supervisor
 
 @dataclass(frozen=True, slots=True)
 class AuditHeads:
-    """Of one process: its own trail, those nobody writes any more, and its workers' by their last word."""
+    """Of one process: its own trail, those without a writer, and its workers' by their last word."""
 
     pop: str
     audit: AuditWriter | None

@@ -29,7 +29,7 @@ ASSETS: Final = {
     "aurora-snow": ("winter", "snow"),
     "desert-dusk": ("travel", "desert"),
 }
-BASE: Final = 0.02  # click rate of what nobody cares about
+BASE: Final = 0.02  # click rate of an asset without a taste for it
 TASTE, SECOND, NUDGE = 0.05, 0.02, 0.02  # added by the section's favourite, its second, and small preferences
 ROTATED: Final = 2  # a section's favourite is not the asset of its name: what learning must find out
 

@@ -181,6 +181,28 @@ def test_a_flood_of_hints_wakes_seldom(server):
     asyncio.run(scenario())
 
 
+def test_a_cancellation_that_the_client_swallows_ends_it_all_the_same(server, monkeypatch):
+    """nats-py can take a cancellation for a time-out; a control plane must end when it is told."""
+    publishing = asyncio.Event()
+
+    async def swallowing(_client, _head) -> None:
+        publishing.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        log, pop = Log(), Pop()
+        task = asyncio.create_task(publish(server.url, log.beyond, pop.failed))
+        log.append()
+        await publishing.wait()
+        task.cancel()
+        async with asyncio.timeout(SOON_S):
+            await asyncio.gather(task, return_exceptions=True)
+
+    monkeypatch.setattr(nats_hints, "_publish", swallowing)
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(
     "url", ["nats://127.0.0.1:4222", "tls://edge:secret@nats.example", "nats://[::1]:4222", "nats://a"]
 )

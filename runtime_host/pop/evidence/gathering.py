@@ -31,7 +31,7 @@ _PERSON = re.compile(r"[0-9a-f]{64}")
 
 
 class Gatherer:
-    """One POP's parts of answers. `trails`: the folder that holds a trail per writer; None where nobody records."""
+    """One POP's parts of answers. `trails`: the folder that holds a trail per writer; None where no trail is kept."""
 
     def __init__(
         self, pop: str, control_plane: ControlPlane, store: PopStore, trails: Path | None, provider: KeyProvider | None

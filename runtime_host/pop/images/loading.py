@@ -95,7 +95,7 @@ def assemble(
 
 
 def _named(letters: str) -> str:
-    """The first few letters with their numbers, for whoever looks for a font."""
+    """The first few letters with their numbers, so that an operator can look for a font."""
     different = list(dict.fromkeys(letters))
     shown = ", ".join(f"{letter} (U+{ord(letter):04X})" for letter in different[:MAX_NAMED])
     return shown if len(different) <= MAX_NAMED else f"{shown} and {len(different) - MAX_NAMED} more"

@@ -16,7 +16,7 @@ from runtime_host.pop.images.sources import Facts, Source, facts_as_json, facts_
 
 
 class RenderPool(Protocol):
-    """Makes renditions, a few at a time; whoever comes later waits for its turn."""
+    """Makes renditions, a few at a time; a later caller waits for its turn."""
 
     @property
     def pids(self) -> Collection[int]:
@@ -25,7 +25,7 @@ class RenderPool(Protocol):
 
     @property
     def dead(self) -> bool:
-        """Whether it cannot render at all at the moment, whatever the picture."""
+        """Whether it can render no picture at the moment."""
         ...
 
     @property
@@ -42,7 +42,7 @@ class RenderPool(Protocol):
         ...
 
     async def close(self) -> None:
-        """End whatever it started."""
+        """End every process that it started."""
         ...
 
 

@@ -68,7 +68,7 @@ class Renderer:
         return await asyncio.shield(self._running.get(recipe) or self._begin(recipe))
 
     async def close(self) -> None:
-        """End the pool, and whatever still waits for it."""
+        """End the pool, and refuse what still waits for it."""
         await self.pool.close()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 

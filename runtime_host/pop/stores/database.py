@@ -100,7 +100,7 @@ class Database:
         return row is not None and row[0] == 0
 
     def try_write(self) -> None:
-        """Write something and take it back, on another connection: nobody waits for it. Raises: Unavailable."""
+        """Write something and take it back, on another connection: no request waits for it. Raises: Unavailable."""
         trial(Path(self._path), self.faults)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """What a database that refuses is ill with, and a trial write that finds out whether it is well again.
 
     FaultLog.note(error)           # at every refusal; `faults()` says what the last one meant until a write succeeds
-    try_write(path)                # on a connection of its own: nobody waits for it. Raises: Unavailable("store-io")
+    try_write(path)                # on a connection of its own: no request waits. Raises: Unavailable("store-io")
 
 A trial takes room and gives it back in one transaction, so a disk without room refuses it. It is undone if the file
 belongs to nobody yet.
@@ -15,7 +15,7 @@ from pathlib import Path
 from consent_core.errors import Unavailable
 
 TRIAL_BYTES = 16_384  # four pages
-TRIAL_WAIT_S = 2.0  # for whoever holds the lock
+TRIAL_WAIT_S = 2.0  # for the holder of the lock
 _CODES = {
     sqlite3.SQLITE_FULL: "disk-full",
     sqlite3.SQLITE_CORRUPT: "store-corrupt",

@@ -1,4 +1,4 @@
-"""The one thread that changes a database for the event loop, so that a slow or locked disk holds up nobody else.
+"""The one thread that changes a database for the event loop, so that a slow or locked disk holds up no other request.
 
     changes = await writer.run(lambda: store.withdraw(no))      # on disk, or raised, before it returns
 
@@ -143,6 +143,6 @@ def _finish(job: Job, outcome: Outcome) -> None:
 
 
 def _seen(waiting: "asyncio.Future[Any]") -> None:
-    """A failure that nobody waits for any more is not a failure of the event loop."""
+    """A failure whose waiter is gone is not a failure of the event loop."""
     if not waiting.cancelled():
         waiting.exception()

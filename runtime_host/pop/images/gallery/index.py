@@ -1,6 +1,6 @@
 """What a POP has found out about pictures, on disk: `index.json` beside the copies.
 
-Trust: *trusted like the store*: who writes it can have a picture rendered that nobody checked. One that is not of this
+Trust: *trusted like the store*: who writes it can have an unchecked picture rendered. One that is not of this
 form, or of another libvips, counts as empty: everything is looked at again.
 """
 

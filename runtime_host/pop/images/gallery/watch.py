@@ -35,7 +35,7 @@ class CatalogueWatch:
         return {**self._shown.refused, **self._shown.kept, **undrawn, **self._broken}
 
     def health(self) -> dict[str, str]:
-        """The reason `catalogue-broken`, for whoever asks how this process is."""
+        """The reason `catalogue-broken`, as `/readyz` asks for it."""
         return {"catalogue-broken": ", ".join(sorted(self.faults))} if self.faults else {}
 
     async def run(self) -> None:

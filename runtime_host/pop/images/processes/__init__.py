@@ -4,7 +4,7 @@
     body = await pool.render(source, recipe)           # the first miss starts a process
     await pool.close()
 
-pool      how many there are, who is next, what follows a crash, an end for whoever is idle
+pool      how many there are, who is next, what follows a crash, an end for an idle process
 process   one of them as the POP sees it: start, ask, end
 child     the program that runs in it: a recipe in, bytes out, under a memory limit
 frames    how the two talk

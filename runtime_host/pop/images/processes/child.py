@@ -49,7 +49,7 @@ def _limit(memory_bytes: int) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump of visitors' pictures helps nobody
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold visitors' pictures
 
 
 def _confine() -> None:

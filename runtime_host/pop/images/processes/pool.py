@@ -32,7 +32,7 @@ class Limits:
     deadline_s: float = 30.0  # for one render; the largest takes 3 s on an idle core
     memory_bytes: int = 512 * 2**20  # beyond the program's own; the largest picture that is taken needs 360 MB
     start_s: float = 60.0  # from start to its first word, on a machine that is busy
-    idle_s: float = 60.0  # before a process that nobody needs ends
+    idle_s: float = 60.0  # before an unused process ends
     rest_s: float = 60.0  # for the picture at which a process was lost
     retry_s: float = 5.0  # between two starts while none succeeds
 
@@ -81,7 +81,7 @@ class RenderProcesses:
         async with self._turn:
             self._refuse_resting(picture)
             if (process := self._take()) is not None:
-                with contextlib.suppress(EOFError, ConnectionError):  # it died between renders: that is nobody's fault
+                with contextlib.suppress(EOFError, ConnectionError):  # it died between renders: no picture is to blame
                     return await self._with(process, picture, work, *arguments)
             try:
                 return await self._with(await self._start(), picture, work, *arguments)
@@ -174,7 +174,7 @@ class RenderProcesses:
         return process
 
     async def _revive(self) -> None:
-        """Try until a process starts; nobody waits for it, so that a POP without renderers answers at once."""
+        """Try until a process starts; no request waits for it, so that a POP without renderers answers at once."""
         while self.dead:
             await asyncio.sleep(self._limits.retry_s)
             with contextlib.suppress(OSError, EOFError, TimeoutError):

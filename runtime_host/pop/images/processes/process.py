@@ -26,7 +26,7 @@ _KINDS: dict[str, type[Rejected | Unavailable]] = {
 
 
 class RenderProcess:
-    """Asked one thing at a time. Whoever started it ends it."""
+    """Asked one thing at a time. Its starter ends it."""
 
     def __init__(
         self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -69,7 +69,7 @@ class PrivacyPage:
         self._requests = requests
 
     async def show(self, call: Call) -> Answer:
-        """The page, whatever cannot be reached now."""
+        """The page, also while the control plane is away."""
         shows, code = await self._shown(call), self._code(call)
         known: dict[str, Any] = {"requests": [], "unreachable": False, "what": ()}
         try:
