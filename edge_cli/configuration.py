@@ -12,7 +12,7 @@ import inspect
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -52,6 +52,17 @@ def configured(
         raise Rejected("config-value", str(error).partition("() ")[2]) from error
     except ValueError as error:
         raise Rejected("config-value", str(error)) from error
+
+
+def assigned(kind: type[Any], texts: Iterable[str]) -> dict[str, Any]:
+    """The values of `--set NAME=VALUE`, the option that every setting has. Raises: Rejected("config-unknown" | "config-value")."""
+    found = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise Rejected("config-value", f"--set {text}: expected NAME=VALUE")
+        found[name.strip()] = value
+    return _from_texts(kind, found, "--set")
 
 
 def _read(name: str, kind: Any, value: Any) -> Any:
@@ -119,7 +130,12 @@ def _from_environment(kind: type[Any], sources: Sources) -> dict[str, Any]:
         for name, value in sources.environment.items()
         if name.startswith(sources.prefix) and name != f"{sources.prefix}CONFIG"  # which names the file
     }
-    _require_known(kind, found, f"the environment ({sources.prefix}…)")
+    return _from_texts(kind, found, f"the environment ({sources.prefix}…)")
+
+
+def _from_texts(kind: type[Any], found: Mapping[str, str], where: str) -> dict[str, Any]:
+    """Settings that came as text; `_read` makes numbers, flags and paths of them."""
+    _require_known(kind, found, where)
     lists = {item.name for item in settable(kind) if isinstance(item.default, tuple)}
     return {name: _listed(value) if name in lists else value for name, value in found.items()}
 

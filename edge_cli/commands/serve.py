@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from consent_core.errors import Rejected
-from edge_cli.configuration import Sources, configured, explained, template
+from edge_cli.configuration import Sources, assigned, configured, explained, template
 from edge_cli.console import (
     DEFAULT_DATA,
     DataOption,
@@ -99,6 +99,10 @@ PopFile = Annotated[
 PlaneFile = Annotated[
     Path | None,
     typer.Option("--config", help="A TOML file; see `edge config control-plane`.", envvar=f"{PLANE_PREFIX}CONFIG"),
+]
+Assigned = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Any setting of `edge config`; may be repeated."),
 ]
 Number = Annotated[
     int | None,
@@ -233,6 +237,7 @@ def pop(
     name: Name,
     data: DataSetting = None,
     config: PopFile = None,
+    assign: Assigned = None,
     jurisdiction: Jurisdiction = None,
     geo_header: GeoHeader = None,
     control_plane: ControlPlaneUrl = None,
@@ -265,7 +270,7 @@ def pop(
     from runtime_host.pop.process.lead import run
     from runtime_host.pop.process.loading import PopPlaces
 
-    settings = _configured(PopConfig, Sources(POP_PREFIX, config), {
+    settings = _configured(PopConfig, Sources(POP_PREFIX, config), assign, {
         "pop": name, "data": data, "jurisdiction": jurisdiction, "geo_header": geo_header,
         "control_plane": control_plane, "host": host, "public_port": port, "mesh_port": mesh_port,
         "admin_port": admin_port, "workers": workers, "push": False if no_push else None,
@@ -284,6 +289,7 @@ def pop(
 def control_plane(
     data: DataSetting = None,
     config: PlaneFile = None,
+    assign: Assigned = None,
     number: Number = None,
     host: Host = None,
     public_port: PlanePublicPort = None,
@@ -311,7 +317,7 @@ def control_plane(
     from control_plane.process import run
     from control_plane.settings import Settings
 
-    settings = _configured(Settings, Sources(PLANE_PREFIX, config), {
+    settings = _configured(Settings, Sources(PLANE_PREFIX, config), assign, {
         "data": data, "number": number, "database_url": database, "host": host,
         "public_port": public_port, "mesh_port": mesh_port,
         "policies": policies, "legal": legal, "svid_ttl_s": svid_ttl,
@@ -339,9 +345,12 @@ def config(process: Annotated[Process, typer.Argument(help="Whose settings.")], 
     show(meanings, as_json=as_json, text=lambda: print(template(kind), end=""))
 
 
-def _configured(kind: type[T], sources: Sources, options: dict[str, Any], defaults: dict[str, Any]) -> T:
-    """A configuration, or wrong usage: said before anything is opened."""
+def _configured(
+    kind: type[T], sources: Sources, assign: list[str] | None, options: dict[str, Any], defaults: dict[str, Any]
+) -> T:
+    """A configuration, or wrong usage: said before anything is opened. A named option holds over `--set`."""
+    given = {name: value for name, value in options.items() if value is not None}
     try:
-        return configured(kind, sources, options, defaults)
+        return configured(kind, sources, {**assigned(kind, assign or ()), **given}, defaults)
     except Rejected as error:
         raise typer.BadParameter(f"{error.code}: {error.message}") from error

@@ -3,16 +3,18 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from consent_core.errors import Rejected
 from control_plane.settings import Settings
-from edge_cli.configuration import Sources, configured, explained, settable, template
+from edge_cli.configuration import Sources, assigned, configured, explained, settable, template
+from edge_cli.edge import app
 from runtime_host.pop.config import PopConfig
 from tests.conftest import ROOT
 
 PREFIX = "EDGE_POP_"
 GIVEN = {"pop": "tokyo-1", "data": Path(".edge")}
-OTHER = {  # a usable value for each field of PopConfig, other than its default
+OTHER_POP = {  # a usable value for each field of PopConfig, other than its default
     "pop": "paris-1", "data": "elsewhere", "jurisdiction": "EU", "age_band": "child", "geo_header": "x-country",
     "control_plane": "https://127.0.0.1:9443", "workers": 2, "push": False, "host": "127.0.0.2", "public_port": 9081,
     "mesh_port": 9481, "admin_port": 9881, "secure_cookies": False, "public_origins": ("https://shop.example",),
@@ -23,6 +25,20 @@ OTHER = {  # a usable value for each field of PopConfig, other than its default
     "otlp_every_s": 2.5, "push_url": "nats://127.0.0.1:4222", "audit_keep_days": 30, "attest_every_s": 5,
     "shared_cache_s": 60,
 }  # fmt: skip
+OTHER_PLANE = {  # the same for each field of Settings
+    "data": "elsewhere", "database_url": "postgresql://127.0.0.1/consent", "policies": "rules", "legal": "law",
+    "token_lifetime_s": 60, "consent_retention_s": 9, "session_entry_retention_s": 9, "max_body_bytes": 9,
+    "max_bundle_bytes": 9, "max_wait_s": 9, "host": "127.0.0.2", "public_port": 7001, "mesh_port": 7444,
+    "admin_port": 7900, "maintain_every_s": 1.5, "name": "other", "number": 2, "spiffe_endpoint_socket": "/run/spire",
+    "mutual_tls": False, "svid_ttl_s": 60, "joined_svid_ttl_s": 60, "components": "built",
+    "key_provider": "aws-kms:key", "key_provider_token": "token", "audit_keep_days": 30,
+    "ledger_url": "postgresql://127.0.0.1/ledger", "witnesses": ("ann=http://127.0.0.1:1", "bo=http://127.0.0.1:2"),
+    "ledger_beat_s": 1.5, "push_url": "nats://127.0.0.1:4222", "archive": "kept", "proof_kept_days": 9,
+    "backups_kept_days": 9, "evidence_kept_days": 9, "register_kept_days": 9, "register": "erased", "grace_s": 9,
+}  # fmt: skip
+PATHS = {"data", "policies", "legal", "components", "register"}
+OTHER = [(PopConfig, name, value) for name, value in OTHER_POP.items()]
+OTHER += [(Settings, name, value) for name, value in OTHER_PLANE.items()]
 
 
 def sources(directory: Path, text: str = "", **environment: str) -> Sources:
@@ -41,21 +57,40 @@ def env(value: object) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
-def test_the_table_of_values_knows_every_setting():
+@pytest.mark.parametrize(("kind", "values"), [(PopConfig, OTHER_POP), (Settings, OTHER_PLANE)])
+def test_the_table_of_values_knows_every_setting(kind, values):
     """A field that is added must be tried here too."""
-    assert set(OTHER) == {item.name for item in settable(PopConfig)}
+    assert set(values) == {item.name for item in settable(kind)}
 
 
-@pytest.mark.parametrize("name", sorted(OTHER))
-def test_every_setting_is_reached_by_file_and_by_environment(tmp_path, name):
-    """No field of a POP can be set by a test alone."""
-    given_by = {key: value for key, value in GIVEN.items() if key != name}
-    wanted = Path(OTHER[name]) if name == "data" else OTHER[name]
+@pytest.mark.parametrize(("kind", "name", "value"), OTHER)
+def test_every_setting_is_reached_by_file_environment_and_option(tmp_path, kind, name, value):
+    """No field of a POP or a control plane can be set by a test alone."""
+    given = {
+        "data": Path(".edge"),
+        **({"pop": "tokyo-1"} if kind is PopConfig else {"database_url": "postgresql://h/d"}),
+    }
+    given.pop(name, None)
+    wanted = Path(value) if name in PATHS else value
+    option = assigned(kind, [f"{name}={env(value)}"])
 
-    by_file = configured(PopConfig, sources(tmp_path, f"{name} = {toml(OTHER[name])}"), given_by)
-    by_environment = configured(PopConfig, sources(tmp_path, **{PREFIX + name.upper(): env(OTHER[name])}), given_by)
+    by_file = configured(kind, sources(tmp_path, f"{name} = {toml(value)}"), given)
+    by_environment = configured(kind, sources(tmp_path, **{PREFIX + name.upper(): env(value)}), given)
+    by_option = configured(kind, sources(tmp_path), given | option)
 
-    assert getattr(by_file, name) == getattr(by_environment, name) == wanted
+    assert [getattr(each, name) for each in (by_file, by_environment, by_option)] == [wanted] * 3
+
+
+@pytest.mark.parametrize("command", [("pop", "tokyo-1"), ("control-plane",)])
+@pytest.mark.parametrize(
+    ("assignment", "code"),
+    [("age_bandit=child", "config-unknown"), ("svid_ttl_s=long", "config-value"), ("host", "config-value")],
+)
+def test_the_commands_read_any_setting_from_set(command, assignment, code):
+    """What cannot be used ends the command before it opens anything."""
+    ended = CliRunner().invoke(app, [*command, "--set", assignment], env={"COLUMNS": "200"})
+
+    assert (ended.exit_code, code in ended.output) == (2, True)
 
 
 def test_environment_over_file_and_option_over_both(tmp_path):
