@@ -55,7 +55,10 @@ def configured(
 
 
 def assigned(kind: type[Any], texts: Iterable[str]) -> dict[str, Any]:
-    """The values of `--set NAME=VALUE`, the option that every setting has. Raises: Rejected("config-unknown" | "config-value")."""
+    """The values of `--set NAME=VALUE`, the option that every setting has.
+
+    Raises: Rejected("config-unknown" | "config-value").
+    """
     found = {}
     for text in texts:
         name, sign, value = text.partition("=")
