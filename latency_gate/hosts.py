@@ -4,8 +4,8 @@
 
 Every request carries another token and another page, the same way for every host, so nobody answers from memory: our
 POP validates and decides in a fresh sandbox each time, which its own counters must confirm. Equal isolation means an
-instance per request; hosts that keep one are shown beside it and gate nothing. Nor does `wasmtime serve` with memory
-kept resident between instances, which no default of its turns on; it is shown for what it is.
+instance per request; hosts that keep one are shown beside it and gate nothing. Every host may use all cores: ours has a
+worker on each. Over `wasmtime serve` with memory kept resident between instances ours must be `TUNED_AT_LEAST`.
 The peers ask for the edge state over the loopback, from a relay that holds the real control plane's answer, so that
 what is measured is the host and not the control plane.
 """
@@ -13,6 +13,7 @@ what is measured is the host and not the control plane.
 import contextlib
 import json
 import math
+import os
 import re
 import socketserver
 import subprocess
@@ -52,6 +53,7 @@ ROUNDS = 3
 TOKENS = 6_000  # more than any host answers in one slice, so that none comes twice
 COOKIE = "__Host-consent-token"
 MIB = 2**20
+TUNED_AT_LEAST = 1.2  # over the peer that keeps its memory resident
 FRESH_SHARE = 0.95  # of our POP's answers that came out of both sandboxes; the rest were open when time was up
 
 SCRIPT = """
@@ -103,7 +105,7 @@ class Load:
     connections: int
     fresh: bool
     slices: tuple[Slice, ...]
-    gates: bool = True
+    at_least: float = 1.0
 
     def median(self, name: str) -> float:
         """The median of one figure of the slices."""
@@ -116,12 +118,12 @@ class Load:
 
 @dataclass(frozen=True)
 class Contender:
-    """A host to measure. `fresh`: it makes an instance per request; `gates`: its rate is held against ours."""
+    """A host to measure. `fresh`: it makes an instance per request; then ours is `at_least` so many times its rate."""
 
     name: str
     fresh: bool
     start: Callable[[], AbstractContextManager[tuple[int, int]]]  # port and process id
-    gates: bool = True
+    at_least: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -152,9 +154,9 @@ def run_hosts(place: Path, report: Path, out: Console, seconds: int) -> tuple[di
 
 
 def judge(loads: list[Load]) -> list[Row]:
-    """A row per host and number of connections: our rate over theirs, at least 1; and that all ours were decisions."""
+    """A row per host and number of connections: our rate over theirs; and that all ours were decisions."""
     ours = {load.connections: load for load in loads if load.host == OURS}
-    rows = [_ratio(ours[load.connections], load) for load in loads if load.fresh and load.gates and load.host != OURS]
+    rows = [_ratio(ours[load.connections], load) for load in loads if load.fresh and load.host != OURS]
     wrong = sum(load.total("wrong") for load in ours.values())
     return [*rows, Row("our answers that were no decisions", OK if wrong == 0 else BROKEN, wrong, 0, "", "none may be")]
 
@@ -180,9 +182,9 @@ def _ratio(ours: Load, theirs: Load) -> Row:
     """The median over rounds of our rate over theirs in the same round."""
     pairs = zip(ours.slices, theirs.slices, strict=True)
     ratio = median(mine.rate / other.rate if other.rate else math.inf for mine, other in pairs)
-    text = f"{ours.median('rate'):.0f} and {theirs.median('rate'):.0f} per s; at least 1"
+    text = f"{ours.median('rate'):.0f} and {theirs.median('rate'):.0f} per s; at least {theirs.at_least:g}"
     name = f"over {theirs.host}, {theirs.connections} conn."
-    return Row(name, OK if ratio >= 1 else OVER, round(ratio, 3), 1.0, "×", text)
+    return Row(name, OK if ratio >= theirs.at_least else OVER, round(ratio, 3), theirs.at_least, "×", text)
 
 
 def _value(load: Load) -> dict[str, Any]:
@@ -215,7 +217,7 @@ def _contenders(scene: Scene) -> tuple[Contender, ...]:
     return (
         Contender(OURS, True, lambda: _our_pop(scene)),
         Contender("wasmtime serve", True, peer(peers.wasmtime)),
-        Contender("wasmtime serve, tuned", True, peer(peers.wasmtime, *resident), gates=False),
+        Contender("wasmtime serve, tuned", True, peer(peers.wasmtime, *resident), TUNED_AT_LEAST),
         Contender("wasmtime serve, reused", False, peer(peers.wasmtime, *reuse)),
         Contender("wash dev", True, peer(peers.wash)),
         Contender("jco serve, isolated", True, peer(peers.jco, "--isolate-requests", "instance")),
@@ -264,7 +266,7 @@ def _measure(scene: Scene, running: list[Running], seconds: int, out: Console) -
 
 
 def _load(contender: Contender, connections: int, slices: list[Slice]) -> Load:
-    return Load(contender.name, connections, contender.fresh, tuple(slices), contender.gates)
+    return Load(contender.name, connections, contender.fresh, tuple(slices), contender.at_least)
 
 
 def _slice(scene: Scene, one: Running, connections: int, seconds: int) -> Slice:
@@ -344,7 +346,8 @@ def _scene(place: Path, out: Console) -> Iterator[Scene]:
     built = build(["edge_http"], root=peers.ROOT, out=stage.components, signer=signer)
     work = place / "hosts"
     work.mkdir(parents=True, exist_ok=True)
-    fleet = Fleet(stage.data, [PopSpec(POP, "EU")], site=DEMO.site, components=stage.components)
+    workers = ("--workers", str(os.cpu_count() or 1))  # the peers use every core too
+    fleet = Fleet(stage.data, [PopSpec(POP, "EU", options=workers)], site=DEMO.site, components=stage.components)
     with fleet, _relay(fleet) as relay:
         component = (built[0].directory / built[0].manifest.wasm_file).resolve()
         yield Scene(stage, fleet, component, work.resolve(), _environment(stage.data, relay))

@@ -7,6 +7,7 @@ hosts    slot decisions on our POP and on wasmtime serve, wash and jco, side by 
 workers  fresh decisions of one worker and of two
 hostile  seven attacks beside honest visitors: their P99, and memory afterwards
 replay   1,000 decision receipts decided again, in three processes and on V8
+curves   what each step costs as slots, pictures, denials, visitors, log and POPs grow
 kills    kill -9 of every kind of process under people who change their mind
 """
 
@@ -29,6 +30,7 @@ from consent_core.resources import resource
 from latency_gate import report, selftest
 from latency_gate.arms import Arm, foreign_arm, grant, shop_arms, write_pages
 from latency_gate.browser import chromium
+from latency_gate.curves.suite import run_curves
 from latency_gate.hostile.suite import run_hostile
 from latency_gate.hosts import run_hosts
 from latency_gate.judge import Row, differences, is_green, judge_regression
@@ -42,7 +44,7 @@ from latency_gate.workers import run_workers
 
 BENCHES = resource("benches")
 GATE = Path("build/gate")
-SUITES = ("micro", "vitals", "soak", "hosts", "workers", "kills", "hostile", "replay")
+SUITES = ("micro", "vitals", "soak", "hosts", "workers", "kills", "hostile", "replay", "curves")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,13 @@ def _replay(options: Options, budgets: dict[str, Any], out: Console) -> tuple[An
     return {**document, "rows": [row.to_json() for row in rows]}, is_green(rows)
 
 
+def _curves(options: Options, _: dict[str, Any], out: Console) -> tuple[Any, bool]:
+    document, rows = run_curves(GATE, options.report, out)
+    report.write_junit("curves", rows, options.report / "curves.xml")
+    out.print(report.table("curves: the steepest rise of each step, as a power of the size", rows))
+    return {**document, "rows": [row.to_json() for row in rows]}, is_green(rows)
+
+
 def _side_by_side(name: str, suite: SideBySide) -> Runner:
     """A suite that runs processes beside each other: `suite(place, report, out, seconds)`."""
 
@@ -238,6 +247,7 @@ RUNNERS = {
     "kills": _kills,
     "hostile": _hostile,
     "replay": _replay,
+    "curves": _curves,
 }
 
 

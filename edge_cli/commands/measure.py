@@ -15,7 +15,9 @@ def register(app: typer.Typer) -> None:
 
 Suite = Annotated[
     str | None,
-    typer.Option("--suite", help="vitals, micro, soak, hosts, workers, kills, hostile or replay; all by default."),
+    typer.Option(
+        "--suite", help="vitals, micro, soak, hosts, workers, kills, hostile, replay or curves; all by default."
+    ),
 ]
 Gate = Annotated[bool, typer.Option("--gate", help="Exit 1 unless every row is within its budget.")]
 SelfTest = Annotated[bool, typer.Option("--self-test", help="Inject faults; exit 0 only if each turns the gate red.")]

@@ -23,6 +23,14 @@ def test_a_faster_peer_turns_the_gate_red():
     assert statuses(load(OURS), load("peer", requests=101)) == [OVER, OK]
 
 
+def test_a_peer_may_have_to_be_beaten_by_more_than_one():
+    """The peer that keeps its memory resident is judged against the promise over it."""
+    tuned = Load("tuned", 1, True, load("tuned", requests=90).slices, at_least=1.2)
+
+    assert statuses(load(OURS, requests=108), tuned) == [OK, OK]
+    assert statuses(load(OURS, requests=107), tuned) == [OVER, OK]
+
+
 def test_each_number_of_connections_is_judged():
     """A peer that is faster under load is not hidden by one connection."""
     loads = (load(OURS), load(OURS, 4), load("peer", requests=50), load("peer", 4, requests=150))
