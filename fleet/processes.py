@@ -8,9 +8,7 @@ What a process prints goes to `DATA/logs/<name>.log`.
 """
 
 import os
-import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,13 +23,12 @@ import httpx
 import stamina
 
 from consent_core.errors import Unavailable
+from fleet.ports import LOOPBACK, free_ports
 from fleet.witnesses import trust_witnesses
 
-LOOPBACK = "127.0.0.1"
-START_WAIT_S = 60.0
-STOP_WAIT_S = 10.0
+START_WAIT_S = 300.0  # a process that ends is noticed at once; one that starts on a loaded machine is only slow
+STOP_WAIT_S = 30.0
 WAVE = 5  # POPs that start together: starting takes seconds of one core each
-PORTS = range(20_000, 32_000)  # below Linux's ip_local_port_range
 FIRST_POP_PORT = 8081  # POP n listens on 808n
 
 # A few of the world's POPs, so that different laws apply: id and jurisdiction.
@@ -62,22 +59,6 @@ def fleet_of(n: int, first_port: int = FIRST_POP_PORT, options: tuple[str, ...] 
         pop = name if i < len(PLACES) else f"{name.rsplit('-', 1)[0]}-{i // len(PLACES) + 1}"
         specs.append(PopSpec(pop, jurisdiction, first_port + i if first_port else 0, options))
     return specs
-
-
-def free_port() -> int:
-    """A port that nobody uses right now."""
-    return free_ports(1)[0]
-
-
-def free_ports(n: int) -> list[int]:
-    """n different ports that nobody uses right now, out of a range from which no outgoing connection takes one."""
-    found: set[int] = set()
-    while len(found) < n:
-        port = secrets.choice(PORTS)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind((LOOPBACK, port))
-            found.add(port)
-    return list(found)
 
 
 @dataclass(slots=True)

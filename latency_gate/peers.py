@@ -24,6 +24,8 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
+from fleet.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 START_S = 240  # wash and jco translate 18 MB first; half a minute on an idle machine
@@ -151,13 +153,6 @@ def runnable(name: str) -> str:
         return found
     binary.chmod(0o755)
     return str(binary)
-
-
-def free_port() -> int:
-    """A port that nobody uses right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _await_port(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

@@ -30,7 +30,8 @@ from consent_core.trust.trust_file import NO_LOG, TrustFile
 from fleet.bounds import AIM_S, BOUND_S, quantile_of
 from fleet.machine import LoadMeter, describe
 from fleet.policies import next_bundle
-from fleet.processes import LOOPBACK, Fleet, PopSpec
+from fleet.ports import LOOPBACK
+from fleet.processes import Fleet, PopSpec
 from fleet.project import SHOP, prepare
 from runtime_host.pop.sync.config import SyncConfig
 from runtime_host.pop.sync.periodic import SPREAD

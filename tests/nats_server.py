@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fleet.processes import free_port
+from fleet.ports import free_port
 
 PROGRAM = Path(sys.executable).parent / "nats-server"
 

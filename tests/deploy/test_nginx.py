@@ -14,7 +14,7 @@ import stamina
 import uvicorn
 
 from consent_core.formats.revocation import subject_of
-from fleet.processes import free_port
+from fleet.ports import free_port
 from runtime_host.pop.stores import Withdrawal
 from tests.conftest import ROOT
 from tests.runtime_host.pop.edge import TOKEN_COOKIE, make_edge, visitor

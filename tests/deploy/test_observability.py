@@ -14,7 +14,7 @@ import yaml
 from consent_core.telemetry.metrics import Metrics
 from consent_core.telemetry.names import METRICS, Kind
 from consent_core.telemetry.prometheus import PAGE_TYPE, page
-from fleet.processes import free_port
+from fleet.ports import free_port
 from tests.conftest import ROOT
 
 RULES = ROOT / "observability" / "prometheus"

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 from edge_cli.edge import app
-from fleet.processes import Fleet, Member, free_ports
+from fleet.ports import free_ports
+from fleet.processes import Fleet, Member
 from fleet.project import ART, SHOP, prepare
 from tests.conftest import ROOT
 

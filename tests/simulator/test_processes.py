@@ -1,25 +1,10 @@
-"""Fleets of real processes: ports, and the measurement of what they enforce."""
+"""Fleets of real processes: the measurement of what they enforce."""
 
-import socket
 from pathlib import Path
 
 import pytest
 
-from fleet.processes import LOOPBACK, PORTS, free_ports
 from latency_gate.propagation import measure
-
-
-def test_ports_are_free_different_and_out_of_the_way() -> None:
-    """A port in the kernel's ephemeral range may be taken by a POP's own connection before it is bound."""
-    ports = free_ports(60)
-
-    assert len(set(ports)) == 60
-    assert set(ports) <= set(PORTS)
-    low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    assert max(ports) < low
-    for port in ports[:5]:
-        with socket.socket() as probe:
-            probe.bind((LOOPBACK, port))
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fleet.processes import free_port
+from fleet.ports import free_port
 from tests.conftest import ROOT
 from tests.consent_core.evidence.world import World
 

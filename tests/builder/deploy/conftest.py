@@ -1,7 +1,6 @@
 """A real registry on a loopback port, and small signed releases."""
 
 import shutil
-import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from builder.deploy.reference import Reference
 from builder.deploy.registry import Registry
 from builder.deploy.release import open_release
 from consent_core.trust.keys import KeyStore
+from fleet.ports import free_port
 from tests.builder.deploy.releases import make_release
 
 CONFIG = """\
@@ -45,13 +45,11 @@ class Running:
 
 
 def start_registry(directory: Path, auth: str = "") -> tuple[Running, subprocess.Popen]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = directory / "config.yml"
     config.write_text(CONFIG.format(root=directory / "store", port=port, auth=auth))
     process = subprocess.Popen([shutil.which("docker-registry"), "serve", config], stderr=subprocess.DEVNULL)
-    for attempt in stamina.retry_context(on=httpx.TransportError, attempts=None, timeout=20, wait_initial=0.05):
+    for attempt in stamina.retry_context(on=httpx.TransportError, attempts=None, timeout=120, wait_initial=0.05):
         with attempt:
             httpx.get(f"http://127.0.0.1:{port}/v2/", trust_env=False)
     return Running(f"127.0.0.1:{port}", directory / "store"), process

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,14 +19,10 @@ from consent_core.trust.providers.keyring import LocalKeyring
 from consent_core.trust.providers.kms import KmsProvider
 from consent_core.trust.providers.selection import open_provider
 from consent_core.trust.providers.transit import TransitProvider
+from fleet.ports import free_port
 
 KEY = bytes(range(32))
 TOKEN = "development-only"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +43,7 @@ def openbao() -> Iterator[str]:
 
 
 def _until_ready(server: "subprocess.Popen[bytes]", ready: Callable[[], bool]) -> None:
-    for _ in range(300):
+    for _ in range(3_000):
         with contextlib.suppress(requests.RequestException, hvac.exceptions.VaultError):
             if ready():
                 return

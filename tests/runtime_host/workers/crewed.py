@@ -20,7 +20,8 @@ import psutil
 from consent_core.audit.reader import AuditRecord, read_records
 from consent_core.trust.providers.selection import open_provider
 from edge_cli.operator import Operator
-from fleet.processes import LOOPBACK, Fleet
+from fleet.ports import LOOPBACK
+from fleet.processes import Fleet
 from runtime_host.pop.workers.supervisor import MODULE
 
 HERO = "/v1/slots/home-hero?section=water"

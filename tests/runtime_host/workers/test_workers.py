@@ -14,7 +14,7 @@ import pytest
 
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import parse, read_claims
-from fleet.processes import LOOPBACK
+from fleet.ports import LOOPBACK
 from tests.runtime_host.workers.crewed import BANNER, HERO, PAGE, Crewed, Line, held, kill, until
 
 pytestmark = pytest.mark.slow
