@@ -318,7 +318,7 @@ def _tokens(scene: Scene) -> list[str]:
 
 def _sandboxes(scene: Scene, pop: str = POP) -> dict[str, float]:
     """How often each function ran in a sandbox, by the POP's own count."""
-    page = httpx.get(f"{scene.fleet.admin_url(pop)}/metrics").text
+    page = httpx.get(f"{scene.fleet.admin_url(pop)}/metrics", timeout=60).text
     found = re.findall(r"^consent_edge_sandbox_seconds_count\{([^}]*)\} ([0-9.e+]+)", page, re.MULTILINE)
     counts: dict[str, float] = {}
     for labels, value in found:
@@ -335,7 +335,7 @@ def _memory(pid: int) -> float:
 
 
 def _edge_state(fleet: Fleet, data: Path) -> Any:
-    body = httpx.get(f"{fleet.control_plane_url}/v1/edge-state").content
+    body = httpx.get(f"{fleet.control_plane_url}/v1/edge-state", timeout=60).content
     return open_edge_state(body, TrustFile.load(data / "trust.json"), int(time.time()), frozenset())
 
 
@@ -372,7 +372,7 @@ def _relay(fleet: Fleet) -> Iterator[str]:
 
     def current() -> bytes:
         if time.monotonic() - kept[0] > 1:
-            kept[:] = [time.monotonic(), httpx.get(f"{fleet.control_plane_url}/v1/edge-state").content]
+            kept[:] = [time.monotonic(), httpx.get(f"{fleet.control_plane_url}/v1/edge-state", timeout=60).content]
         return bytes(kept[1])
 
     class Handler(socketserver.BaseRequestHandler):

@@ -90,7 +90,7 @@ def _slice(url: str, script: Path) -> tuple[int, int]:
 def token_cookie(url: str) -> str:
     """A consenting visitor's token, as the cookie header carries it."""
     headers = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
-    answer = httpx.post(f"{url}/v1/consent", json={"grant": ["contextual"]}, headers=headers)
+    answer = httpx.post(f"{url}/v1/consent", json={"grant": ["contextual"]}, headers=headers, timeout=60)
     answer.raise_for_status()
     token = next(cookie for cookie in answer.headers.get_list("set-cookie") if "consent-token=" in cookie)
     return token.partition(";")[0]
@@ -98,7 +98,7 @@ def token_cookie(url: str) -> str:
 
 def _fresh_sandboxes(fleet: Fleet) -> float:
     """How many decisions ran in a sandbox, by the POP's own count."""
-    page = httpx.get(f"{fleet.admin_url(POP)}/metrics").text
+    page = httpx.get(f"{fleet.admin_url(POP)}/metrics", timeout=60).text
     found = re.findall(r"^consent_edge_sandbox_seconds_count\{[^}]*\} ([0-9.e+]+)", page, re.MULTILINE)
     return sum(float(value) for value in found)
 

@@ -30,7 +30,7 @@ class NatsServer:
         command = [PROGRAM, "--addr", "127.0.0.1", "--port", str(self.port), "-js", "-sd", self.home]
         with (self.home / "nats.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60.0
+        deadline = time.monotonic() + 240.0
         while not self._answers():
             assert self.process.poll() is None, (self.home / "nats.log").read_text()
             assert time.monotonic() < deadline, "nats-server does not listen"

@@ -65,7 +65,7 @@ class Tab:
         return self.until("document.documentElement.dataset.ready === 'true'")
 
     def until(self, condition: str) -> "Tab":
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not self.page.evaluate(condition):
             assert time.monotonic() < deadline, f"still not: {condition}"
             self.page.wait_for_timeout(20)

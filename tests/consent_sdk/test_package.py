@@ -23,7 +23,7 @@ def node(script, *arguments):
     """Run a program of an npm package. Returns what it said if it failed."""
     assert NPM.exists(), "npm packages are missing: scripts/setup tests"
     command = [NODE, NPM / script, *arguments]
-    run = subprocess.run(command, cwd=SDK, capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run(command, cwd=SDK, capture_output=True, text=True, timeout=300, check=False)
     return run.stdout + run.stderr if run.returncode else ""
 
 

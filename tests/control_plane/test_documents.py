@@ -57,7 +57,7 @@ def test_the_page_shows_the_routes(public_url):
 
 def test_no_site_may_frame_it_and_no_other_script_runs(public_url):
     """Its own inline script by digest, everything else refused."""
-    policy = httpx.get(f"{public_url}/docs").headers["content-security-policy"]
+    policy = httpx.get(f"{public_url}/docs", timeout=60).headers["content-security-policy"]
 
     assert "frame-ancestors 'none'" in policy
     assert "script-src 'self' 'sha256-" in policy

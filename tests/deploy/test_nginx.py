@@ -36,13 +36,15 @@ class Front:
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
         self.edge = self.run(self._made())
-        self.direct = httpx.Client(base_url=f"http://127.0.0.1:{self.server.servers[0].sockets[0].getsockname()[1]}")
-        self.through = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}")
+        self.direct = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.server.servers[0].sockets[0].getsockname()[1]}", timeout=60
+        )
+        self.through = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=60)
         self.nginx = subprocess.Popen([NGINX, "-p", place, "-c", self._conf(), "-e", place / "error.log"])
         self._await()
 
     def run(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(240)
 
     async def _made(self):
         edge = make_edge(self.place / "data", shared_cache_s=300)
@@ -68,7 +70,7 @@ class Front:
         path.write_text(f"{head} http {{ access_log off; {temporary}\n{text}\n}}")
         return path
 
-    @stamina.retry(on=httpx.TransportError, attempts=100, wait_max=0.2, timeout=60)
+    @stamina.retry(on=httpx.TransportError, attempts=None, wait_max=0.2, timeout=240)
     def _await(self):
         self.through.get("/healthz")
 
@@ -87,10 +89,10 @@ class Front:
         self.through.close()
         self.direct.close()
         self.nginx.terminate()
-        self.nginx.wait(30)
+        self.nginx.wait(240)
         self.run(self._ended())
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(30)
+        self.thread.join(240)
         self.loop.close()
 
     async def _ended(self):

@@ -154,19 +154,19 @@ def test_prometheus_scrapes_the_page_and_loads_the_rules(tmp_path):
     try:
         assert asked(port, "consent_edge_in_sync{pop='tokyo-1'}") == "1"
         assert asked(port, "consent_edge_lcp_seconds_count{state='default'}") == "1"
-        loaded = httpx.get(f"http://127.0.0.1:{port}/api/v1/rules").json()["data"]["groups"]
+        loaded = httpx.get(f"http://127.0.0.1:{port}/api/v1/rules", timeout=60).json()["data"]["groups"]
         assert {rule["name"] for group in loaded for rule in group["rules"]} >= set(BREACHES)
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(240)
         server.shutdown()
         server.server_close()
 
 
 @stamina.retry(
-    on=(httpx.TransportError, LookupError, ValueError), attempts=None, timeout=120, wait_initial=0.2, wait_max=1.0
+    on=(httpx.TransportError, LookupError, ValueError), attempts=None, timeout=300, wait_initial=0.2, wait_max=1.0
 )
 def asked(port: int, query: str) -> str:
     """The one value of a query, once it is there."""
-    answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": query}).json()
+    answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": query}, timeout=60).json()
     return answer["data"]["result"][0]["value"][1]

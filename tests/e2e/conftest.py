@@ -91,7 +91,7 @@ class Visit:
     def ready(self) -> "Visit":
         return self.until("document.documentElement.dataset.consentReady === 'true'")
 
-    def until(self, expression: str, patience_s: float = 15.0) -> "Visit":
+    def until(self, expression: str, patience_s: float = 120.0) -> "Visit":
         """Wait for a JavaScript condition. Asked from outside: the site's own policy forbids eval inside."""
         deadline = time.monotonic() + patience_s
         while not self.page.evaluate(expression):
@@ -138,7 +138,7 @@ class Visit:
                       await image.decode();
                       break;
                     } catch (error) {
-                      if (tries === 20) throw error;
+                      if (tries === 300) throw error;
                       await new Promise((done) => setTimeout(done, 100));
                     }
                   }

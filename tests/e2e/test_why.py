@@ -29,7 +29,7 @@ def ask_why(visit, slot):
 
 def until_endorsed(visit):
     """A POP that has just begun waits for its endorsement, and says so in its receipts until then."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not visit.page.evaluate(
         "async () => (await (await fetch('/v1/slots/home-hero?why=1')).json()).why?.endorsement"
     ):

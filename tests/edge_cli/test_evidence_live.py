@@ -33,7 +33,7 @@ def fleet(tmp_path_factory):
 @pytest.fixture(scope="module")
 def visitor(fleet):
     """A person who said yes, looked around, and said no; and the receipt of that no."""
-    with httpx.Client(base_url=fleet.url("frankfurt-1"), headers=SAME_SITE, trust_env=False) as client:
+    with httpx.Client(base_url=fleet.url("frankfurt-1"), headers=SAME_SITE, trust_env=False, timeout=60) as client:
         wait_for_reports(fleet)
         answer = client.post("/v1/consent", content=json.dumps({"grant": ["contextual", "behavioral"]}))
         keep_cookies(client, answer)
@@ -58,7 +58,7 @@ def wait_for_reports(fleet):
 
 def listed(fleet):
     for n in (3, 2, 1):
-        answer = httpx.get(f"{fleet.control_plane_url}/ledger/attesters/{n}", trust_env=False)
+        answer = httpx.get(f"{fleet.control_plane_url}/ledger/attesters/{n}", trust_env=False, timeout=60)
         if answer.status_code == 200:
             return answer.json()["places"]
     return []

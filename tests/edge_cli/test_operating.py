@@ -40,7 +40,7 @@ def operate(fleet, edge):
 @pytest.fixture
 def visitor(fleet):
     """A visitor who said yes to everything, and the pseudonym in the token."""
-    client = httpx.Client(base_url=fleet.url("frankfurt-1"), headers=SAME_SITE, trust_env=False)
+    client = httpx.Client(base_url=fleet.url("frankfurt-1"), headers=SAME_SITE, trust_env=False, timeout=60)
     answer = client.post("/v1/consent", content=json.dumps({"grant": ["contextual", "behavioral", "experimental"]}))
     assert answer.status_code == 200
     cookies = {}
@@ -57,7 +57,7 @@ def personalised(client):
     return client.get("/v1/slots/home-hero?section=water&path=/").json()["category"] != "default"
 
 
-def until(condition, patience_s=10.0):
+def until(condition, patience_s=120.0):
     """Poll a real process; the bound is far above what it takes."""
     end = time.monotonic() + patience_s
     while not condition():
@@ -176,7 +176,9 @@ def test_the_audit_trail_is_verified_read_and_wrapped_anew_while_it_is_written(e
 def test_a_receipt_is_verified_and_leads_to_the_record(edge, fleet, tmp_path):
     """What a person was given, as it came or alone; one letter changed is exit 1; its subject finds the trail."""
     url = f"{fleet.url('frankfurt-1')}/v1/consent"
-    answer = httpx.post(url, headers=SAME_SITE, content=json.dumps({"grant": ["contextual"]}), trust_env=False)
+    answer = httpx.post(
+        url, headers=SAME_SITE, content=json.dumps({"grant": ["contextual"]}), trust_env=False, timeout=60
+    )
     kept, alone, altered = tmp_path / "answer.json", tmp_path / "receipt.jwt", tmp_path / "altered.jwt"
     receipt = answer.json()["receipt"]
     kept.write_text(answer.text)

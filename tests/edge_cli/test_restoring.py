@@ -40,7 +40,7 @@ class Visitor:
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         headers = {**SAME_SITE, **({"cookie": cookie} if cookie else {})}
         content = json.dumps(body).encode() if method != "GET" else None
-        answer = httpx.request(method, self.fleet.url(pop) + path, headers=headers, content=content, timeout=30)
+        answer = httpx.request(method, self.fleet.url(pop) + path, headers=headers, content=content, timeout=120)
         for line in answer.headers.get_list("set-cookie"):
             name, _, value = line.partition(";")[0].partition("=")
             self.cookies[name] = value
@@ -87,7 +87,7 @@ def until(condition):
 
 
 def ready(fleet, pop):
-    return httpx.get(fleet.admin_url(pop) + "/readyz", timeout=30).json()
+    return httpx.get(fleet.admin_url(pop) + "/readyz", timeout=120).json()
 
 
 def test_a_lost_control_plane_is_restored(fleet, tmp_path):
@@ -144,10 +144,10 @@ def test_a_database_that_is_only_copied_back_is_noticed(fleet, tmp_path):
 
     assert until(lambda: ready(fleet, "frankfurt-1")["alarm"] in ("log-rewind", "log-fork"))
     assert until(
-        lambda: httpx.get(f"{fleet.control_plane_url}/healthz", timeout=30).json() == {"status": "log-rewound"}
+        lambda: httpx.get(f"{fleet.control_plane_url}/healthz", timeout=120).json() == {"status": "log-rewound"}
     )
     assert visitor.choices("frankfurt-1") != CATEGORIES
-    state = httpx.get(f"{fleet.control_plane_url}/v1/edge-state", timeout=30)
+    state = httpx.get(f"{fleet.control_plane_url}/v1/edge-state", timeout=120)
     assert (state.status_code, state.headers["consent-edge-code"]) == (503, "log-rewound")
 
     accepted = done(command(fleet, "pop", "accept-log", "frankfurt-1"))

@@ -67,7 +67,9 @@ def test_a_pop_joins_from_another_folder_and_personalises(edge, first, second):
     pop.start()
     try:
         pop.wait_ready(180)
-        with httpx.Client(base_url=f"http://127.0.0.1:{public}", headers=SAME_SITE, trust_env=False) as browser:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{public}", headers=SAME_SITE, trust_env=False, timeout=60
+        ) as browser:
             yes = browser.post("/v1/consent", content=json.dumps({"grant": ["contextual"]}))
             cookies = "; ".join(line.partition(";")[0] for line in yes.headers.get_list("set-cookie"))
             slot = browser.get("/v1/slots/home-hero?section=water&path=/", headers={"cookie": cookies})

@@ -167,8 +167,8 @@ def test_a_users_function_is_shown_beside_its_picture(environment):
             url = next(event["url"] for event in events if event["event"] == "ready")
             signals = {"page": {"path": "/", "section": "night", "tags": [], "language": "en"}}
             body = {"slot": "home-hero", "signals": signals, "entropy": 0}
-            answer = httpx.post(f"{url}decide", json=body, trust_env=False, timeout=30).json()
-            picture = httpx.get(f"{url}{answer['picture'].lstrip('/')}", trust_env=False, timeout=30)
+            answer = httpx.post(f"{url}decide", json=body, trust_env=False, timeout=120).json()
+            picture = httpx.get(f"{url}{answer['picture'].lstrip('/')}", trust_env=False, timeout=120)
         finally:
             loop.terminate()
 
@@ -184,7 +184,10 @@ def test_a_users_function_is_served_by_a_pop(environment):
     pop = ("pop", "tokyo-1", "--jurisdiction", "JP", "--control-plane", f"https://127.0.0.1:{mesh}",
            "--port", str(public), "--mesh-port", str(free_port()), "--admin-port", str(admin))  # fmt: skip
     change = {"content-type": "application/json", "sec-fetch-site": "same-origin"}
-    with ExitStack() as stack, httpx.Client(base_url=f"http://127.0.0.1:{public}", trust_env=False) as client:
+    with (
+        ExitStack() as stack,
+        httpx.Client(base_url=f"http://127.0.0.1:{public}", trust_env=False, timeout=60) as client,
+    ):
         start(stack, environment, plane, f"http://127.0.0.1:{control}/healthz")
         start(stack, environment, pop, f"http://127.0.0.1:{admin}/readyz")
         before = client.get("/v1/slots/home-hero?section=night&path=/").json()
@@ -199,19 +202,19 @@ def test_a_users_function_is_served_by_a_pop(environment):
     assert "Shop" in page or "Hello" in page
 
 
-def start(stack, environment, arguments, ready, patience_s=60.0):
+def start(stack, environment, arguments, ready, patience_s=300.0):
     """One process until the end of the test. The bound is far above what a start takes."""
     log = stack.enter_context((environment.project / f"{arguments[0]}.log").open("w+"))
     process = subprocess.Popen(
         environment.command(*arguments), cwd=environment.project, env=environment.variables, stdout=log, stderr=log
     )
-    stack.callback(process.wait, 20)
+    stack.callback(process.wait, 120)
     stack.callback(process.terminate)
     end = time.monotonic() + patience_s
     while time.monotonic() < end:
         assert process.poll() is None, Path(log.name).read_text()
         try:
-            if httpx.get(ready, trust_env=False).is_success:
+            if httpx.get(ready, trust_env=False, timeout=60).is_success:
                 return
         except httpx.HTTPError:
             time.sleep(0.1)

@@ -102,7 +102,7 @@ def test_wasmtime_itself_accepts_its_options(release, setting, tmp_path):
     write_target("wasmtime", release, setting, tmp_path)
     environment = {"PATH": os.environ["PATH"], "WASMTIME": str(TOOLS / "wasmtime"), **dict.fromkeys(SECRETS, "x")}
     script = f"set -a; . {tmp_path}/edge-http.env; exec {tmp_path}/serve.sh"
-    done = subprocess.run(["/bin/sh", "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["/bin/sh", "-c", script], env=environment, capture_output=True, text=True, timeout=300)
 
     assert (done.returncode, "incoming-handler" in done.stderr) == (1, True), done.stderr
 

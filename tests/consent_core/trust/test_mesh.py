@@ -124,7 +124,7 @@ def run(mesh: Mesh, scenario: Callable[[Mesh], Coroutine[Any, Any, None]]) -> No
     """Serve while `scenario` talks."""
 
     async def serve() -> None:
-        async with mesh.serving(), asyncio.timeout(30):  # what ought to end and does not is a failure
+        async with mesh.serving(), asyncio.timeout(240):  # what ought to end and does not is a failure
             await scenario(mesh)
 
     asyncio.run(serve())
@@ -245,7 +245,7 @@ def test_forged_certificates_of_our_own_authority_are_refused(
     """TLS accepts the chain; the guard refuses the identity."""
 
     async def scenario(mesh: Mesh) -> None:
-        async with httpx.AsyncClient(verify=plain_context(mesh, forge(forgery)), trust_env=False) as client:
+        async with httpx.AsyncClient(verify=plain_context(mesh, forge(forgery)), trust_env=False, timeout=60) as client:
             answer = await client.get(f"{mesh.url}/v1/x")
         assert (answer.json()["error"]["code"], answer.status_code in (401, 403)) == (code, True)
 
@@ -266,7 +266,7 @@ def test_tls_refuses_what_it_can_see(
     shown = {"none": None, "stranger": stranger.issue(POP), "expired": forge(Forgery(starts_in_s=-99, ends_in_s=-9))}
 
     async def scenario(mesh: Mesh) -> None:
-        async with httpx.AsyncClient(verify=plain_context(mesh, shown[case]), trust_env=False) as client:
+        async with httpx.AsyncClient(verify=plain_context(mesh, shown[case]), trust_env=False, timeout=60) as client:
             with pytest.raises(ssl.SSLError) as refusal:
                 await client.get(f"{mesh.url}/v1/x")
         assert refusal_code(refusal.value) == code

@@ -72,7 +72,7 @@ def test_a_yes_is_proven_to_an_outsider(fleet):
     with sqlite3.connect(fleet.data / "control-plane" / "consent.db") as connection:
         (leaf,) = connection.execute("SELECT leaf_key FROM proofs").fetchone()
     outside = ("--from", fleet.control_plane_url, "--trust", fleet.data / "trust.json")
-    until(lambda: httpx.get(f"{fleet.control_plane_url}/ledger/checkpoint").is_success)
+    until(lambda: httpx.get(f"{fleet.control_plane_url}/ledger/checkpoint", timeout=60).is_success)
     until(lambda: ledger("prove", leaf, *outside)[0] == 0)
     _, proven = ledger("prove", leaf, *outside)
     code, told = ledger("verify", *outside)
@@ -88,18 +88,18 @@ def test_a_yes_is_proven_to_an_outsider(fleet):
 def test_nothing_is_published_while_the_witnesses_are_down(fleet):
     """Two of three die: consent goes on, the checkpoint stays; they come back, and it goes on from where they were."""
     url = f"{fleet.control_plane_url}/ledger/checkpoint"
-    until(lambda: httpx.get(url).is_success)
+    until(lambda: httpx.get(url, timeout=60).is_success)
     for name in ("w1", "w2"):
         fleet.witnesses[name].kill()
     time.sleep(0.5)
-    before = httpx.get(url).content
+    before = httpx.get(url, timeout=60).content
     assert asyncio.run(granted(fleet)) == 200
     time.sleep(2.5)  # two beats that two of three witnesses do not see
-    stayed = httpx.get(url).content
+    stayed = httpx.get(url, timeout=60).content
     for name in ("w1", "w2"):
         fleet.witnesses[name].start()
 
-    until(lambda: httpx.get(url).content not in (before, stayed))
+    until(lambda: httpx.get(url, timeout=60).content not in (before, stayed))
     assert stayed == before or len(stayed) == len(before)
     state = fleet.data / "seen.json"
     code, looked = ledger("watch", "--from", fleet.control_plane_url, "--trust", fleet.data / "trust.json",

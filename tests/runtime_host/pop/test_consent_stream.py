@@ -54,7 +54,7 @@ def test_the_stream_tells_of_a_revocation_from_elsewhere(shop, run):
         elsewhere.jar = dict(visitor.jar)
         shop.plane.consents.withdraw(None, _withdrawal(elsewhere))
         await shop.pop.sync.poll()
-        await asyncio.wait_for(stream.news.wait(), 5)
+        await asyncio.wait_for(stream.news.wait(), 60)
         stream.hang_up.set()
         await task
         return stream.text

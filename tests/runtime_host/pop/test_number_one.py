@@ -196,7 +196,7 @@ def test_the_same_holds_over_sockets_and_threads(worlds):
 def fetch(port, asked, tokens):
     """In a thread: every request in turn; what came back, by request."""
     answers = {}
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         for request in asked:
             cookie = {} if tokens[request] is None else {"cookie": f"{TOKEN_COOKIE}={tokens[request]}"}
             reply = client.get(request.path, headers={**cookie, "accept": "", "sec-gpc": "0"})

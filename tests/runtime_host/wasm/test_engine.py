@@ -208,7 +208,7 @@ def test_a_ticker_that_cannot_be_started_is_a_fault_until_it_is(monkeypatch: pyt
 
 
 def _until(condition: object) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline
         threading.Event().wait(0.001)

@@ -29,7 +29,7 @@ BANNER = "/v1/slots/member-banner?section=water"
 PAGE = {"sec-fetch-site": "same-origin", "content-type": "application/json"}
 
 
-def until(met: Callable[[], Any], patience_s: float = 20.0) -> Any:
+def until(met: Callable[[], Any], patience_s: float = 120.0) -> Any:
     """What `met` returns once it is true."""
     deadline = time.monotonic() + patience_s
     while not (value := met()):
@@ -85,15 +85,15 @@ class Crewed:
 
     @property
     def ready(self) -> dict[str, Any]:
-        return httpx.get(f"{self.fleet.admin_url(self.name)}/readyz").json()
+        return httpx.get(f"{self.fleet.admin_url(self.name)}/readyz", timeout=60).json()
 
     def until_whole(self) -> None:
         """All workers serve again."""
-        until(lambda: httpx.get(f"{self.fleet.admin_url(self.name)}/readyz").is_success)
+        until(lambda: httpx.get(f"{self.fleet.admin_url(self.name)}/readyz", timeout=60).is_success)
 
     def metric(self, name: str, *labels: str) -> float:
         """The sum of a metric's series that carry these labels."""
-        page = httpx.get(f"{self.fleet.admin_url(self.name)}/metrics").text
+        page = httpx.get(f"{self.fleet.admin_url(self.name)}/metrics", timeout=60).text
         found = re.findall(rf"^{name}\{{([^}}]*)\}} ([0-9.e+]+)$", page, re.MULTILINE)
         return sum(float(value) for had, value in found if all(label in had for label in labels))
 
@@ -148,7 +148,7 @@ class Line:
     jar: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=20)
+        self._connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=60)
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, str], bytes]:
         cookies = {"cookie": "; ".join(f"{name}={value}" for name, value in self.jar.items())} if self.jar else {}
