@@ -19,6 +19,7 @@ from latency_gate.sample import Broken
 HERO = re.compile(r'<img id="hero".*?>', re.DOTALL)
 SCRIPT = re.compile(r'\s*<script [^>]*src="/shop.js"[^>]*></script>')
 SLOT = "home-hero"
+ANTIFLICKER_EVERY = 3  # half a second slower than ours: 24 pairs say that as surely as 72
 
 HERO_LOADED = f"""() => {{
   const hero = document.querySelector('img[data-consent-slot="{SLOT}"]');
@@ -64,6 +65,7 @@ class Arm:
     launcher: str = ""
     toggle: str = ""
     click: str = ""
+    every: int = 1  # in which rounds it is loaded: each one, each third one
     is_inline: bool = False  # its own scripts are inline, so the page's policy is set aside for it
     hero_done: str = ANY_IMAGE_PAINTED
     ready: str = PANEL_READY
@@ -99,6 +101,7 @@ def shop_arms(origin: str) -> list[Arm]:
             "antiflicker",
             f"{origin}/antiflicker.html",
             slot=SLOT,
+            every=ANTIFLICKER_EVERY,
             is_inline=True,
             hero_done=REVEALED,
             prepare=consented,

@@ -128,10 +128,18 @@ def judge_vitals(arms: dict[str, list[Sample]], budgets: dict[str, float]) -> li
     if "plain" in arms:
         over_plain = budgets["lcp_over_plain_ratio"]
         floor = budgets["lcp_over_plain_ms"]
-        rows.append(judge_paired("lcp-over-plain", main, arms["plain"], lambda base: max(over_plain * base, floor)))
+        beside = _beside(main, arms["plain"])
+        rows.append(judge_paired("lcp-over-plain", beside, arms["plain"], lambda base: max(over_plain * base, floor)))
     if "antiflicker" in arms:
-        rows.append(judge_paired("lcp-over-antiflicker", main, arms["antiflicker"], lambda _: 0.0))
+        beside = _beside(main, arms["antiflicker"])
+        rows.append(judge_paired("lcp-over-antiflicker", beside, arms["antiflicker"], lambda _: 0.0))
     return rows
+
+
+def _beside(ours: Sequence[Sample], theirs: Sequence[Sample]) -> list[Sample]:
+    """Our loads of those rounds in which the other arm was loaded too."""
+    rounds = {sample.round for sample in theirs}
+    return [sample for sample in ours if sample.round in rounds]
 
 
 def is_green(rows: Sequence[Row]) -> bool:

@@ -71,19 +71,38 @@ def measure(
     progress: Progress = lambda done, total: None,
     tamper: dict[str, str] | None = None,
 ) -> Result:
-    """Rounds that load every arm once, in an order that rotates, judged against `budgets`.
+    """Rounds that load every arm that is due once, in an order that rotates, judged against `budgets`.
 
     `looks`: after how many rounds the rows are judged. A later look is taken only if it could turn them all green.
     """
     with chromium() as browser:
-        _round(browser, arms, profile, 0, tamper or {})  # warms caches and code; not counted
-        rounds = _Rounds(browser, arms, profile, tamper or {}, progress)
-        rounds.run_to(looks[0])
-        rows = judge_vitals(rounds.kept, budgets)
-        for look in looks[1:]:
-            if is_open(rows, look):
-                rounds.run_to(look)
-                rows = judge_vitals(rounds.kept, budgets)
+        warm_up(browser, arms, profile)
+        return measure_in(browser, arms, profile, looks, budgets, progress=progress, tamper=tamper)
+
+
+def warm_up(browser: Browser, arms: Sequence[Arm], profile: Profile) -> None:
+    """One load of each arm that counts nowhere: it fills the caches of the servers and of the browser."""
+    _round(browser, arms, profile, 0, {})
+
+
+def measure_in(
+    browser: Browser,
+    arms: Sequence[Arm],
+    profile: Profile,
+    looks: Sequence[int],
+    budgets: dict[str, float],
+    *,
+    progress: Progress = lambda done, total: None,
+    tamper: dict[str, str] | None = None,
+) -> Result:
+    """`measure` in a browser that is open and warm."""
+    rounds = _Rounds(browser, arms, profile, tamper or {}, progress)
+    rounds.run_to(looks[0])
+    rows = judge_vitals(rounds.kept, budgets)
+    for look in looks[1:]:
+        if is_open(rows, look):
+            rounds.run_to(look)
+            rows = judge_vitals(rounds.kept, budgets)
     return Result(profile.name, rounds.kept, rows, rounds.voided, tuple(looks))
 
 
@@ -103,13 +122,13 @@ class _Rounds:
         """Take rounds until n count. Raises: Overloaded."""
         while self.done < n:
             self._meter.foreign_cores()
-            taken = _round(self._browser, self._arms, self._profile, self.done + self.voided, self._tamper)
+            taken = _round(self._browser, due(self._arms, self.done), self._profile, self.done, self._tamper)
             foreign = self._meter.foreign_cores()
             if foreign > FOREIGN_CORES_MAX:
                 self._void(foreign, n)
                 continue
             for sample in taken:
-                sample.foreign_cores = round(foreign, 2)
+                sample.round, sample.foreign_cores = self.done, round(foreign, 2)
                 self.kept[sample.arm].append(sample)
             self.done += 1
             self._progress(self.done, n)
@@ -121,7 +140,15 @@ class _Rounds:
 
 
 def _round(browser: Browser, arms: Sequence[Arm], profile: Profile, turn: int, tamper: dict[str, str]) -> list[Sample]:
-    """Each arm once; who goes first changes, so that no arm always follows the same one."""
-    start = turn % len(arms)
-    order = [*arms[start:], *arms[:start]]
-    return [take_sample(browser, arm, profile, tamper.get(arm.name, "")) for arm in order]
+    return [take_sample(browser, arm, profile, tamper.get(arm.name, "")) for arm in in_turn(arms, turn)]
+
+
+def due(arms: Sequence[Arm], turn: int) -> list[Arm]:
+    """The arms of a round."""
+    return [arm for arm in arms if turn % arm.every == 0]
+
+
+def in_turn(arms: Sequence[Arm], turn: int) -> list[Arm]:
+    """Each arm once; which goes first changes, so that no arm always follows the same one."""
+    start = (turn + turn // len(arms)) % len(arms)  # also where three arms meet in every third round only
+    return [*arms[start:], *arms[:start]]

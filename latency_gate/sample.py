@@ -19,6 +19,7 @@ class Sample:
     total_bytes: int = 0
     requests_before_lcp: int = 0
     cache_hits: int = 0
+    round: int = 0
     server_timing: dict[str, float] = field(default_factory=dict)
     foreign_cores: float = 0.0
     broken: str = ""

@@ -155,14 +155,15 @@ def test_a_taken_port_is_named_before_anything_is_built(edge, tmp_path, monkeypa
 
 
 UP = """
-import time, types
+import signal, time, types
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with it ignored
 import builder.report, edge_cli.checkup, edge_cli.commands.serve, edge_cli.welcome, fleet.processes, fleet.project
 from edge_cli.edge import app
 
 class Fleet:
     def __init__(self, *_, **__): pass
     def __enter__(self): return self
-    def watch(self): print("watching", flush=True); time.sleep(60)
+    def watch(self): print("watching", flush=True); time.sleep(3_600)
     def stop(self): print("stopped", flush=True)
 
 fleet.processes.Fleet = Fleet

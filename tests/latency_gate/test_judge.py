@@ -1,11 +1,12 @@
 """The gate's verdicts on made-up samples: with any of its checks deleted, one of these goes red."""
 
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from latency_gate.arms import check_personalised
+from latency_gate.arms import check_personalised, shop_arms
 from latency_gate.browser import server_timing
 from latency_gate.judge import (
     BROKEN,
@@ -19,6 +20,7 @@ from latency_gate.judge import (
     judge_regression,
     judge_vitals,
 )
+from latency_gate.run import due, in_turn
 from latency_gate.sample import Broken, Sample
 from latency_gate.selftest import FAULTS, judge_fault
 
@@ -35,6 +37,16 @@ def good(n=59):
         "plain": [load("plain", lcp=590.0 + i % 5) for i in range(n)],
         "antiflicker": [load("antiflicker", lcp=1000.0 + i % 5) for i in range(n)],
     }
+
+
+def every_third(lcp):
+    """72 of our loads, and one of the anti-flicker page in every third round."""
+    arms = {"ours": good(72)["ours"], "antiflicker": [load("antiflicker", lcp=lcp + i % 5) for i in range(24)]}
+    for number, sample in enumerate(arms["ours"]):
+        sample.round = number
+    for number, sample in enumerate(arms["antiflicker"]):
+        sample.round = 3 * number
+    return arms
 
 
 def statuses(arms):
@@ -135,6 +147,37 @@ def test_slower_than_antiflicker_is_over():
     arms["antiflicker"] = [load("antiflicker", lcp=598.0 + i % 5) for i in range(59)]
 
     assert statuses(arms)["lcp-over-antiflicker"] == OVER
+
+
+@pytest.mark.parametrize("lcp", [700.0, 900.0])
+def test_an_arm_of_every_third_round_is_compared_with_our_loads_of_those(lcp):
+    """The rounds between are no pairs, whatever was measured in them."""
+    arms = every_third(lcp)
+    for sample in arms["ours"]:
+        sample.lcp_ms = 600.0 + sample.round % 5 if sample.round % 3 == 0 else 2_000.0
+    row = next(row for row in judge_vitals(arms, BUDGETS) if row.name == "lcp-over-antiflicker")
+
+    assert row.status == OK
+    assert row.measured == pytest.approx(600 - lcp, abs=5)
+
+
+def test_a_lost_load_of_an_arm_of_every_third_round_is_broken():
+    """Twenty-four loads of which one reported nothing are not twenty-three."""
+    arms = every_third(1_000.0)
+    arms["antiflicker"][7].lcp_ms = None
+
+    assert statuses(arms)["lcp-over-antiflicker"] == BROKEN
+
+
+def test_each_arm_is_first_as_often_as_the_others():
+    """In rounds of two and in the rounds of three: what drifts, drifts for all."""
+    arms = [arm for arm in shop_arms("http://shop") if arm.name in ("ours", "plain", "antiflicker")]
+    orders = [[arm.name for arm in in_turn(due(arms, turn), turn)] for turn in range(72)]
+    first = {size: Counter(order[0] for order in orders if len(order) == size) for size in (2, 3)}
+
+    assert [len(order) for order in orders] == [3, 2, 2] * 24
+    assert first[2] == {"ours": 24, "plain": 24}
+    assert first[3] == {"ours": 8, "plain": 8, "antiflicker": 8}
 
 
 def test_unequal_arms_are_a_bug_of_the_gate():
