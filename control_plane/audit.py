@@ -37,7 +37,7 @@ def open_audit(settings: Settings) -> AuditWriter:
     return AuditWriter.open(settings.data / "audit" / "edge" / writer, writer, provider, settings.clock, limits)
 
 
-def recorded(app: App, audit: AuditWriter, listener: str) -> App:
+def audited(app: App, audit: AuditWriter, listener: str) -> App:
     """`app` with a record per request."""
     return AuditMiddleware(app, AuditRecorder(audit, listener, _complete))
 
@@ -57,9 +57,9 @@ class Shredding:
             self._seq = seq
 
 
-def _complete(note: AuditContext, scope: Scope) -> None:
+def _complete(context: AuditContext, scope: Scope) -> None:
     """The route's pattern; a path may hold a visitor's id, which goes under that visitor's key."""
-    note.route = getattr(scope.get("route"), "path", None)
+    context.route = getattr(scope.get("route"), "path", None)
     sub = scope.get("path_params", {}).get("sub", "-")
-    if sub != "-" and note.person is None:
-        note.about(subject_of(sub), (("sub", sub),))
+    if sub != "-" and context.person is None:
+        context.about(subject_of(sub), (("sub", sub),))

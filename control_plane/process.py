@@ -34,7 +34,7 @@ from consent_core.trust.svid import DevelopmentCa
 from consent_core.trust.svid_source import SvidSource, open_source, rotate_forever
 from consent_core.trust.tls import server_context
 from control_plane.app import ControlPlane, create_app
-from control_plane.audit import Shredding, open_audit, recorded, writer_of, writers_of
+from control_plane.audit import Shredding, audited, open_audit, writer_of, writers_of
 from control_plane.health import health_of
 from control_plane.metrics import admin_application
 from control_plane.settings import Settings
@@ -192,13 +192,13 @@ def _identity(plane: ControlPlane) -> SvidSource:
 
 
 def _public_config(plane: ControlPlane, audit: AuditWriter) -> uvicorn.Config:
-    return uvicorn.Config(recorded(plane.public_app, audit, "public"), **_common(plane.settings))
+    return uvicorn.Config(audited(plane.public_app, audit, "public"), **_common(plane.settings))
 
 
 def _mesh_config(plane: ControlPlane, source: SvidSource | None, audit: AuditWriter) -> uvicorn.Config:
     """Mutual TLS, and the guard in front of every route."""
     if source is None:
-        return uvicorn.Config(recorded(plane.mesh_app, audit, "mesh"), **_common(plane.settings))
+        return uvicorn.Config(audited(plane.mesh_app, audit, "mesh"), **_common(plane.settings))
     identity = source
 
     def refused(code: str) -> None:
@@ -214,7 +214,7 @@ def _mesh_config(plane: ControlPlane, source: SvidSource | None, audit: AuditWri
         revoked=plane.log.revoked_keys,
         refused=refused,
     )
-    app = recorded(MeshGuard(plane.mesh_app, guard), audit, "mesh")
+    app = audited(MeshGuard(plane.mesh_app, guard), audit, "mesh")
     mesh = {"http": PeerCertificateProtocol, "ssl_context_factory": context}
     return uvicorn.Config(app, **{**_common(plane.settings), **mesh})
 

@@ -23,10 +23,10 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from fleet.browser import HEADERS, Answered
 from fleet.machine import describe
 from fleet.processes import Fleet, Member, PopSpec
 from fleet.project import SHOP, prepare
+from fleet.simulated_browser import HEADERS, Answered
 from latency_gate.judge import BROKEN, OK, OVER, Row
 from latency_gate.run import Progress
 from latency_gate.visitors import PROMISES, Verdict, Visitor
@@ -57,7 +57,7 @@ class ListeningPop:
     async def http(
         self, method: str, path: str, headers: Mapping[bytes, bytes], body: bytes, cookies: bytes
     ) -> Answered:
-        """One request, as `fleet.browser.Pop` wants it."""
+        """One request, as `fleet.simulated_browser.Pop` wants it."""
         sent = [*{**HEADERS, **headers}.items(), *([(b"cookie", cookies)] if cookies else [])]
         try:
             response = await self._client.request(method, path, headers=sent, content=body)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from consent_core.formats.token import CATEGORIES
-from fleet.browser import PLAIN_NAMES, Browser, Change, Pop
+from fleet.simulated_browser import PLAIN_NAMES, Browser, Change, Pop
 from runtime_host.pop.serving.cookies import CookieNames
 
 # What must stay 0, and what each counts.

@@ -2,7 +2,7 @@
 
     app = AuditMiddleware(app, AuditRecorder(audit, "mesh"))
     …
-    current_note().about(subject, (("sub", sub),))     # wherever a handler learns whose request this is
+    current_context().about(subject, (("sub", sub),))     # wherever a handler learns whose request this is
 
 The record is written just before the answer's first byte, so that what was answered was recorded. If it cannot be
 written the caller gets 503 `audit-unwritable` in its place. A request that was given up or that failed is recorded too.
@@ -51,17 +51,17 @@ class AuditContext:
 
 _CURRENT: ContextVar[AuditContext | None] = ContextVar("audit_note", default=None)
 
-# complete(note, scope) fills in what is known only when the answer leaves.
+# complete(context, scope) fills in what is known only when the answer leaves.
 Complete = Callable[[AuditContext, Scope], None]
 
 
-def current_note() -> AuditContext:
-    """The note of the request under way; outside of one, a note that is not recorded."""
+def current_context() -> AuditContext:
+    """The context of the request under way; outside of one, a context that is not recorded."""
     return _CURRENT.get() or AuditContext()
 
 
 def nothing_more(_: AuditContext, __: Scope) -> None:
-    """For applications whose notes are complete."""
+    """For applications that leave no context incomplete."""
 
 
 class AuditRecorder:
@@ -71,15 +71,15 @@ class AuditRecorder:
         self._append, self._listener, self._complete = audit.append_encoded, listener, complete
         self._known: dict[Kind, bytes] = {}
 
-    def record(self, scope: Scope, note: AuditContext, status: int) -> None:
+    def record(self, scope: Scope, context: AuditContext, status: int) -> None:
         """Write the record of a request whose answer is about to leave. Raises: Unavailable("audit-unwritable")."""
-        self._complete(note, scope)
-        kind = (scope["method"], note.route, status, note.code, note.more)
+        self._complete(context, scope)
+        kind = (scope["method"], context.route, status, context.code, context.more)
         fields = self._known.get(kind)
         if fields is None:
-            more = dict(zip(note.more[::2], note.more[1::2], strict=True))
-            fields = self._learn(kind, scope, note.route, status, note.code, more)
-        self._append(fields, note.person)
+            more = dict(zip(context.more[::2], context.more[1::2], strict=True))
+            fields = self._learn(kind, scope, context.route, status, context.code, more)
+        self._append(fields, context.person)
 
     def _learn(
         self,
@@ -111,9 +111,9 @@ class AuditMiddleware:
         """Answer one request and record it."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        note = AuditContext()
-        _CURRENT.set(note)
-        answer = _Answer(self, scope, note, send)
+        context = AuditContext()
+        _CURRENT.set(context)
+        answer = _Answer(self, scope, context, send)
         status, code = GONE, "client-gone"
         try:
             await self._app(scope, receive, answer)
@@ -126,24 +126,24 @@ class AuditMiddleware:
             raise
         finally:
             if not answer.recorded:
-                note.code = code
-                self.record(scope, note, status)
+                context.code = code
+                self.record(scope, context, status)
 
-    def record(self, scope: Scope, note: AuditContext, status: int) -> None:
+    def record(self, scope: Scope, context: AuditContext, status: int) -> None:
         """Write the record, with the peer if there is one. Raises: Unavailable("audit-unwritable")."""
         peer = scope.get("state", {}).get("peer")
         if peer is not None:
-            note.say(peer=str(peer))
-        self.recorder.record(scope, note, status)
+            context.say(peer=str(peer))
+        self.recorder.record(scope, context, status)
 
 
 class _Answer:
     """The way back of one request, with the record before its first byte."""
 
-    __slots__ = ("_note", "_recorded", "_refused", "_scope", "_send", "recorded")
+    __slots__ = ("_context", "_recorded", "_refused", "_scope", "_send", "recorded")
 
-    def __init__(self, recorded: AuditMiddleware, scope: Scope, note: AuditContext, send: Send) -> None:
-        self._recorded, self._scope, self._note, self._send = recorded, scope, note, send
+    def __init__(self, recorded: AuditMiddleware, scope: Scope, context: AuditContext, send: Send) -> None:
+        self._recorded, self._scope, self._context, self._send = recorded, scope, context, send
         self.recorded = self._refused = False
 
     async def __call__(self, message: Message) -> None:
@@ -151,8 +151,8 @@ class _Answer:
         if message["type"] == "http.response.start" and not self.recorded:
             self.recorded = True
             try:
-                self._note.code = _code_of(message["headers"])
-                self._recorded.record(self._scope, self._note, message["status"])
+                self._context.code = _code_of(message["headers"])
+                self._recorded.record(self._scope, self._context, message["status"])
             except ConsentEdgeError as error:
                 self._refused = True
                 await refuse(self._send, error)

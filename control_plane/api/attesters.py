@@ -17,7 +17,7 @@ from consent_core.formats.canonical import canonical_json
 from consent_core.formats.consent import bad_request
 from consent_core.formats.fields import Fields
 from consent_core.trust.spiffe import SpiffeId
-from control_plane.api.requests import body_reader, json_answer, parsed
+from control_plane.api.http import body_reader, json_answer, parsed
 from control_plane.attesters.overview import overview
 from control_plane.attesters.room import Attesters
 

@@ -26,7 +26,7 @@ from consent_core.formats.withdrawals import (
     read_rows,
     write_answers,
 )
-from control_plane.api.requests import body_reader, described, json_answer, require_edge, require_pop
+from control_plane.api.http import body_reader, described, json_answer, require_edge, require_pop
 from control_plane.consent.consents import Consents
 
 Sub = Annotated[

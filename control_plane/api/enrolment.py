@@ -13,7 +13,7 @@ from consent_core.formats.consent import REGION, bad_request
 from consent_core.formats.enrolment import BASE64, MAX_REQUEST_BYTES, EnrolmentRequest, read_enrolment
 from consent_core.formats.fields import Fields
 from consent_core.formats.manifest import MANIFEST_FILE, SIGNATURE_FILE
-from control_plane.api.requests import body_reader, described, json_answer, parsed
+from control_plane.api.http import body_reader, described, json_answer, parsed
 from control_plane.enrolment import Invitations, Joining
 
 Body = Annotated[bytes, Depends(body_reader(MAX_REQUEST_BYTES))]

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from consent_core.evidence.pack import QUESTIONS
 from consent_core.formats.consent import MAX_BODY_BYTES, bad_request
 from consent_core.formats.fields import Fields
-from control_plane.api.requests import body_reader, parsed
+from control_plane.api.http import body_reader, parsed
 from control_plane.evidence.packing import Packing
 
 TYPE = "application/vnd.consent-edge.evidence+json"

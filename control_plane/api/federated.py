@@ -11,7 +11,7 @@ from consent_core.formats.update import MAX_UPDATE_BYTES
 from consent_core.trust.mesh import peer_certificate
 from consent_core.trust.spiffe import SpiffeId
 from consent_core.trust.svid_key import SvidKey
-from control_plane.api.requests import body_reader, json_answer
+from control_plane.api.http import body_reader, json_answer
 from control_plane.federated.room import Federated
 
 

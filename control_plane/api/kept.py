@@ -8,7 +8,7 @@ from starlette.responses import Response
 from consent_core.errors import Rejected
 from consent_core.formats.consent import REGION
 from consent_core.formats.kept import MAX_PAGE_BYTES, read_kept
-from control_plane.api.requests import body_reader
+from control_plane.api.http import body_reader
 from control_plane.restore.collecting import Collecting
 
 Pop = Annotated[str, Path(pattern=f"^{REGION.pattern}$", description="the POP's own name, as in its certificate")]

@@ -11,7 +11,7 @@ from consent_core.formats.canonical import canonical_json
 from consent_core.formats.jwks import write_jwks
 from consent_core.formats.token import MAX_LIFETIME_S
 from consent_core.trust.keys import KeyStore
-from control_plane.api.requests import json_answer
+from control_plane.api.http import json_answer
 from control_plane.log.log import RevocationLog
 
 Role = Literal["token", "component", "bundle", "log", "release", "ledger", "attestation"]

@@ -13,7 +13,7 @@ from consent_core.formats.canonical import canonical_json
 from consent_core.formats.consent import REGION, bad_request
 from consent_core.formats.fields import Fields
 from consent_core.formats.session import CREDENTIAL
-from control_plane.api.requests import body_reader, json_answer, parsed, require_pop
+from control_plane.api.http import body_reader, json_answer, parsed, require_pop
 from control_plane.api.subject_requests import Id, encoded
 from control_plane.dsar.asking import Shown
 from control_plane.dsar.intake import Intake, Opened, Wanted

@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Request
 from starlette.responses import Response
 
-from consent_core.audit.recording import current_note
+from consent_core.audit.recording import current_context
 from consent_core.errors import Untrusted
 from consent_core.formats.canonical import canonical_json
 from consent_core.formats.consent import REGION
 from consent_core.formats.status import PopStatus, read_status
 from consent_core.http.conditions import holds
-from control_plane.api.requests import body_reader, described, json_answer, require_pop
+from control_plane.api.http import body_reader, described, json_answer, require_pop
 from control_plane.policies.current import Policies, Stored
 from control_plane.policies.pops import Pops
 
@@ -59,7 +59,7 @@ def policy_routes(policies: Policies, pops: Pops, max_body_bytes: int, max_bundl
         require_pop(request, pop)
         reported = read_status(body)
         heads = tuple(f"{trail}={head}" for trail, head in sorted(reported.worker_heads.items()))
-        current_note().say(pop=pop, audit_head=reported.audit_head, **({"worker_heads": heads} if heads else {}))
+        current_context().say(pop=pop, audit_head=reported.audit_head, **({"worker_heads": heads} if heads else {}))
         pops.report(pop, reported)
         return Response(None, 204)
 

@@ -11,7 +11,7 @@ from consent_core.formats.fields import MAX_NUMBER
 from consent_core.formats.log_head import read_head_header
 from consent_core.formats.revocation import MAX_ENTRIES, Answer, Entry, entry_value
 from consent_core.formats.revocation_request import RevocationRequest, read_revocation_request
-from control_plane.api.requests import body_reader, described, json_answer
+from control_plane.api.http import body_reader, described, json_answer
 from control_plane.log.log import RevocationLog
 from control_plane.log.standing import Held
 from control_plane.policies.pops import Pops

@@ -11,7 +11,7 @@ from consent_core.errors import Rejected
 from consent_core.formats.canonical import canonical_json
 from consent_core.formats.consent import bad_request
 from consent_core.formats.fields import Fields
-from control_plane.api.requests import body_reader, json_answer, parsed
+from control_plane.api.http import body_reader, json_answer, parsed
 from control_plane.dsar.csv_file import MAX_BYTES, read_import
 from control_plane.dsar.intake import VERIFIERS, Intake, Opened, Wanted, subject_named
 from control_plane.dsar.room import Requests

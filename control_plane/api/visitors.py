@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from consent_core.audit.recording import current_note
+from consent_core.audit.recording import current_context
 from consent_core.errors import Rejected
 from consent_core.formats.canonical import canonical_json
-from control_plane.api.requests import json_answer
+from control_plane.api.http import json_answer
 from control_plane.consent import records
 from control_plane.consent.records import Record
 from control_plane.store.database import Database
@@ -28,7 +28,7 @@ def visitor_routes(database: Database) -> APIRouter:
             versions = () if sub is None else records.history(connection, sub)
         if sub is None:
             raise Rejected("visitor-unknown", "no such visitor, or erased", status=404)
-        current_note().about(subject, (("sub", sub),))
+        current_context().about(subject, (("sub", sub),))
         return json_answer(canonical_json({"sub": sub, "subject": subject, "versions": [_told(v) for v in versions]}))
 
     return router

@@ -20,9 +20,9 @@ from consent_core.formats.consent import ConsentAnswer, ConsentRequest, RefreshR
 from consent_core.formats.withdrawals import WithdrawalAnswer, WithdrawalRow
 from control_plane.consent import records, sessions
 from control_plane.consent.answering import Answering
+from control_plane.consent.auditing import noted
 from control_plane.consent.batch import Line
 from control_plane.consent.granting import Granting, stated
-from control_plane.consent.noting import noted
 from control_plane.consent.proofs import Proofs
 from control_plane.consent.records import Record
 from control_plane.consent.sessions import Session

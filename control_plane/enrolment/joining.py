@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from consent_core.audit.recording import current_note
+from consent_core.audit.recording import current_context
 from consent_core.clock import Clock
 from consent_core.errors import Rejected
 from consent_core.formats.enrolment import NONCE_BYTES, Enrolled, EnrolmentRequest, seal_answer
@@ -40,7 +40,7 @@ class Joining:
         authority, public = self._authority(), request.public_key
         read_public_key(decode_base64url(public))  # a slip of the pen does not cost the code
         keys = self.invitations.use(request)
-        current_note().say(enrolled=request.pop)
+        current_context().say(enrolled=request.pop)
         chain, bundle = self._certify(authority, SpiffeId.of(authority.trust_domain, "edge", request.pop), public)
         secret = encode_base64url(load_secret(self.data / RENDITION_KEY))
         answer = Enrolled(chain, bundle, self.trust().to_bytes().decode("ascii"), secret)

@@ -72,9 +72,9 @@ from runtime_host.pop.stores.shared_state import SharedState
 from runtime_host.pop.sync import Sync, SyncConfig
 from runtime_host.pop.sync.components import LOOK_EVERY_S, Components, Seal
 from runtime_host.pop.sync.fetch import ControlPlane
-from runtime_host.pop.sync.led import LedSync
 from runtime_host.pop.sync.policy import Open
 from runtime_host.pop.sync.reports import Trails
+from runtime_host.pop.sync.worker import WorkerSync
 from runtime_host.pop.workers.channel import Lead, Message
 from runtime_host.pop.workers.supervisor import Supervisor
 
@@ -156,15 +156,15 @@ class Pop:
         self._watch()
         if self._others is not None:
             self._others.attend(self._hear)
-        tallies = request_counts(self.metrics)
-        self.refused: Callable[[str], None] = tallies.rejected.add
+        counts = request_counts(self.metrics)
+        self.refused: Callable[[str], None] = counts.rejected.add
         recorder = None if parts.audit is None else VisitAuditRecorder(parts.audit, "public")
         self.public_app: App = Router(
-            self._public_routes(), tallies, self._geo, config.public_origins, recorder=recorder
+            self._public_routes(), counts, self._geo, config.public_origins, recorder=recorder
         )
         admin = Admin(self.metrics, self._status, self._collect, self.watch.health)
-        self.admin_app: App = Router(admin.routes, tallies)
-        mesh = self._guarded(tallies)
+        self.admin_app: App = Router(admin.routes, counts)
+        mesh = self._guarded(counts)
         self.mesh_app: App = mesh
         if parts.audit is not None:
             self.mesh_app = AuditMiddleware(mesh, VisitAuditRecorder(parts.audit, "mesh"))
@@ -220,14 +220,14 @@ class Pop:
             self.metrics.watch_each("consent_edge_health", lambda: watch.health.look().gauges())
         return watch
 
-    def _link(self, shared_state: SharedState | None) -> Sync | LedSync:
+    def _link(self, shared_state: SharedState | None) -> Sync | WorkerSync:
         """To the control plane, or to the process that follows it."""
         config, parts = self.config, self._parts
         settings = parts.sync or SyncConfig(
             config.pop, config.home, config.trust_file, push=config.push, push_url=config.push_url
         )
         if parts.lead is not None:
-            return LedSync(settings, self.store, parts.trust, parts.client, self.clock,
+            return WorkerSync(settings, self.store, parts.trust, parts.client, self.clock,
                            shared_state=parts.lead.shared_state, ask=parts.lead.send, opener=parts.opener)  # fmt: skip
         return Sync(settings, self.store, parts.trust, parts.client, self.clock, opener=parts.opener,
                     trails=Trails(self.heads.own, self.heads.workers), shared_state=shared_state)  # fmt: skip
@@ -332,12 +332,12 @@ class Pop:
         )
 
     async def _image(self, call: Call) -> Answer:
-        return await self.delivery.image(call.tail, call.query, call.headers, call.note)
+        return await self.delivery.image(call.tail, call.query, call.headers, call.context)
 
     async def _rendition(self, call: Call) -> Answer:
         return await self.delivery.rendition(call.scope["raw_path"], call.query, call.headers)
 
-    def _guarded(self, tallies: RequestCounts) -> App:
+    def _guarded(self, counts: RequestCounts) -> App:
         """The mesh listener behind its guard, which authorises by the policy bundle in force."""
         config = self.config
         mesh = Mesh(config.pop, self.pipeline, self.delivery, self.sync.hint, config.max_body_bytes)
@@ -347,9 +347,9 @@ class Pop:
             authorize=PolicyInForce(lambda: self.sync.trust_state.policy),
             revoked=self.store.revocations.revoked_keys,
             token_scopes=mesh.scopes,
-            refused=tallies.rejected.add,
+            refused=counts.rejected.add,
         )
-        return MeshGuard(Router(mesh.routes, tallies), settings)
+        return MeshGuard(Router(mesh.routes, counts), settings)
 
     def _status(self) -> Mapping[str, Any]:
         """How the POP stands; with several workers, how many of them serve too."""

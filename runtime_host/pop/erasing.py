@@ -14,7 +14,7 @@ from consent_core.audit.writer import AuditWriter
 from runtime_host.pop.evidence.erasing import AtWorker, Deputy, Eraser, Memory, Part, Shreddable
 from runtime_host.pop.stores import PopStore
 from runtime_host.pop.sync import Sync
-from runtime_host.pop.sync.led import LedSync
+from runtime_host.pop.sync.worker import WorkerSync
 from runtime_host.pop.workers.supervisor import Supervisor
 
 KINDS = ("memory", "trail")  # parts of a purge that each process has
@@ -30,9 +30,9 @@ class ErasedParts:
     supervisor: Supervisor | None
 
 
-def erasing_of(pop: str, parts: ErasedParts, sync: Sync | LedSync, store: PopStore) -> Eraser | Deputy:
+def erasing_of(pop: str, parts: ErasedParts, sync: Sync | WorkerSync, store: PopStore) -> Eraser | Deputy:
     """What sees to visitors who were purged, in this process. It begins with those of the time before."""
-    if isinstance(sync, LedSync):
+    if isinstance(sync, WorkerSync):
         return _deputy(parts, sync, store)
     named = {f"memory.{pop}": parts.memory, **_trails(parts), **_worker_parts(pop, parts.supervisor)}
     eraser = Eraser(store, named, sync.failures.count, sync.report_soon)
@@ -40,7 +40,7 @@ def erasing_of(pop: str, parts: ErasedParts, sync: Sync | LedSync, store: PopSto
     return eraser
 
 
-def _deputy(parts: ErasedParts, sync: LedSync, store: PopStore) -> Deputy:
+def _deputy(parts: ErasedParts, sync: WorkerSync, store: PopStore) -> Deputy:
     trail = () if parts.audit is None else (Shreddable(parts.audit),)
     deputy = Deputy((parts.memory, *trail), sync.shared_state, sync.failures.count)
     deputy.erase(store.revocations.erased, sync.erased.through)  # what came before this process

@@ -13,9 +13,9 @@ from runtime_host.pop.memory import pss_bytes
 from runtime_host.pop.serving.pipeline import Pipeline
 from runtime_host.pop.serving.routes.stream import Streams
 from runtime_host.pop.serving.routing import RequestCounts
-from runtime_host.pop.sync.led import LedSync
 from runtime_host.pop.sync.periodic import PeriodicTask
 from runtime_host.pop.sync.sync import Sync
+from runtime_host.pop.sync.worker import WorkerSync
 from runtime_host.pop.workers.supervisor import Supervisor
 
 RETRY_S = 5.0
@@ -28,7 +28,7 @@ class Watched:
     pipeline: Pipeline
     renderer: Renderer
     streams: Streams
-    sync: Sync | LedSync
+    sync: Sync | WorkerSync
     supervisor: Supervisor | None
     catalogue_faults: Callable[[], int] = lambda: 0
 

@@ -5,5 +5,5 @@ truth     the person's own word, and what is counted against it
 faults    ways to break the rules, each of which must turn a counter red
 world     plays it on simulated time, through the POPs' real consent routes
 
-The browsers are `fleet.browser`: numbered clicks, `consent-no`, one change at a time.
+The browsers are `fleet.simulated_browser`: numbered clicks, `consent-no`, one change at a time.
 """

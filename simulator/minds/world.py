@@ -19,9 +19,9 @@ from typing import Any
 
 from consent_core.errors import ConsentEdgeError
 from consent_core.formats.token import CATEGORIES
-from fleet.browser import TRIES, Browser, Change
 from fleet.processes import PopSpec
 from fleet.project import REPOSITORY
+from fleet.simulated_browser import TRIES, Browser, Change
 from runtime_host.wasm.functions import ConsentValidator
 from runtime_host.wasm.native import NativeFunction
 from simulator.minds.faults import Fault, broken

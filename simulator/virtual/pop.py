@@ -20,8 +20,8 @@ from consent_core.http.asgi import App
 from consent_core.http.clients import Clients
 from consent_core.policy.bundle import Bundle, open_bundle
 from consent_core.telemetry.counters import Counter, Histogram
-from fleet.browser import HEADERS, Answered
 from fleet.processes import PopSpec
+from fleet.simulated_browser import HEADERS, Answered
 from runtime_host.pop.serving.cookies import CookieNames
 from runtime_host.pop.serving.decisions import Decider
 from runtime_host.pop.serving.delivery import Delivery
@@ -203,7 +203,7 @@ class SimulatedPop:
         return Answered(parts[0]["status"], list(parts[0]["headers"]), answer)
 
     async def say(self, method: str, path: str, body: bytes) -> ConsentAnswer | None:
-        """A visitor's wish to the control plane, as the consent desk sends it; None where it was refused."""
+        """A visitor's change to the control plane, as a POP's consent routes send it; None where it was refused."""
         reply = await self._desk.send(method, path, body)
         return read_answer(reply.body) if reply.status < 300 else None
 

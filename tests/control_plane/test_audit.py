@@ -19,7 +19,7 @@ from consent_core.formats.withdrawals import write_row
 from consent_core.trust.providers.selection import open_provider
 from consent_core.trust.spiffe import SpiffeId
 from control_plane.app import ControlPlane
-from control_plane.audit import Shredding, open_audit, recorded
+from control_plane.audit import Shredding, audited, open_audit
 from control_plane.settings import Settings
 from tests.control_plane.conftest import POP, Browser, Caller, new_secret
 
@@ -47,7 +47,7 @@ def grant(plane: ControlPlane, mesh: Caller) -> tuple[Any, Any]:
 
 def test_every_request_is_recorded_by_its_pattern(plane: ControlPlane, settings: Settings, audit: AuditWriter) -> None:
     """Paths hold visitors' ids; the record has the pattern, and the id under that visitor's key."""
-    mesh = Caller(recorded(plane.mesh_app, audit, "mesh"), PEER)
+    mesh = Caller(audited(plane.mesh_app, audit, "mesh"), PEER)
     session, answer = grant(plane, mesh)
     refresh = write_request(RefreshRequest(session, "EU", False, POP))
     mesh("POST", f"/v1/consents/{answer.sub}/refresh", content=refresh)
@@ -69,7 +69,7 @@ def test_every_request_is_recorded_by_its_pattern(plane: ControlPlane, settings:
 
 def test_a_grant_is_recorded_with_what_it_rests_on(plane: ControlPlane, settings: Settings, audit: AuditWriter) -> None:
     """Choices, law, the rule of each category, the policy and the notice; of a withdrawal the same."""
-    mesh = Caller(recorded(plane.mesh_app, audit, "mesh"), PEER)
+    mesh = Caller(audited(plane.mesh_app, audit, "mesh"), PEER)
     clauses = plane.policies.in_force().bundle.clauses
     notice = next(clause for name, clause in clauses.items() if name.startswith("notice-eu"))
     browser, secret = Browser(plane), new_secret()
@@ -91,7 +91,7 @@ def test_a_grant_is_recorded_with_what_it_rests_on(plane: ControlPlane, settings
 
 def test_heads_of_pops_are_on_record(plane: ControlPlane, settings: Settings, audit: AuditWriter) -> None:
     """What a POP reported of its trail can be held against that trail later."""
-    mesh = Caller(recorded(plane.mesh_app, audit, "mesh"), PEER)
+    mesh = Caller(audited(plane.mesh_app, audit, "mesh"), PEER)
     mesh("POST", f"/v1/pops/{POP}/status", content=write_status(PopStatus(None, 0, audit_head=HEAD)))
     audit.flush()
 
@@ -100,7 +100,7 @@ def test_heads_of_pops_are_on_record(plane: ControlPlane, settings: Settings, au
 
 def test_heads_of_a_pops_workers_are_on_record(plane: ControlPlane, settings: Settings, audit: AuditWriter) -> None:
     """Each under its own trail's name; for another POP's trail a POP cannot speak."""
-    mesh = Caller(recorded(plane.mesh_app, audit, "mesh"), PEER)
+    mesh = Caller(audited(plane.mesh_app, audit, "mesh"), PEER)
     heads = {f"{POP}.w2": HEAD, "elsewhere-1.w2": HEAD}
     mesh("POST", f"/v1/pops/{POP}/status", content=write_status(PopStatus(None, 0, worker_heads=heads)))
     audit.flush()
@@ -110,7 +110,7 @@ def test_heads_of_a_pops_workers_are_on_record(plane: ControlPlane, settings: Se
 
 def test_a_purged_visitor_is_shredded(plane: ControlPlane, settings: Settings, audit: AuditWriter) -> None:
     """After the purge nobody can say whose requests these were; the trail is whole; doing it again adds nothing."""
-    mesh = Caller(recorded(plane.mesh_app, audit, "mesh"), PEER)
+    mesh = Caller(audited(plane.mesh_app, audit, "mesh"), PEER)
     _, answer = grant(plane, mesh)
     plane.revoking.revoke(RevocationRequest("purge", subject_of(answer.sub)))
     Shredding(plane.log, audit)()

@@ -8,7 +8,7 @@ from consent_core.formats.revocation_request import RevocationRequest
 from consent_core.formats.subject import subject_of
 from consent_core.trust.providers.selection import open_provider
 from consent_core.trust.spiffe import SpiffeId
-from control_plane.audit import open_audit, recorded
+from control_plane.audit import audited, open_audit
 from tests.control_plane.conftest import Caller
 
 ANN = SpiffeId.of("ui-tools", "operator", "ann")
@@ -23,7 +23,7 @@ def audit(settings):
 
 @pytest.fixture
 def operator(plane, audit) -> Caller:
-    return Caller(recorded(plane.mesh_app, audit, "mesh"), ANN)
+    return Caller(audited(plane.mesh_app, audit, "mesh"), ANN)
 
 
 def test_the_whole_history_is_shown_with_its_receipts(plane, browser, operator):

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from consent_core.formats.token import CATEGORIES
-from fleet.browser import Answered
+from fleet.simulated_browser import Answered
 from latency_gate.visitors import PROMISES, Verdict, Visitor
 
 PAUSES = 400  # pauses of all visitors together, before they are told to stop

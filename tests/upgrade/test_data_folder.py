@@ -21,8 +21,8 @@ from consent_core.clock import ManualClock
 from consent_core.formats.token import CATEGORIES
 from consent_core.trust.providers.selection import open_provider
 from control_plane.app import ControlPlane, create_app
+from control_plane.audit import audited
 from control_plane.audit import open_audit as open_plane_audit
-from control_plane.audit import recorded
 from control_plane.settings import Settings
 from edge_cli.audit import read_trail
 from edge_cli.edge import app
@@ -59,7 +59,7 @@ class Deployment:
         config, places = PopConfig(pop="tokyo-1", data=self.data), PopPlaces(self.data, self.data, self.data)
         self.trails = [open_plane_audit(settings), open_audit(config, places, self.clock)]
         self.cable = Cable(self.plane)
-        self.cable._inner = httpx.ASGITransport(recorded(self.plane.mesh_app, self.trails[0], "mesh"))
+        self.cable._inner = httpx.ASGITransport(audited(self.plane.mesh_app, self.trails[0], "mesh"))
         self.pop = make_pop(self.data, self.plane, self.cable, self.clock, self.trails[1])
 
     def browser(self, name: str, token: str | None = None) -> Browser:

@@ -79,7 +79,7 @@ class Delivery:
         self.stock = Stock.of(catalogue)
         self._renderer.adopt(catalogue)
 
-    async def image(self, slot: str, query: bytes, headers: Headers, note: AuditContext | None = None) -> Answer:
+    async def image(self, slot: str, query: bytes, headers: Headers, context: AuditContext | None = None) -> Answer:
         """The bytes for this request: decided, rendered and checked once more.
 
         Raises: Rejected("unknown-slot", 404), ("bad-size"), ("credential-conflict").
@@ -87,7 +87,7 @@ class Delivery:
         stock, place = self.stock, self._place(slot)
         kind = negotiate(headers.get(b"accept", b"").decode("latin-1"))
         size = (_pixels(query, _density(headers), place.slot.width), kind, _quality(headers))
-        visit = Visit(headers, place, page_context(query), note)
+        visit = Visit(headers, place, page_context(query), context)
         await self._pipeline.decide(visit)
         rendition = self._at_hand(visit, stock, size) or await self._rendition(visit, stock, size)
         public = None if self._shared is None or visit.shown is not None else self._shared.headers(headers)
@@ -99,16 +99,16 @@ class Delivery:
         answer = Answer(200, [*fixed, *_own_headers(visit)], rendition.body)
         return _unless_known(answer, rendition, headers)
 
-    async def slot(self, slot: str, query: bytes, headers: Headers, note: AuditContext | None = None) -> Answer:
+    async def slot(self, slot: str, query: bytes, headers: Headers, context: AuditContext | None = None) -> Answer:
         """The decision for this request as JSON. Raises: as `image`, but for sizes."""
-        return (await self.decided(slot, query, headers, note))[1]
+        return (await self.decided(slot, query, headers, context))[1]
 
     async def decided(
-        self, slot: str, query: bytes, headers: Headers, note: AuditContext | None = None
+        self, slot: str, query: bytes, headers: Headers, context: AuditContext | None = None
     ) -> tuple[Visit, Answer]:
         """The same with its visit, for whoever waits for something else before the first byte: ask `still_holds`."""
         stock = self.stock
-        visit = Visit(headers, self._place(slot), page_context(query), note)
+        visit = Visit(headers, self._place(slot), page_context(query), context)
         await self._pipeline.decide(visit)
         if not self._pipeline.still_holds(visit):
             visit.settle_for_default("revoked")

@@ -7,7 +7,7 @@ POST /v1/purge   {}                                          there is news in th
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from consent_core.audit.recording import current_note
+from consent_core.audit.recording import current_context
 from consent_core.decision.request import read_headers
 from consent_core.errors import Rejected
 from consent_core.formats.fields import Fields
@@ -43,7 +43,7 @@ class Mesh:
 
     async def scopes(self, scope: Scope) -> tuple[str, ...]:
         """The effective categories of the token a mesh request carries, for the guard to authorise by."""
-        visit = Visit(read_headers(scope), None, None, current_note())
+        visit = Visit(read_headers(scope), None, None, current_context())
         await self._pipeline.grant(visit)
         return visit.grant.categories
 
@@ -56,7 +56,7 @@ class Mesh:
             raise Rejected("render-denied", "this is another region", status=403)
         if scope not in await self.scopes(call.scope):
             raise Rejected("render-denied", f"{scope} is not effective for this token", status=403)
-        return await self._delivery.slot(body.text("slot", 64), _query(payload), call.headers, call.note)
+        return await self._delivery.slot(body.text("slot", 64), _query(payload), call.headers, call.context)
 
     async def purge(self, call: Call) -> Answer:
         """Look into the log now. What this says is believed of nobody; the log is the truth."""

@@ -40,7 +40,10 @@ NOTHING = Grant((), None, False)
 
 
 class Visit:
-    """One request on its way through the stages. Never outlives it, never shared. `note`: where it will be recorded."""
+    """One request on its way through the stages. Never outlives it, never shared.
+
+    `context`: what the audit trail will say of it.
+    """
 
     __slots__ = (
         "category", "code", "entropy", "generation", "grant", "headers", "known", "now", "page", "place",
@@ -48,10 +51,10 @@ class Visit:
     )  # fmt: skip
 
     def __init__(
-        self, headers: Headers, place: "Place | None", page: PageContext | None, note: AuditContext | None = None
+        self, headers: Headers, place: "Place | None", page: PageContext | None, context: AuditContext | None = None
     ) -> None:
-        if note is not None:
-            note.visit = self
+        if context is not None:
+            context.visit = self
         self.headers = headers
         self.place = place
         self.page = page
@@ -328,7 +331,7 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """The tallies the stages raise."""
+    """The counters that the stages raise."""
 
     decisions: Counter
     defaults: Counter

@@ -11,21 +11,21 @@ from runtime_host.pop.serving.pipeline import DEFAULT, Visit
 class VisitAuditRecorder(AuditRecorder):
     """Records what a request's visit came to, as it was when the answer left."""
 
-    def record(self, scope: Scope, note: AuditContext, status: int) -> None:
+    def record(self, scope: Scope, context: AuditContext, status: int) -> None:
         """Write the record of a request whose answer is about to leave. Raises: Unavailable("audit-unwritable")."""
-        visit: Visit | None = note.visit
+        visit: Visit | None = context.visit
         if visit is None:
-            return super().record(scope, note, status)
+            return super().record(scope, context, status)
         place, grant, known = visit.place, visit.grant, visit.known
         kind = (
-            note.route, visit.shown, None if place is None else place.offer, grant.categories,
-            grant.policy, status, note.code or visit.code, scope["method"], note.more,
+            context.route, visit.shown, None if place is None else place.offer, grant.categories,
+            grant.policy, status, context.code or visit.code, scope["method"], context.more,
         )  # fmt: skip
-        fields = self._known.get(kind) or self._describe(kind, scope, note, status)
-        self._append(fields, known.person if known is not None and note.person is None else note.person)
+        fields = self._known.get(kind) or self._describe(kind, scope, context, status)
+        self._append(fields, known.person if known is not None and context.person is None else context.person)
         return None
 
-    def _describe(self, kind: Kind, scope: Scope, note: AuditContext, status: int) -> bytes:
+    def _describe(self, kind: Kind, scope: Scope, context: AuditContext, status: int) -> bytes:
         _, shown, offer, effective, policy, _, code, *_ = kind
         more = {
             "slot": None if offer is None else offer.name,
@@ -33,6 +33,6 @@ class VisitAuditRecorder(AuditRecorder):
             "effective": effective,
             "asset": None if shown is None or shown.decision is None else shown.decision.asset,
             "policy": policy,
-            **dict(zip(note.more[::2], note.more[1::2], strict=True)),
+            **dict(zip(context.more[::2], context.more[1::2], strict=True)),
         }
-        return self._learn(kind, scope, note.route, status, code, more)
+        return self._learn(kind, scope, context.route, status, code, more)

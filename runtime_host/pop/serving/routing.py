@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from consent_core.audit.recording import AuditContext, AuditRecorder, current_note
+from consent_core.audit.recording import AuditContext, AuditRecorder, current_context
 from consent_core.decision.request import Headers, read_headers
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable, Untrusted
 from consent_core.http.answers import (
@@ -37,14 +37,14 @@ _STATUS = {number: f"{number}xx" for number in range(1, 6)}
 class Call:
     """One request as a handler sees it. `tail`: what follows the route's path, percent-decoded.
 
-    `note`: what is to be recorded of it.
+    `context`: what the audit trail will say of it.
     """
 
     scope: Scope
     receive: Receive
     headers: Headers
     tail: str
-    note: AuditContext
+    context: AuditContext
 
     @property
     def query(self) -> bytes:
@@ -92,14 +92,14 @@ class Router:
     def __init__(
         self,
         routes: Sequence[Route],
-        tallies: RequestCounts,
+        counts: RequestCounts,
         geo_header: bytes | None = None,
         origins: Sequence[str] = (),
         recorder: AuditRecorder | None = None,
     ) -> None:
         self._exact = {route.path: route for route in routes if not route.path.endswith("/") or route.path == "/"}
         self._below = [route for route in routes if route.path.endswith("/")]
-        self._tallies = tallies
+        self._counts = counts
         self._geo_header = geo_header
         self._origins = frozenset(origins)
         self._recorder = recorder
@@ -109,23 +109,23 @@ class Router:
         if scope["type"] != "http":
             return
         route, tail = self._find(scope["path"])
-        note = current_note() if self._recorder is None else AuditContext()
-        note.route = None if route is None else route.name
+        context = current_context() if self._recorder is None else AuditContext()
+        context.route = None if route is None else route.name
         try:
-            answer = await self._answer(route, tail, scope, receive, note)
+            answer = await self._answer(route, tail, scope, receive, context)
         except ConsentEdgeError as error:
             answer = self._refusal(error)
-            note.code = error.code
+            context.code = error.code
         except asyncio.CancelledError:  # this process ends
             answer = self._refusal(STOPPING)
-            note.code = STOPPING.code
+            context.code = STOPPING.code
         except Exception:
             LOG.exception("a handler of %s failed", "nothing" if route is None else route.name)
             answer = error_answer(_INTERNAL)
-            note.code = _INTERNAL.code
+            context.code = _INTERNAL.code
         if self._recorder is not None:
             try:
-                self._recorder.record(scope, note, answer.status)
+                self._recorder.record(scope, context, answer.status)
             except ConsentEdgeError as error:  # what cannot be recorded is not answered
                 answer = self._refusal(error)
         # Nothing is awaited between a handler's last look at the revocations and this first byte.
@@ -137,7 +137,7 @@ class Router:
             extensions = scope.get("extensions")
             whole = None if extensions is None else extensions.get(WHOLE)
             await send_answer(send, answer, scope["method"] == "HEAD", whole)
-        self._tallies.requests.add("unknown" if route is None else route.name, _STATUS[answer.status // 100])
+        self._counts.requests.add("unknown" if route is None else route.name, _STATUS[answer.status // 100])
 
     def _find(self, path: str) -> tuple[Route | None, str]:
         route = self._exact.get(path)
@@ -149,7 +149,7 @@ class Router:
         return None, ""
 
     async def _answer(
-        self, route: Route | None, tail: str, scope: Scope, receive: Receive, note: AuditContext
+        self, route: Route | None, tail: str, scope: Scope, receive: Receive, context: AuditContext
     ) -> Answer | Streaming:
         if route is None:
             raise Rejected("route-unknown", "there is nothing at this address", status=404)
@@ -160,22 +160,22 @@ class Router:
         headers = read_headers(scope, self._geo_header)
         if route.guarded and method not in SAFE:
             check_same_origin(headers, self._origins, FORM if route.form else JSON)
-        return await handler(Call(scope, receive, headers, tail, note))
+        return await handler(Call(scope, receive, headers, tail, context))
 
     def _no_handler(self, route: Route, method: str) -> Answer:
         if method == "OPTIONS":
             return empty_answer(204, (b"allow", route.allow))
         refusal = Rejected("method-not-allowed", "this address does not do that", status=405)
-        self._tallies.rejected.add(refusal.code)
+        self._counts.rejected.add(refusal.code)
         return error_answer(refusal, (b"allow", route.allow))
 
     def _refusal(self, error: ConsentEdgeError) -> Answer:
         if isinstance(error, Rejected):
-            self._tallies.rejected.add(error.code)
+            self._counts.rejected.add(error.code)
         elif isinstance(error, Untrusted):
-            self._tallies.untrusted.add(error.code)
+            self._counts.untrusted.add(error.code)
         else:
-            self._tallies.unavailable.add(error.code)
+            self._counts.unavailable.add(error.code)
         return error_answer(error)
 
 

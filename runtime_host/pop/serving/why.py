@@ -70,8 +70,8 @@ class SlotRoute:
     async def get(self, call: Call) -> Answer:
         """The slot's answer; with `why` for who asks, where something was decided."""
         if not asks_why(call.query):
-            return await self._delivery.slot(call.tail, call.query, call.headers, call.note)
-        visit, answer = await self._delivery.decided(call.tail, call.query, call.headers, call.note)
+            return await self._delivery.slot(call.tail, call.query, call.headers, call.context)
+        visit, answer = await self._delivery.decided(call.tail, call.query, call.headers, call.context)
         receipt = self._receipts.sign(visit)  # nothing is awaited after the last check in `decided`
         return answer if receipt is None else _with_why(answer, receipt, endorsement_in(self._home))
 

@@ -21,7 +21,7 @@
     freshness    how old the last good answer is, on a clock that counts suspend
 
     announcing   the lead tells its workers what it put in force
-    led          a worker's sync: takes over (`taking_over`) what the lead put on disk
+    worker       a worker's sync: takes over (`taking_over`) what the lead put on disk
 
 Rules and failure table: `docs/sync.md`.
 """

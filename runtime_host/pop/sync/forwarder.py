@@ -29,7 +29,7 @@ Ended = tuple[Withdrawal, int | str]  # the version that the control plane has n
 
 
 class Forwarder:
-    """Empties one POP's outbox. `_sending`: the errand under way, one at a time; `_awaited`: who waits for a row."""
+    """Empties one POP's outbox. `_sending`: the task under way, one at a time; `_awaited`: who waits for a row."""
 
     def __init__(self, pop: str, store: PopStore, control_plane: ControlPlane) -> None:
         self._pop = pop

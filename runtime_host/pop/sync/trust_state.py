@@ -4,7 +4,7 @@
     state.in_sync(), state.denied(subject, ver), state.policy, state.keys()
 
 It implements `consent_core.decision.seams.TrustState` by what the followers last put in force. The same for a worker,
-which follows nothing: `led`.
+which follows nothing: `worker`.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from consent_core.audit.recording import (
     AuditContext,
     AuditMiddleware,
     AuditRecorder,
-    current_note,
+    current_context,
 )
 from consent_core.http.asgi import (
     App,
@@ -32,9 +32,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         raise RuntimeError("a defect")
     if path == "/gone":
         return
-    note = current_note()
-    note.route = path.removeprefix("/")
-    note.about(SUBJECT, (("sub", SUB),))
+    context = current_context()
+    context.route = path.removeprefix("/")
+    context.about(SUBJECT, (("sub", SUB),))
     scope.setdefault("state", {})["peer"] = SpiffeId.of("ui-tools", "edge", "tokyo-1")
     status, headers = (403, [(b"consent-edge-code", b"cross-site")]) if path == "/no" else (200, [])
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -118,8 +118,8 @@ def test_every_request_has_one_record(opened: Open, directory: Path, provider: L
 def test_what_is_known_last_is_recorded(opened: Open, directory: Path, provider: LocalKeyring) -> None:
     """`complete` runs when the answer leaves."""
 
-    def complete(note: AuditContext, scope: Scope) -> None:
-        note.say(asked=scope["path"])
+    def complete(context: AuditContext, scope: Scope) -> None:
+        context.say(asked=scope["path"])
 
     ask(AuditMiddleware(application, AuditRecorder(opened(), "public", complete)), "/slot")
 
@@ -138,12 +138,12 @@ def test_an_answer_that_cannot_be_recorded_is_not_given(opened: Open) -> None:
 
 
 def test_notes_of_concurrent_requests_do_not_mix(opened: Open, directory: Path, provider: LocalKeyring) -> None:
-    """Each request has its own note, however they interleave."""
+    """Each request has its own context, however they interleave."""
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
-        current_note().route = scope["path"]
+        current_context().route = scope["path"]
         await asyncio.sleep(0)
-        assert current_note().route == scope["path"]
+        assert current_context().route == scope["path"]
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
@@ -159,7 +159,7 @@ def test_notes_of_concurrent_requests_do_not_mix(opened: Open, directory: Path, 
 
 
 def test_outside_of_a_request_notes_go_nowhere() -> None:
-    """A handler called directly, as tests do, finds a note that nobody reads."""
-    current_note().route = "x"
+    """A handler called directly, as tests do, finds a context that nobody reads."""
+    current_context().route = "x"
 
-    assert current_note().route is None
+    assert current_context().route is None

@@ -45,13 +45,13 @@ def token(shop, run):
     return visitor.jar[TOKEN_COOKIE][0]
 
 
-def wish(scope="contextual", region="tokyo-1", slot="home-hero"):
+def wanted_render(scope="contextual", region="tokyo-1", slot="home-hero"):
     return {"slot": slot, "payload": {"scope": scope, "context": {"section": "camping"}}, "region": region}
 
 
 def test_an_edge_may_render_what_its_token_allows(shop, calls, run, token):
     """The same decision as the visitor's own browser gets."""
-    reply = run(calls("/v1/render", wish(), "edge/tokyo-1", token))
+    reply = run(calls("/v1/render", wanted_render(), "edge/tokyo-1", token))
     visitor = shop.browser(authorization=f"Bearer {token}")
 
     assert reply.status == 200
@@ -61,16 +61,16 @@ def test_an_edge_may_render_what_its_token_allows(shop, calls, run, token):
 @pytest.mark.parametrize(
     ("who", "asked", "with_token", "status"),
     [
-        (None, wish(), True, 401),
-        ("edge/osaka-1", wish(), True, 403),
-        ("device/tokyo-1", wish(), True, 403),
-        ("operator/tokyo-1", wish(), True, 403),
-        ("edge/tokyo-1", wish(scope="behavioral"), True, 403),
-        ("edge/tokyo-1", wish(scope="everything"), True, 403),
-        ("edge/tokyo-1", wish(), False, 403),
-        ("edge/osaka-1", wish(region="osaka-1"), True, 403),
+        (None, wanted_render(), True, 401),
+        ("edge/osaka-1", wanted_render(), True, 403),
+        ("device/tokyo-1", wanted_render(), True, 403),
+        ("operator/tokyo-1", wanted_render(), True, 403),
+        ("edge/tokyo-1", wanted_render(scope="behavioral"), True, 403),
+        ("edge/tokyo-1", wanted_render(scope="everything"), True, 403),
+        ("edge/tokyo-1", wanted_render(), False, 403),
+        ("edge/osaka-1", wanted_render(region="osaka-1"), True, 403),
         ("edge/tokyo-1", {"slot": "home-hero"}, True, 400),
-        ("edge/tokyo-1", wish(slot="no-such-slot"), True, 404),
+        ("edge/tokyo-1", wanted_render(slot="no-such-slot"), True, 404),
     ],
 )
 def test_everybody_and_everything_else_is_refused(calls, run, token, who, asked, with_token, status):

@@ -36,7 +36,7 @@ class Measures:
         events = read_events(await read_json(call.receive, self._max_body))
         if is_speculative(call.headers):
             return json_answer({"kept": 0}, status=202)
-        visit = Visit(call.headers, None, None, call.note)
+        visit = Visit(call.headers, None, None, call.context)
         await self._pipeline.grant(visit)
         kept = sum([await self._keep(visit, event) for event in events])
         if visit.known is not None and kept:

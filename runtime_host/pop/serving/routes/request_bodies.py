@@ -31,7 +31,7 @@ _TAG = re.compile(r"[a-z0-9](?:[a-z0-9:_-]{0,62}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Yes:
     """A yes. `number`: of the click; `notice`: digest of the words that were shown before it."""
 
     grant: tuple[str, ...]
@@ -71,10 +71,10 @@ class Vital:
     state: str
 
 
-def read_grant(body: dict[str, Any], age_band: str) -> Wish:
+def read_grant(body: dict[str, Any], age_band: str) -> Yes:
     """`age_band`: of a person who does not say. Raises: Rejected("bad-request")."""
     fields = Fields(body, _refuse, ("grant",), ("age_band", "source", "number", "notice", *BUNDLED))
-    return Wish(
+    return Yes(
         grant=fields.categories("grant"),
         age_band=age_band if fields.absent("age_band") else fields.matching("age_band", AGE_BAND),
         source=ASKABLE[0] if fields.absent("source") else fields.one_of("source", ASKABLE),

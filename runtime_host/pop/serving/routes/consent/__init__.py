@@ -9,7 +9,7 @@
     GET stream    tells open pages of changes                                 listening
 
 `asking` reads who asks, `state` says what a page is told, `records` asks the control plane, `carried` takes what a
-browser brings in `consent-no`, `keeping` writes that cookie for who cannot, `companions` adds decisions.
+browser brings in `consent-no`, `keeping` writes that cookie for who cannot, `bundling` adds decisions.
 
 The secret leaves this room only in a Set-Cookie; stores see hashes, the control plane a credential made of it. A token
 is never put into a body, and no answer takes the session from a browser.
@@ -26,8 +26,8 @@ from runtime_host.pop.serving.last_answers import LastAnswers
 from runtime_host.pop.serving.pipeline import Pipeline
 from runtime_host.pop.serving.rates import Rates
 from runtime_host.pop.serving.routes.consent.asking import Asker, PopIdentity
+from runtime_host.pop.serving.routes.consent.bundling import Bundling
 from runtime_host.pop.serving.routes.consent.carried import Carried, Outgoing
-from runtime_host.pop.serving.routes.consent.companions import Companions
 from runtime_host.pop.serving.routes.consent.forms import Forms
 from runtime_host.pop.serving.routes.consent.granting import Granting
 from runtime_host.pop.serving.routes.consent.keeping import RefusalCookie
@@ -74,7 +74,7 @@ class ConsentRoom:
         self._room = Room(
             here, asker, states, records,
             carried=Carried(near.outgoing, store.outbox, states),
-            companions=Companions(near.delivery, here.cookies),
+            bundling=Bundling(near.delivery, here.cookies),
             refusal_cookie=RefusalCookie(here.cookies),
             notices=notices,
             outgoing=near.outgoing,

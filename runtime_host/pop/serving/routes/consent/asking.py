@@ -43,7 +43,7 @@ class Asked:
     """
 
     headers: Headers
-    note: AuditContext
+    context: AuditContext
     visit: Visit
     sessions: tuple[Credentials, ...]
     refusals: Refusals
@@ -96,13 +96,13 @@ class Asker:
 
     async def ask(self, call: Call) -> Asked:
         """What the request allows now. Raises: Rejected("credential-conflict")."""
-        visit = Visit(call.headers, None, None, call.note)
+        visit = Visit(call.headers, None, None, call.context)
         await self._pipeline.grant(visit)
         return self._asked(call, visit)
 
     async def identify(self, call: Call) -> Asked:
         """Who says "no": also while not in sync, and whatever is doubtful about the token. Never refuses."""
-        visit = Visit(call.headers, None, None, call.note)
+        visit = Visit(call.headers, None, None, call.context)
         try:
             await self._pipeline.identify(visit)
         except Rejected as error:
@@ -122,7 +122,7 @@ class Asker:
         headers, here = call.headers, self._here
         return Asked(
             headers,
-            call.note,
+            call.context,
             visit,
             self._presented(headers),
             refusals_in(headers.get(b"cookie")),

@@ -17,7 +17,7 @@ from runtime_host.pop.serving.routes.consent.asking import Asked, key_of
 from runtime_host.pop.serving.routes.consent.granting import Granting
 from runtime_host.pop.serving.routes.consent.room import Room
 from runtime_host.pop.serving.routes.consent.withdrawing import Withdrawing
-from runtime_host.pop.serving.routes.request_bodies import MAX_CONSENT_BYTES, No, Wish
+from runtime_host.pop.serving.routes.request_bodies import MAX_CONSENT_BYTES, No, Yes
 from runtime_host.pop.serving.routing import Call
 
 BACK = "/v1/consent/form"
@@ -56,12 +56,12 @@ class Forms:
         """`no`: what the "no" before it does to the browser's cookies, which a yes that fails leaves done."""
         try:
             notice = next(iter(fields.get("notice", ())), None)
-            wish = Wish(_granted(fields), self._room.here.age_band, notice=notice)
-            done = await self._granting.record(asked, wish, key_of(call.headers))
+            yes = Yes(_granted(fields), self._room.here.age_band, notice=notice)
+            done = await self._granting.record(asked, yes, key_of(call.headers))
         except ConsentEdgeError as error:
             if not no:
                 raise
-            asked.note.code = error.code
+            asked.context.code = error.code
             return error_answer(error, *no)
         back = f"{BACK}?to={quote(_page(call), safe='/')}"
         return empty_answer(303, (b"location", back.encode("ascii")), *no, *done.headers)
@@ -81,7 +81,7 @@ class Forms:
             answer = await self._room.records.refresh(asked, session)
         except ConsentEdgeError as error:
             if isinstance(error, Unavailable):
-                asked.note.code = error.code
+                asked.context.code = error.code
             return []
         return await self._room.records.adopt(asked, answer, session, presented=True)
 

@@ -16,7 +16,7 @@ from consent_core.http.asgi import read_json
 from runtime_host.pop.serving.rates import Rate, Rates
 from runtime_host.pop.serving.routes.consent.asking import Asked, key_of
 from runtime_host.pop.serving.routes.consent.room import Room
-from runtime_host.pop.serving.routes.request_bodies import MAX_BRACKETS, MAX_CONSENT_BYTES, Wish, read_grant
+from runtime_host.pop.serving.routes.request_bodies import MAX_BRACKETS, MAX_CONSENT_BYTES, Yes, read_grant
 from runtime_host.pop.serving.routes.stream import Streams
 from runtime_host.pop.serving.routing import Call
 from runtime_host.pop.stores import PopStore
@@ -50,14 +50,14 @@ class Granting:
         room = self._room
         asked = await room.asker.ask(call)
         body = await read_json(call.receive, MAX_CONSENT_BYTES, MAX_BRACKETS)
-        wish = read_grant(body, room.here.age_band)
-        done = await self.record(asked, wish, key_of(call.headers))
+        yes = read_grant(body, room.here.age_band)
+        done = await self.record(asked, yes, key_of(call.headers))
         state = room.states.told(asked, room.asker.owner(done.session), done.answer, done.overruled)
-        answer = await room.companions.answer(asked, state, wish.bundled, done.answer.token, *done.headers)
+        answer = await room.bundling.answer(asked, state, yes.bundled, done.answer.token, *done.headers)
         self._streams.tell(subject_of(done.answer.sub), "consent")
         return answer
 
-    async def record(self, asked: Asked, wish: Wish, key: str) -> Recorded:
+    async def record(self, asked: Asked, yes: Yes, key: str) -> Recorded:
         """Have it recorded. The disk is asked first: a yes that this POP cannot work with is not recorded either."""
         room = self._room
         current = asked.session
@@ -69,11 +69,11 @@ class Granting:
         await room.carried.take(asked, current, room.asker.owner(current))
         reserve = partial(self._store.sessions.reserve, stored(following.grant))
         await self._store.database.writer.run(reserve, durable=False)
-        request = self._request(asked, wish, key, current, following)
+        request = self._request(asked, yes, key, current, following)
         answer = await room.records.record(request)
-        _note(asked.note, request, answer, room.notices.policy_hash)
+        _say(asked.context, request, answer, room.notices.policy_hash)
         await self._keep(answer)
-        granted = [name for name in wish.grant if name in answer.choices]
+        granted = [name for name in yes.grant if name in answer.choices]
         headers = (
             *await room.records.adopt(asked, answer, following, presented=False),
             room.records.session_cookie(secret, answer),
@@ -95,22 +95,22 @@ class Granting:
             self._room.records.count(error)
 
     def _request(
-        self, asked: Asked, wish: Wish, key: str, current: Credentials | None, following: Credentials
+        self, asked: Asked, yes: Yes, key: str, current: Credentials | None, following: Credentials
     ) -> ConsentRequest:
-        notice = self._room.notices.of_digest(asked.jurisdiction, wish.notice)
+        notice = self._room.notices.of_digest(asked.jurisdiction, yes.notice)
         return ConsentRequest(
             session=None if current is None else current.grant,
             next_session=stored(following.grant),
             next_withdraw=stored(following.withdraw),
             key=key,
-            grant=wish.grant,
+            grant=yes.grant,
             jurisdiction=asked.jurisdiction,
             gpc=asked.gpc,
-            age_band=wish.age_band,
+            age_band=yes.age_band,
             pop=self._room.here.pop,
-            number=wish.number,
-            refused=_refused(wish, self._said(asked, current)),
-            source=wish.source,
+            number=yes.number,
+            refused=_refused(yes, self._said(asked, current)),
+            source=yes.source,
             clause_id=None if notice is None else notice.id,
             notice_digest=None if notice is None else notice.sha256,
             language=None if notice is None else notice.language,
@@ -124,9 +124,9 @@ class Granting:
         return {name: max(cookie.get(name, 0), waiting.get(name, 0)) for name in {*cookie, *waiting}}
 
 
-def _note(note: AuditContext, request: ConsentRequest, answer: ConsentAnswer, policy: str | None) -> None:
+def _say(context: AuditContext, request: ConsentRequest, answer: ConsentAnswer, policy: str | None) -> None:
     """What this POP's trail says of a yes. `policy`: the one in force here."""
-    note.say(
+    context.say(
         choices=tuple(answer.choices),
         jurisdiction=request.jurisdiction,
         rules=tuple(f"{category} {reason}" for category, reason in sorted(answer.reasons.items())),
@@ -135,9 +135,9 @@ def _note(note: AuditContext, request: ConsentRequest, answer: ConsentAnswer, po
     )
 
 
-def _refused(wish: Wish, numbers: Mapping[str, int]) -> dict[str, int]:
+def _refused(yes: Yes, numbers: Mapping[str, int]) -> dict[str, int]:
     """What this browser refused and this yes is not about, or that was refused after it."""
-    later = {} if wish.source != "grant" else dict.fromkeys(wish.grant, wish.number)
+    later = {} if yes.source != "grant" else dict.fromkeys(yes.grant, yes.number)
     return {
         name: number
         for name, number in numbers.items()

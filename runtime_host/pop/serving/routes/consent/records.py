@@ -55,7 +55,7 @@ class Records:
         A disk that refuses now loses nothing but memory: what was recorded is recorded, and is answered as such.
         """
         subject = subject_of(answer.sub)
-        _note(asked.note, subject, answer)
+        _say(asked.context, subject, answer)
         legacy = None if session.legacy is None else stored(session.legacy)
         self._states.remember(session, LastAnswer(answer, asked.refusals.categories, presented))
         self._pipeline.recent.forget(subject)
@@ -95,8 +95,8 @@ def session_life(answer: ConsentAnswer) -> int:
     return answer.retention.get("consent", SESSION_LIFE_S)
 
 
-def _note(note: AuditContext, subject: str, answer: ConsentAnswer) -> None:
-    note.about(subject, (("sub", answer.sub), ("ver", answer.ver)))
+def _say(context: AuditContext, subject: str, answer: ConsentAnswer) -> None:
+    context.about(subject, (("sub", answer.sub), ("ver", answer.ver)))
 
 
 def _opened(reply: Reply) -> ConsentAnswer:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from runtime_host.pop.serving.routes.consent.asking import Asker, PopIdentity
+from runtime_host.pop.serving.routes.consent.bundling import Bundling
 from runtime_host.pop.serving.routes.consent.carried import Carried, Outgoing
-from runtime_host.pop.serving.routes.consent.companions import Companions
 from runtime_host.pop.serving.routes.consent.keeping import RefusalCookie
 from runtime_host.pop.serving.routes.consent.notices import Notices
 from runtime_host.pop.serving.routes.consent.records import Records
@@ -20,7 +20,7 @@ class Room:
     states: States
     records: Records
     carried: Carried
-    companions: Companions
+    bundling: Bundling
     refusal_cookie: RefusalCookie
     notices: Notices
     outgoing: Outgoing

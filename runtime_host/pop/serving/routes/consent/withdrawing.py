@@ -66,7 +66,7 @@ class Withdrawing:
             token = None
         if said.status == 202:
             state["pending"] = True
-        return await room.companions.answer(asked, state, no.bundled, token, *said.headers, status=said.status)
+        return await room.bundling.answer(asked, state, no.bundled, token, *said.headers, status=said.status)
 
     async def say(self, asked: Asked, no: No, key: str) -> Said:
         """Put it in force and see how far it comes within a moment."""
@@ -107,7 +107,7 @@ class Withdrawing:
         self, asked: Asked, noes: tuple[Withdrawal, ...], gone: tuple[Header, ...], error: Unavailable
     ) -> Said:
         """The disk refuses. What the control plane takes holds everywhere; else nothing may be promised."""
-        asked.note.code = error.code
+        asked.context.code = error.code
         self._pipeline.count(error)
         try:
             if await self._room.outgoing.tell_at_once(noes):

@@ -77,7 +77,7 @@ class PrivacyPage:
         except Unavailable:
             known["unreachable"] = True
         except ConsentEdgeError as error:
-            call.note.code = error.code
+            call.context.code = error.code
         said = parse_qs(call.query.decode("latin-1")).get("failed", [""])[0]
         problem = {"code": said, "message": ""} if _FAILED.fullmatch(said) else None
         fixed = {"kinds": KINDS, "bands": AGE_BANDS, "places": PLACES, "t": TEXTS[_language(call)]}
@@ -92,7 +92,7 @@ class PrivacyPage:
         try:
             headers = await self._changed(fields, shows, self._code(call))
         except ConsentEdgeError as error:
-            call.note.code = error.code
+            call.context.code = error.code
             return empty_answer(303, (b"location", f"{PATH}?failed={error.code}".encode("ascii")))
         return empty_answer(303, (b"location", PATH.encode("ascii")), *headers)
 

@@ -8,7 +8,7 @@ from runtime_host.pop.serving.routes.consent.asking import Asked
 from runtime_host.pop.serving.routes.consent.state import State
 
 
-class Companions:
+class Bundling:
     """Adds to a state what the page would otherwise ask for next."""
 
     def __init__(self, delivery: Delivery, cookies: CookieNames) -> None:

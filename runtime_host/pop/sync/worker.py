@@ -31,7 +31,7 @@ from runtime_host.pop.sync.wanted import Ask, AskingLead
 LOOK_EVERY_S = 0.05  # for visitors who were erased and for awaited keys; a request looks at everything else it needs
 
 
-class LedSync:
+class WorkerSync:
     """A worker's counterpart of `Sync`."""
 
     def __init__(

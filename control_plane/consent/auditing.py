@@ -1,6 +1,6 @@
 """What the audit trail says of a consent: whose, what was chosen, and the rules, policy and notice it rests on."""
 
-from consent_core.audit.recording import current_note
+from consent_core.audit.recording import current_context
 from consent_core.formats.consent import ConsentAnswer
 from consent_core.formats.subject import subject_of
 from control_plane.consent.records import Record
@@ -11,9 +11,9 @@ def noted(record: Record, answer: ConsentAnswer) -> ConsentAnswer:
 
     `rules`: the reason for each category. `notice`: the digest of the text that was shown last.
     """
-    note = current_note()
-    note.about(subject_of(answer.sub), (("sub", answer.sub), ("ver", answer.ver)))
-    note.say(
+    context = current_context()
+    context.about(subject_of(answer.sub), (("sub", answer.sub), ("ver", answer.ver)))
+    context.say(
         choices=tuple(answer.choices),
         effective=tuple(answer.categories),
         jurisdiction=record.jurisdiction,
