@@ -1,4 +1,4 @@
-"""Memory and errors of one POP over 10⁵ requests, at least a tenth of which run in a fresh sandbox.
+"""Start, memory and errors of one POP over 10⁵ requests, at least a tenth of which run in a fresh sandbox.
 
 `wrk` drives the POP in slices; after each the POP's resident memory is read. Growth is the Theil-Sen slope after the
 first 20,000 requests, so that caches have filled and one odd reading decides nothing.
@@ -6,15 +6,18 @@ first 20,000 requests, so that caches have filled and one odd reading decides no
 
 import re
 import subprocess
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
 import psutil
 from rich.console import Console
 
-from fleet.processes import Fleet, PopSpec
+from fleet.processes import START_WAIT_S, Fleet, Member, PopSpec
 from fleet.project import SHOP, prepare
 from latency_gate.judge import BROKEN, OK, OVER, Row
 from latency_gate.run import Progress
@@ -22,6 +25,7 @@ from latency_gate.stats import slope
 
 MIB = 2**20
 POP = "soak-1"
+STARTS = 5
 FRESH_EVERY = 8  # one request in eight names a page that was never seen: nothing memoised, a fresh sandbox
 
 SCRIPT = """
@@ -53,12 +57,28 @@ def run_soak(settings: dict[str, Any], place: Path, out: Console, progress: Prog
     stage = prepare(place / "edge", place / "components", out)
     spec = [PopSpec(POP, "EU")]
     with Fleet(stage.data, spec, site=SHOP / "site", components=stage.components) as fleet:
+        starts = [_start(fleet.pops[POP]) for _ in range(STARTS)]
         member = fleet.pops[POP].process
         if member is None:
             raise RuntimeError("the POP has not been started")
         readings = _drive(fleet, psutil.Process(member.pid), int(settings["requests"]), place, progress)
         fresh = _fresh_sandboxes(fleet)
-    return judge(readings, fresh, settings)
+    begun = _row("pop start to in sync, warm", median(starts), settings["start_s"], "s", f"median of {STARTS}")
+    return [begun, *judge(readings, fresh, settings)]
+
+
+def _start(member: Member) -> float:
+    """Seconds from the start of a POP that ran before to the moment at which it is ready: in sync, and serving."""
+    member.kill()
+    member.start()
+    begun = time.monotonic()
+    with httpx.Client() as client:
+        while time.monotonic() - begun < START_WAIT_S:
+            with suppress(httpx.HTTPError):
+                if client.get(member.ready_url).is_success:
+                    return time.monotonic() - begun
+            time.sleep(0.01)
+    raise RuntimeError(f"the POP does not start: {member.last_words()}")
 
 
 def _drive(fleet: Fleet, process: psutil.Process, wanted: int, place: Path, progress: Progress) -> Readings:
