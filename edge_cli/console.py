@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,22 @@ KeyProviderToken = Annotated[
     str | None,
     typer.Option("--key-provider-token", help="For OpenBao.", envvar="CONSENT_EDGE_KEY_PROVIDER_TOKEN"),
 ]
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"consent-edge {metadata.version('consent-edge')}")
+        raise typer.Exit
+
+
+def versioned(
+    _: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What both command lines take before a command."""
+
+
 DEFAULT_DATA = Path(".edge")
 KEYRING = "keyring"
 

@@ -29,7 +29,7 @@ from edge_cli.commands import (
     visitor,
     witness,
 )
-from edge_cli.console import FAILED, show_error
+from edge_cli.console import FAILED, show_error, versioned
 from edge_cli.two_words import TwoWords
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
 )
+app.callback()(versioned)
 for room in (
     serve,
     build,

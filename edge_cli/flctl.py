@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from consent_core.errors import ConsentEdgeError
 from edge_cli.commands.operate import DEFAULT_CONTROL_PLANE, As, ControlPlane, operator_of
-from edge_cli.console import DEFAULT_DATA, FAILED, DataOption, JsonOption, show, show_error
+from edge_cli.console import DEFAULT_DATA, FAILED, DataOption, JsonOption, show, show_error, versioned
 
 PLANNED = ("1", "2", "5", "8")  # epsilons that `budget --plan` compares
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
 )
+app.callback()(versioned)
 
 
 def main() -> None:

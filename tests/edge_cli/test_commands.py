@@ -7,12 +7,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 
 import click
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 from edge_cli.edge import app
+from edge_cli.flctl import app as flctl
 from tests.conftest import ROOT
 
 PAGES = [
@@ -204,3 +207,11 @@ def test_no_revision_is_said_before_anything_is_built(edge, tmp_path, monkeypatc
     assert said.code == 1
     assert "diff-revision" in said.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("line", [app, flctl])
+def test_both_command_lines_say_their_version(line):
+    """The version is the package's own."""
+    said = CliRunner().invoke(line, ["--version"])
+
+    assert (said.exit_code, said.output) == (0, f"consent-edge {metadata.version('consent-edge')}\n")
