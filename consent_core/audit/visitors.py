@@ -117,6 +117,10 @@ class VisitorKeys:
                 found = {subject: self._find(self._handle(subject), self._period) for subject in missing}
             self._ciphers.update({(subject, self._period): cipher for subject, cipher in found.items()})
 
+    def has(self, subject: str) -> bool:
+        """Whether the person's key of this month is at hand, so that nothing is written for it."""
+        return (subject, self._period) in self._ciphers
+
     def seal_bytes(self, subject: str, data: bytes) -> bytes | None:
         """`data` under the person's key of this month; None for a person who was shredded."""
         known = self._cipher(subject, self._period)

@@ -4,9 +4,11 @@ import hashlib
 from collections.abc import Iterator
 
 from consent_core.errors import Untrusted
-from consent_core.evidence.bodies import PolicyFact
+from consent_core.evidence.bodies import LogEntry, PolicyFact
+from consent_core.evidence.ledger import PROMPT_S
 from consent_core.evidence.opening import At, Case, Held
 from consent_core.evidence.outcome import Outcome, attempt, outcome
+from consent_core.evidence.places import chain_of, first_applied, listed_places
 from consent_core.formats.canonical import sha256_digest
 from consent_core.formats.receipt import Receipt
 from consent_core.formats.revocation import EVERY_VERSION
@@ -84,7 +86,7 @@ def _texts(case: Case) -> Iterator[Untrusted]:
 
 def withdrawal(case: Case) -> Outcome:
     """Check 9: each entry is bound to a version that the receipts show, and each withdrawal has its entry."""
-    found = [*_entries_follow(case), *_withdrawals_have_entries(case)]
+    found = [*_entries_follow(case), *_numbers_follow(case), *_withdrawals_have_entries(case)]
     seqs = [held.value.seq for held in sorted(case.entries, key=lambda held: held.value.kind, reverse=True)]
     return outcome(found, None if seqs else "no-entry", seq=max(seqs[:1], default=0), count=len(seqs))
 
@@ -98,6 +100,19 @@ def _entries_follow(case: Case) -> Iterator[Untrusted]:
             yield Untrusted("revocation-chain", f"entry {entry.seq} is bound to a version that no receipt shows")
     if len({held.value.seq for held in case.entries}) != len(case.entries):
         yield Untrusted("revocation-chain", "two entries of one number")
+
+
+def _numbers_follow(case: Case) -> Iterator[Untrusted]:
+    """An entry is above every number that a place had applied before the entry's date."""
+    for entry in (held.value for held in case.entries):
+        for place in sorted(listed_places(case)):
+            if _passed_before(case, place, entry):
+                yield Untrusted("revocation-chain", f"{place} had applied entry {entry.seq} before its date")
+
+
+def _passed_before(case: Case, place: str, entry: LogEntry) -> bool:
+    first = first_applied(chain_of(case, place), entry)
+    return first is not None and first.until < entry.at - PROMPT_S
 
 
 def _withdrawals_have_entries(case: Case) -> Iterator[Untrusted]:

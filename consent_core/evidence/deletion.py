@@ -5,9 +5,11 @@ from typing import Any
 
 from consent_core.errors import Untrusted
 from consent_core.evidence.bodies import LogEntry
+from consent_core.evidence.ledger import PROMPT_S
 from consent_core.evidence.opening import Case, Held
 from consent_core.evidence.outcome import Outcome, outcome
-from consent_core.evidence.places import attested, chain_of, listed_places, the_no
+from consent_core.evidence.places import attested, before_no, chain_of, listed_places, the_no, trails_between
+from consent_core.formats.attestation import Attestation
 from consent_core.formats.statement import Deletion, wrong_parts
 
 # The steps of a request that are done after its file is made.
@@ -57,14 +59,22 @@ _PROFILE_OF = {"edge": ("pop/v1",), "control-plane": ("control-plane/v1",), "dev
 def _deleted(case: Case, statement: Deletion) -> Iterator[Untrusted]:
     chain, role = chain_of(case, statement.place), statement.place.partition("/")[0]
     last = attested(chain, statement.after)
-    if last is None and role != "device":
-        yield Untrusted("statement-after", f"{statement.place} names an attestation that is not in the file")
-    wrong = wrong_parts(statement, last.audit if last else ())
+    if role != "device" and (last is None or last.log.position < statement.seq):
+        yield Untrusted("statement-after", f"{statement.place} names no attestation that says the purge is in force")
+    wrong = wrong_parts(statement, _trails(case, statement.place, last) if last else ())
     if wrong or statement.parts not in _PROFILE_OF[role]:
         yield Untrusted("deletion-parts", f"{statement.place}: {', '.join(sorted(wrong)) or statement.parts}")
     for part, rows in sorted(statement.remaining.items()):
         if rows:
             yield Untrusted("deletion-remaining", f"{statement.place} still held {rows} of {part}")
+
+
+def _trails(case: Case, place: str, last: Attestation) -> set[str]:
+    """A POP's trails since before the no, also those that it no longer attests; each control plane attests its own."""
+    chain, no = chain_of(case, place), the_no(case)
+    if no is None or not place.startswith("edge/"):
+        return set(last.audit)
+    return trails_between(chain, before_no(chain, no), last)
 
 
 def models(case: Case) -> Outcome:
@@ -86,6 +96,9 @@ def _parties(case: Case) -> Iterator[Untrusted]:
     listed = {place.removeprefix("edge/") for place in listed_places(case)}
     if set(case.signed.pack.parties.pops) != listed:
         yield Untrusted("incomplete", "the parties of the file are not the places of the lists")
+    planes = {place for held in case.lists for place in held.value.places if place.startswith("control-plane/")}
+    if planes - set(case.signed.pack.parties.control_planes):
+        yield Untrusted("incomplete", "a control plane of the lists is not among the parties of the file")
 
 
 def _open(case: Case) -> Iterator[Untrusted]:
@@ -145,6 +158,8 @@ def _closing(case: Case) -> Iterator[Untrusted]:
         return
     if closing.pack != case.signed.digest or closing.request != (pack.request or {}).get("id"):
         yield Untrusted("closing-mismatch", "the closing statement is about another file")
+    if not pack.made_at - PROMPT_S <= closing.proofs_gone_at <= case.circumstances.at + PROMPT_S:
+        yield Untrusted("closing-mismatch", "the proofs cannot have gone before the file was made, or later than now")
     if closing.open:
         yield Untrusted("closing-mismatch", f"the closing statement leaves open: {', '.join(closing.open)}")
 
@@ -156,6 +171,14 @@ def deadline(case: Case) -> Outcome:
     if type(received) is not int or type(due) is not int:
         return Outcome(reason="no-request")
     made_at = case.signed.pack.made_at
+    if received > made_at + PROMPT_S:
+        return outcome([Untrusted("evidence-form", "the request is dated after the file that answers it")])
     late = (Untrusted("overdue", f"answered {made_at - due} s after the deadline"),) if made_at > due else ()
-    facts = {"took": made_at - received, "due": due, "binding": str(request.get("binding", "ours"))}
+    facts = {"took": made_at - received, "due": due, "binding": _binding(request)}
     return Outcome(reason="late" if late else None, remarks=late, facts=facts)
+
+
+def _binding(request: Mapping[str, Any]) -> str:
+    """What the deadline is by; an operator's other words are not repeated."""
+    binding = request.get("binding", "ours")
+    return binding if binding in ("law", "guidance", "ours") else "by what is not said"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from consent_core.evidence.bodies import AttesterList, LogEntry, PolicyFact
 from consent_core.evidence.opening import Case, Held
+from consent_core.evidence.sentences import plain
 from consent_core.formats.attestation import Attestation
 from consent_core.formats.endorsement import Endorsement
 from consent_core.formats.receipt import Receipt
@@ -31,7 +32,7 @@ def documents_of(case: Case) -> tuple[Document, ...]:
 
 def _document(held: Held[object]) -> Document:
     kind = str(held.record.body.get("kind"))
-    return Document(kind, _said(held.value), held.at, held.witnessed, held.record.index)
+    return Document(plain(kind), plain(_said(held.value)), held.at, held.witnessed, held.record.index)
 
 
 def _said(value: object) -> str:

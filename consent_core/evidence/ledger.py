@@ -7,7 +7,8 @@ from consent_core.errors import Untrusted
 from consent_core.evidence.bodies import FACT_KINDS
 from consent_core.evidence.opening import At, Case, Held, require_unrevoked
 from consent_core.evidence.outcome import Outcome, attempt, outcome
-from consent_core.evidence.pack import ROLE, Record
+from consent_core.evidence.pack import ROLE, Log, Record
+from consent_core.formats.attestation import Attestation
 from consent_core.formats.canonical import canonical_json
 from consent_core.formats.leaf import PERSON, public_commitment, read_leaf, verify_commitment
 from consent_core.formats.note import OpenedCheckpoint
@@ -52,6 +53,7 @@ def checkpoints(case: Case) -> Outcome:
     found = [*case.problems_of("note-", "witness-quorum")]
     if not found and not any(log.checkpoints for log in case.logs):
         found = [Untrusted("note-malformed", "the file holds no checkpoint")]
+    found += [Untrusted("note-malformed", "a log of another name") for log in _foreign(case)]
     half = 2 * trust.witness_quorum <= len(trust.witnesses)
     reason = "no-witness" if trust.witness_quorum == 0 else "half" if half else None
     last = max(times, default=0)
@@ -60,7 +62,18 @@ def checkpoints(case: Case) -> Outcome:
 
 def consistency(case: Case) -> Outcome:
     """Check 5: checkpoints in order of size, each shown to grow out of the one before, and every `seen` among them."""
-    return outcome((*_growth(case), *_every_seen(case)), count=len(_opened(case)))
+    return outcome((*_one_log(case), *_growth(case), *_every_seen(case)), count=len(_opened(case)))
+
+
+def _foreign(case: Case) -> list[Log]:
+    return [log for log in case.signed.pack.logs if log.origin != case.trust.ledger_origin]
+
+
+def _one_log(case: Case) -> Iterator[Untrusted]:
+    """Two lists of checkpoints of one ledger are not held against each other: so there is one."""
+    names = [log.origin for log in case.signed.pack.logs]
+    if len(set(names)) < len(names):
+        yield Untrusted("ledger-forked", "one ledger is shown twice")
 
 
 def _growth(case: Case) -> Iterator[Untrusted]:
@@ -125,9 +138,13 @@ def _opens(record: Record) -> None:
 def _named_by_leaf(case: Case) -> Iterator[Untrusted]:
     """Attestations whose public leaf names another place, life or number."""
     for held in case.attestations:
-        leaf, said = read_leaf(held.record.leaf), held.value
-        if (leaf.by, leaf.life, leaf.n) != (said.place, said.life, said.n):
-            yield Untrusted("commitment", "the leaf names another attestation")
+        yield from attempt(_require_named, held)
+
+
+def _require_named(held: Held[Attestation]) -> None:
+    leaf, said = read_leaf(held.record.leaf), held.value
+    if (leaf.by, leaf.life, leaf.n) != (said.place, said.life, said.n):
+        raise Untrusted("commitment", "the leaf names another attestation")
 
 
 def window(case: Case) -> Outcome:

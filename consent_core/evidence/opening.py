@@ -19,7 +19,7 @@ from consent_core.formats.canonical import canonical_json
 from consent_core.formats.closing import Closing, open_closing
 from consent_core.formats.endorsement import Endorsement, open_endorsement
 from consent_core.formats.note import OpenedCheckpoint
-from consent_core.formats.receipt import Receipt, open_receipt
+from consent_core.formats.receipt import Receipt, made_at, open_receipt
 from consent_core.formats.seen import Seen
 from consent_core.formats.statement import Deletion, PersonStatement, Search, open_statement
 from consent_core.formats.token import Key
@@ -162,8 +162,7 @@ def _receipt(case: Case, record: Record) -> _Found:
     fields = bodies.person_fields(record.body, "jws", "seen")
     text = fields.text("jws", 8192)
     receipt = open_receipt(text, At(case.trust, _witnessed(case, record)), NO_LOG)
-    at = int(receipt.events[0].get("event_time", 0)) if receipt.events else 0
-    return [("receipts", _held(case, record, receipt, text, at, bodies.read_seen_of(fields)))]
+    return [("receipts", _held(case, record, receipt, text, made_at(receipt), bodies.read_seen_of(fields)))]
 
 
 def _entry(case: Case, record: Record) -> _Found:

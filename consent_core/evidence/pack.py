@@ -170,7 +170,7 @@ def _read(fields: Fields) -> Pack:
 
 def _log(value: object) -> Log:
     fields = Fields(value, _form, ("origin", "checkpoints", "consistency"))
-    checkpoints = _texts(fields, "checkpoints", MAX_CHECKPOINTS, 65_536)
+    checkpoints = _strings(fields, "checkpoints", MAX_CHECKPOINTS, 65_536)
     consistency = tuple(_hashes(item) for item in fields.items("consistency", MAX_CHECKPOINTS))
     if len(consistency) != max(0, len(checkpoints) - 1):
         raise _form("consistency: expected one proof between each checkpoint and the next")
@@ -214,7 +214,15 @@ def _clauses(value: Mapping[str, Any]) -> dict[str, str]:
     return dict(value)
 
 
-def _texts(fields: Fields, name: str, limit: int = 256, length: int = 1024) -> tuple[str, ...]:
+def _texts(fields: Fields, name: str, limit: int = 256) -> tuple[str, ...]:
+    """Texts for people: nothing in them moves a terminal's cursor or turns the direction of writing."""
+    items = _strings(fields, name, limit, 1024)
+    if not all(item.isprintable() for item in items):
+        raise _form(f"{name}: expected printable texts")
+    return items
+
+
+def _strings(fields: Fields, name: str, limit: int, length: int) -> tuple[str, ...]:
     items = fields.items(name, limit)
     if not all(isinstance(item, str) and 0 < len(item) <= length for item in items):
         raise _form(f"{name}: expected texts")

@@ -5,11 +5,11 @@
 A page proves nothing: it says so, and names the file that does.
 """
 
-from datetime import UTC, datetime
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from consent_core.evidence.sentences import moment_of
 from consent_core.evidence.verdict import Verdict
 
 OPERATOR = "printed by the operator; proves nothing; verify the JSON"
@@ -31,4 +31,4 @@ def _template() -> Template:
 
 
 def _when(seconds: int | None) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}" if seconds else "–"
+    return moment_of(seconds or 0) or "–"

@@ -3,11 +3,12 @@
 A *place* is a POP by its leaf name, `edge/tokyo-1`. The *no* is the newest withdrawal of the file, or else its purge.
 """
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from itertools import dropwhile, pairwise
 
 from consent_core.errors import Untrusted
 from consent_core.evidence.bodies import LogEntry
+from consent_core.evidence.ledger import LATE_S, PROMPT_S
 from consent_core.evidence.opening import Case, Held
 from consent_core.evidence.outcome import Outcome, outcome
 from consent_core.formats.attestation import FIRST, Attestation
@@ -48,10 +49,12 @@ def reports(case: Case) -> Outcome:
     found = [*case.problems_of("endorsement", "attest", "dsse-"), *_endorsed_before(case)]
     for place in places:
         found += [*_twice(chain_of(case, place)), *_gaps(chain_of(case, place))]
-        found += [] if no is None else _no_report_before(chain_of(case, place), place, no)
+        found += [] if no is None else _no_report_before(case, chain_of(case, place), place, no)
     changed = [place for place in places if no is not None and _life_changed(chain_of(case, place), no)]
-    reason = "no-entry" if no is None else "no-list" if not places else "life" if changed else None
-    return outcome(found, reason, None, places=", ".join(changed or places), count=len(places))
+    late = [place for place in places if no is not None and _witnessed_late(chain_of(case, place), no)]
+    weak = "life" if changed else "late" if late else None
+    reason = "no-entry" if no is None else "no-list" if not places else weak
+    return outcome(found, reason, None, places=", ".join(changed or late or places), count=len(places))
 
 
 def _endorsed_before(case: Case) -> Iterator[Untrusted]:
@@ -74,8 +77,8 @@ def _gaps(chain: Chain) -> Iterator[Untrusted]:
     for one, other in pairwise(chain):
         if one.value.life == other.value.life and not _follows(one, other.value):
             yield Untrusted("attestation-gap", f"{one.value.place}: {other.value.n} does not follow {one.value.n}")
-        elif other.value.life > one.value.life and other.value.n != 1:
-            yield Untrusted("attestation-gap", f"{one.value.place}: life {other.value.life} does not begin at 1")
+        elif other.value.life > one.value.life and not _begins_after(one, other.value):
+            yield Untrusted("attestation-gap", f"{one.value.place}: life {other.value.life} hides what was before it")
 
 
 def _follows(one: Held[Attestation], other: Attestation) -> bool:
@@ -83,22 +86,54 @@ def _follows(one: Held[Attestation], other: Attestation) -> bool:
     return chained and other.since == one.value.until
 
 
-def _no_report_before(chain: Chain, place: str, no: LogEntry) -> list[Untrusted]:
-    """The chain must reach back to before the no, or to the very first attestation of the place."""
+def _begins_after(one: Held[Attestation], other: Attestation) -> bool:
+    """Whether the first of a life names the last one before it."""
+    return (other.n, other.prev) == (1, sha256_digest(one.text.encode()))
+
+
+def _no_report_before(case: Case, chain: Chain, place: str, no: LogEntry) -> list[Untrusted]:
+    """The chain must reach back to before the no, or to the first attestation of a place that was just listed."""
     first = chain[0].value if chain else None
-    whole = first is not None and (first.until <= no.at or (first.life, first.n, first.prev) == (1, 1, FIRST))
+    begins = first is not None and (first.since <= no.at or _listed_at(case, place, no) >= no.at - PROMPT_S)
+    whole = first is not None and (first.until <= no.at or (_is_first(first) and begins))
     return [] if whole else [Untrusted("attestation-gap", f"{place}: no report from before the no")]
+
+
+def _listed_at(case: Case, place: str, no: LogEntry) -> int:
+    """When a list of the file first named the place, by its own date or the witnesses', whichever is earlier."""
+    naming = [held for held in case.lists if place in held.value.places]
+    return min((min(held.at, held.witnessed or held.at) for held in naming), default=no.at)
+
+
+def _is_first(attestation: Attestation) -> bool:
+    """Whether it says that it is the very first of its place."""
+    return (attestation.life, attestation.n, attestation.prev) == (1, 1, FIRST)
 
 
 def began_after(chain: Chain, no: LogEntry) -> bool:
     """Whether the place's very first attestation is about a time after the no: it has no trail from before."""
     first = chain[0].value if chain else None
-    return first is not None and first.prev == FIRST and (first.life, first.n) == (1, 1) and first.since > no.at
+    return first is not None and _is_first(first) and first.since > no.at
 
 
 def _life_changed(chain: Chain, no: LogEntry) -> bool:
+    """Whether a store was lost between the no and its report, or later one that had not applied it came back."""
     before, first = before_no(chain, no), first_applied(chain, no)
-    return before is not None and first is not None and before.life != first.life
+    around = before is not None and first is not None and before.life != first.life
+    return around or (first is not None and any(one.life != first.life for one in _undone(chain, no)))
+
+
+def _undone(chain: Chain, no: LogEntry) -> list[Attestation]:
+    """Attestations after the first that applied the no, which say that it is not in force."""
+    after = dropwhile(lambda one: one.log.position < no.seq, (held.value for held in chain))
+    return [one for one in after if one.log.position < no.seq]
+
+
+def _witnessed_late(chain: Chain, no: LogEntry) -> bool:
+    """Whether witnesses saw the reports around the no more than a day after the time that they are about."""
+    before, first = before_no(chain, no), first_applied(chain, no)
+    around = [held for held in chain if held.value in (before, first)]
+    return any(held.witnessed is not None and held.witnessed - held.value.until > LATE_S for held in around)
 
 
 def before_no(chain: Chain, no: LogEntry) -> Attestation | None:
@@ -114,7 +149,7 @@ def first_applied(chain: Chain, no: LogEntry) -> Attestation | None:
 def enforcement(case: Case) -> Outcome:
     """Check 11: the lists without a gap, every place on them, and every place that a receipt names."""
     no, listed = the_no(case), sorted(listed_places(case))
-    found = [*_list_gaps(case), *_unlisted(case)]
+    found = [*_list_gaps(case), *_unlisted(case), *(_logs_differ(case, listed, no) if no else ())]
     found += [error for place in listed for error in _stopped(case, place, no)] if no else []
     portable = {place for held in case.lists for place in held.value.portable}
     reason = "no-entry" if no is None else "no-list" if not listed else "portable" if portable else None
@@ -145,8 +180,22 @@ def _stopped(case: Case, place: str, no: LogEntry) -> Iterator[Untrusted]:
     chain = chain_of(case, place)
     if first_applied(chain, no) is None and not _gone_before(chain, no):
         yield Untrusted("enforcement-missing", f"{place} never reported that the no was in force")
+    if any(one.life == _life_of(chain, no) for one in _undone(chain, no)):
+        yield Untrusted("enforcement-missing", f"{place} reported that the no was in force, and later that it was not")
     if place not in staying_places(case) and not _left_cleanly(case, chain, place):
         yield Untrusted("attester-left", f"{place} left the list without `stop` and a deletion statement")
+
+
+def _life_of(chain: Chain, no: LogEntry) -> int:
+    first = first_applied(chain, no)
+    return 0 if first is None else first.life
+
+
+def _logs_differ(case: Case, listed: Iterable[str], no: LogEntry) -> Iterator[Untrusted]:
+    """The number of an entry means the same only in one log."""
+    applied = [first_applied(chain_of(case, place), no) for place in listed]
+    if len({one.log.origin for one in applied if one is not None}) > 1:
+        yield Untrusted("enforcement-missing", "the places applied entries of more than one log")
 
 
 def _gone_before(chain: Chain, no: LogEntry) -> bool:
@@ -159,16 +208,23 @@ def _left_cleanly(case: Case, chain: Chain, place: str) -> bool:
 
 
 def _applied_at(chain: Chain, no: LogEntry) -> int:
-    """By this place's clock, when the no was in force."""
-    times = [at for held in chain for through, at in held.value.log.applied if through >= no.seq]
-    return min(times, default=0)
+    """By this place's clock, when the no was in force: as its reports tell, or else at the end of the first one."""
+    told, first = told_applied(chain, no), first_applied(chain, no)
+    return told if told is not None else first.until if first is not None else 0
+
+
+def told_applied(chain: Chain, no: LogEntry) -> int | None:
+    """When the no was in force, as the place's reports tell."""
+    pages = [page for held in chain for page in held.value.log.applied if page[0] >= no.seq]
+    return min(pages)[1] if pages else None
 
 
 def personalised(case: Case) -> Outcome:
     """Check 12: each place's own search of its own trails, between heads that it had attested."""
     no = the_no(case)
     searched = {held.value.place: held.value for held in case.searches if no and held.value.seq == no.seq}
-    found = [error for search in searched.values() for error in _searched(case, search, no)] if no else []
+    found = [*_personal_after(case)]
+    found += [error for search in searched.values() for error in _searched(case, search, no)] if no else []
     owing = {place for place in staying_places(case) if no and not began_after(chain_of(case, place), no)}
     missing = sorted(owing - searched.keys())
     counts = {
@@ -180,15 +236,22 @@ def personalised(case: Case) -> Outcome:
     return outcome(found, reason, "enforced" if reason == "no-search" else None, **counts)
 
 
+def _personal_after(case: Case) -> Iterator[Untrusted]:
+    """Every search of the file counts, also one that a later one would replace."""
+    for search in (held.value for held in case.searches if held.value.personalised_after):
+        yield Untrusted("personalised-after", f"{search.place}: {search.personalised_after} records after the no")
+
+
 def _searched(case: Case, search: Search, no: LogEntry) -> Iterator[Untrusted]:
     chain = chain_of(case, search.place)
     last, before = attested(chain, search.after), before_no(chain, no)
-    if search.personalised_after:
-        yield Untrusted("personalised-after", f"{search.place}: {search.personalised_after} records after the no")
-    if last is None:
-        yield Untrusted("statement-after", f"{search.place} names an attestation that is not in the file")
+    if last is None or last.log.position < no.seq:
+        yield Untrusted("statement-after", f"{search.place} names no attestation that says the no is in force")
         return
-    for writer in sorted(_trails(chain, before, last) - search.trails.keys()):
+    told = told_applied(chain, no)
+    if told is not None and search.applied_at > told:
+        yield Untrusted("personalised-after", f"{search.place} counts {search.applied_at - told} s after it as before")
+    for writer in sorted(trails_between(chain, before, last) - search.trails.keys()):
         yield Untrusted("trail-uncovered", f"{search.place} did not search the trail {writer}")
     for writer, span in search.trails.items():
         start = NO_RECORD if before is None else before.audit.get(writer, NO_RECORD)
@@ -205,7 +268,7 @@ def attested(chain: Chain, after: After | None) -> Attestation | None:
     return None
 
 
-def _trails(chain: Chain, before: Attestation | None, last: Attestation) -> set[str]:
+def trails_between(chain: Chain, before: Attestation | None, last: Attestation) -> set[str]:
     """Every trail that the place attested from the last interval before the no to the statement."""
     start = (0, 0) if before is None else (before.life, before.n)
     span = [held.value for held in chain if start <= (held.value.life, held.value.n) <= (last.life, last.n)]

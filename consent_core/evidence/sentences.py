@@ -4,6 +4,9 @@ say(5, "holds", None, {"count": 3})
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+
+LAST_SECOND = 253_402_300_799  # of the year 9999
 
 HOLDS: Mapping[int, str] = {
     0: "This file is about the person who holds this receipt, and goes as far as it (version {version}).",
@@ -43,6 +46,8 @@ NOT_SHOWN: Mapping[tuple[int, str], str] = {
     (9, "no-entry"): "Not shown: the file holds no withdrawal.",
     (10, "no-entry"): "Not shown: the file holds no withdrawal that a place could have reported.",
     (10, "no-list"): "Not shown: the file holds no report of any place.",
+    (10, "late"): "Not shown: witnesses saw the reports of {places} around the no more than a day after the time they "
+    "are about; that they were made then is the operator's word.",
     (10, "life"): "Not shown: between the no and the first report of it, the store of {places} was lost or restored.",
     (11, "no-entry"): "Not shown: the file holds no withdrawal that could be in force.",
     (11, "no-list"): "Not shown: the file holds no list of places.",
@@ -57,7 +62,10 @@ NOT_SHOWN: Mapping[tuple[int, str], str] = {
     (13, "not-asked"): "Not shown: whether every place deleted; this file answers another question.",
     (13, "open"): "Not shown: the erasure is not finished.",
     (13, "unseen"): "Not shown for {devices}: not seen again; its share of the key was deleted.",
-    (14, "learning"): "Not shown: no model learns from visitors yet; models in use are made from synthetic data.",
+    (
+        14,
+        "learning",
+    ): "Not shown: whether a model in use learnt from this person; what a release learnt, it says itself.",
     (15, "no-closing"): "Not shown: the deletion of the proofs themselves. Open: {open}.",
     (15, "no-request"): "Not shown: this file answers no request. Open: {open}.",
     (16, "no-request"): "Not shown: this file answers no request with a deadline.",
@@ -95,7 +103,7 @@ def say(number: int, verdict: str, reason: str | None, facts: Mapping[str, objec
     if verdict == "fails":
         return FAILS[number]
     template = HOLDS[number] if reason is None else NOT_SHOWN[number, reason]
-    return template.format_map({name: _Spoken(value) for name, value in facts.items()})
+    return plain(template.format_map({name: _Spoken(value) for name, value in facts.items()}))
 
 
 class _Spoken:
@@ -115,6 +123,15 @@ class _Spoken:
 
 def date_of(seconds: int) -> str:
     """Unix seconds as people write them, UTC."""
-    from datetime import UTC, datetime
+    moment = moment_of(seconds)
+    return f"{moment} UTC" if moment else "a time that nobody names"
 
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC" if seconds else "a time that nobody names"
+
+def moment_of(seconds: int) -> str:
+    """Unix seconds as date and time of day, UTC; "" for none, and for what no calendar has."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}" if 0 < seconds <= LAST_SECOND else ""
+
+
+def plain(text: str) -> str:
+    """A text in which nothing moves a terminal's cursor or turns the direction of writing."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

@@ -15,7 +15,7 @@ from consent_core.evidence.documents import Document, documents_of
 from consent_core.evidence.opening import Case, Circumstances, open_case
 from consent_core.evidence.outcome import Outcome
 from consent_core.evidence.pack import Pack, SignedPack, read_pack
-from consent_core.evidence.sentences import FAILS, UNREAD, say
+from consent_core.evidence.sentences import FAILS, UNREAD, plain, say
 from consent_core.formats.canonical import sha256_digest
 from consent_core.trust.trust_file import TrustFile
 
@@ -92,8 +92,9 @@ def _results(case: Case) -> tuple[Result, ...]:
 def _result(check: Check, found: Outcome, pack: Pack) -> Result:
     verdict = FAILED if found.found else NOT_SHOWN if found.reason else HOLDS
     sentence = say(check.number, verdict, found.reason, found.facts)
+    findings = tuple(Untrusted(one.code, plain(one.message)) for one in (*found.found, *found.remarks))
     excused = bool(found.excuse) and _admitted(pack, str(found.excuse))
-    return Result(check.number, check.name, verdict, sentence, (*found.found, *found.remarks), excused)
+    return Result(check.number, check.name, verdict, sentence, findings, excused)
 
 
 def _admitted(pack: Pack, excuse: str) -> bool:

@@ -124,11 +124,11 @@ def open_receipt(text: str, trust: Trust, revoked: frozenset[str]) -> Receipt:
     header.one_of("typ", (TYP,))
     receipt = _read(_part(parts[1]))
     message, signature = f"{parts[0]}.{parts[1]}".encode("ascii"), _decoded(parts[2])
-    trust.verify("log", header.text("kid"), message, signature, _made_at(receipt), revoked)
+    trust.verify("log", header.text("kid"), message, signature, made_at(receipt), revoked)
     return receipt
 
 
-def _made_at(receipt: Receipt) -> int:
+def made_at(receipt: Receipt) -> int:
     """When the receipt says that its last event was, in Unix seconds. Raises: Untrusted("receipt-malformed")."""
     times = [event.get("event_time") for event in receipt.events]
     if not times or type(times[-1]) is not int:

@@ -43,6 +43,7 @@ class Versions:
 
     def write(self, writing: Writing, changes: Sequence[Change]) -> tuple[Record, ...]:
         """Write changes in their order; the versions that they made, with their receipts."""
+        writing.leaves.expect([change.visitor.subject for change in changes])
         made = [(change.visitor, self._issued(change.visitor, change.record)) for change in changes if change.record]
         records.store(writing.connection, made)
         writing.leaves.receipts(writing.connection, [(record.receipt, visitor.subject) for visitor, record in made])

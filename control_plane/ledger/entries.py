@@ -8,7 +8,7 @@ same transaction; those of a fact travel with the row.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,6 +42,10 @@ class Opening:
 class Proofs(Protocol):
     """Where body and salt are kept, sealed under the person's key."""
 
+    def expect(self, subjects: Collection[str]) -> None:
+        """Something is about to be kept of these people."""
+        ...
+
     def keep(self, connection: Connection, openings: Sequence[Opening]) -> None:
         """Keep them all in this transaction."""
         ...
@@ -49,6 +53,10 @@ class Proofs(Protocol):
 
 class Leaves(Protocol):
     """What other rooms tell the ledger, each inside the transaction that makes it so."""
+
+    def expect(self, subjects: Collection[str]) -> None:
+        """Leaves about these people are about to come."""
+        ...
 
     def receipts(self, connection: Connection, issued: Sequence[Issued]) -> None:
         """Receipts were issued."""
@@ -66,6 +74,9 @@ class Leaves(Protocol):
 class NoLeaves:
     """A control plane without a ledger: for what reads a store and changes nothing that a person could ask about."""
 
+    def expect(self, subjects: Collection[str]) -> None:
+        """Nothing."""
+
     def receipts(self, connection: Connection, issued: Sequence[Issued]) -> None:
         """Nothing."""
 
@@ -82,6 +93,10 @@ class Entries:
 
     seen: Callable[[], Seen]
     proofs: Proofs
+
+    def expect(self, subjects: Collection[str]) -> None:
+        """Leaves about these people are about to come."""
+        self.proofs.expect(subjects)
 
     def receipts(self, connection: Connection, issued: Sequence[Issued]) -> None:
         """Receipts were issued."""

@@ -13,6 +13,7 @@ Trust in this store: *trusted with privacy*: pseudonymous bodies, sealed. Losing
 import re
 import threading
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,18 +49,28 @@ class Proof:
 
 
 class ProofStore:
-    """The proofs of one deployment. `_lock` guards the keys, which are not for several threads at once."""
+    """The proofs of one deployment. `_lock` guards the keys, which are not for several threads at once.
+
+    `_ahead` makes keys while the change that needs them is prepared, so that two flushes of the disk cost one wait.
+    """
 
     def __init__(self, keys: VisitorKeys, clock: Clock) -> None:
         self._keys = keys
         self._clock = clock
         self._lock = threading.Lock()
+        self._ahead = ThreadPoolExecutor(1, "proof-keys")
 
     @classmethod
     def open(cls, directory: Path, provider: KeyProvider, clock: Clock) -> "ProofStore":
         """Open or create the keys under `directory`. Raises: Unavailable("audit-unwritable")."""
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         return cls(VisitorKeys(directory, WRITER, provider, durable=True), clock)
+
+    def expect(self, subjects: Collection[str]) -> None:
+        """Begin to make the keys that these people lack this month; `keep` waits for them, or makes them itself."""
+        lacking = {subject for subject in subjects if not self._keys.has(subject)}
+        if lacking:
+            self._ahead.submit(self._prepare, lacking)
 
     def keep(self, connection: Connection, openings: Sequence[Opening]) -> None:
         """Keep what opens leaves about people, in the caller's transaction.
@@ -139,6 +150,7 @@ class ProofStore:
 
     def close(self) -> None:
         """Close the keys."""
+        self._ahead.shutdown()
         self._keys.close()
 
     def _sealed(self, openings: Sequence[Opening]) -> list[dict[str, Any]]:
@@ -154,6 +166,10 @@ class ProofStore:
                 }
                 for opening in openings
             ]
+
+    def _prepare(self, subjects: Collection[str]) -> None:
+        with self._working(self._clock.now()) as keys:
+            keys.prepare(subjects)
 
     @contextmanager
     def _working(self, now: int) -> Iterator[VisitorKeys]:

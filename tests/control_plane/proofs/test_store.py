@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -186,3 +186,35 @@ def test_keys_of_many_are_made_all_or_none(proofs, database, place, clock):
     keys.close()
 
     assert kept == [1, 1]
+
+
+def test_a_key_made_ahead_is_the_one_that_seals(proofs, database, place, clock):
+    """Expected or not, a person has one key a month, and it is on the disk before the row."""
+    proofs.expect([ANN, BOB])
+    with database.write() as connection:
+        keep(proofs, connection, ANN, b'{"n":1}')
+        keep(proofs, connection, BOB, b'{"n":2}')
+    proofs.expect([ANN])
+    proofs.close()
+    with closing(sqlite3.connect(place / "visitors.db")) as keys:
+        made = keys.execute("SELECT COUNT(*) FROM visitor").fetchone()[0]
+    again = ProofStore.open(place, open_provider("keyring", place.parent, None), clock)
+    with database.read() as connection:
+        kept = [len(again.of(connection, who)) for who in (ANN, BOB)]
+    again.close()
+
+    assert (made, kept) == (2, [1, 1])
+
+
+def test_a_key_that_cannot_be_made_ahead_is_asked_for_again(proofs, database, place):
+    """The change that needs it is refused by the store, not by what was tried before; the next one goes on."""
+    with closing(sqlite3.connect(place / "visitors.db", isolation_level=None)) as keys:
+        keys.execute("CREATE TRIGGER full BEFORE INSERT ON visitor BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+        proofs.expect([ANN])
+        with pytest.raises(Unavailable), database.write() as connection:
+            keep(proofs, connection, ANN, b"{}")
+        keys.execute("DROP TRIGGER full")
+    with database.write() as connection:
+        keep(proofs, connection, ANN, b"{}")
+    with database.read() as connection:
+        assert len(proofs.of(connection, ANN)) == 1
