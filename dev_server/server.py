@@ -30,6 +30,7 @@ from consent_core.decision.contract import Adjustment
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable, Untrusted
 from consent_core.formats.canonical import read_json_object
 from consent_core.formats.rendition import RenditionKey, open_path, sign_path
+from consent_core.http.asgi import error_value
 from consent_core.http.bounded import BoundedProtocol
 from dev_server.session import Session, Tell, open_session
 from dev_server.workbench import Answer
@@ -191,7 +192,7 @@ def _listening(port: int) -> Iterator[socket.socket]:
 
 async def _refuse(_: Request, error: Exception) -> Response:
     assert isinstance(error, ConsentEdgeError)
-    return JSONResponse({"error": {"code": error.code, "message": error.message}}, error.status)
+    return JSONResponse(error_value(error), error.status)
 
 
 def _since_start() -> float:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from consent_core.errors import ConsentEdgeError
+from consent_core.http.asgi import error_value
 
 out = Console()
 err = Console(stderr=True)
@@ -68,7 +69,7 @@ def when(seconds: int | None) -> str:
 def show_error(error: ConsentEdgeError) -> None:
     """The code and what it means, on standard error; as JSON where JSON was asked for."""
     if "--json" in sys.argv:
-        print(json.dumps({"error": {"code": error.code, "message": error.message}}))
+        print(json.dumps(error_value(error)))
     err.print(f"[bold red]{error.code}[/]: {error.message}", highlight=False)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from consent_core.errors import ConsentEdgeError
-from consent_core.http.asgi import Receive, Send
+from consent_core.http.asgi import Receive, Send, error_value
 from consent_core.http.conditions import takes_gzip
 
 Header = tuple[bytes, bytes]
@@ -92,10 +92,9 @@ def empty_answer(status: int, *headers: Header) -> Answer:
 
 def error_answer(error: ConsentEdgeError, *headers: Header) -> Answer:
     """A refusal as everybody gets it: the code for machines, the message for people, no stack trace."""
-    value = {"error": {"code": error.code, "message": error.message}}
     later = () if error.retry_after_s is None else ((b"retry-after", str(error.retry_after_s).encode("ascii")),)
     code = (b"consent-edge-code", error.code.encode("ascii"))
-    return json_answer(value, code, *later, *headers, status=error.status)
+    return json_answer(error_value(error), code, *later, *headers, status=error.status)
 
 
 def to_json(value: Any) -> bytes:

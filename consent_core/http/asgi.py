@@ -72,10 +72,14 @@ def replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
+def error_value(error: ConsentEdgeError) -> dict[str, dict[str, str]]:
+    """A refusal as every listener and command says it: the code for machines, the message for people."""
+    return {"error": {"code": error.code, "message": error.message}}
+
+
 def error_body(error: ConsentEdgeError) -> bytes:
-    """A refusal as every listener writes it: the code for machines, the message for people, no stack trace."""
-    value = {"error": {"code": error.code, "message": error.message}}
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    """The same as the body of an answer."""
+    return json.dumps(error_value(error), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
 STOPPING = Unavailable("stopping", "this process ends; ask again")  # to a request that its end has cut off

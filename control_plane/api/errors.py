@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from consent_core.errors import ConsentEdgeError, Rejected, Unavailable
-from consent_core.formats.canonical import canonical_json
+from consent_core.http.asgi import error_body
 
 Count = Callable[[str, str], None]  # family ("rejected", "untrusted", "unavailable"), code
 
@@ -19,8 +19,7 @@ _HTTP_CODES = {404: "route-unknown", 405: "method-not-allowed"}
 
 def error_response(error: ConsentEdgeError) -> Response:
     """The JSON answer for one of our errors."""
-    body = canonical_json({"error": {"code": error.code, "message": error.message}})
-    return Response(body, error.status, {"consent-edge-code": error.code}, media_type="application/json")
+    return Response(error_body(error), error.status, {"consent-edge-code": error.code}, media_type="application/json")
 
 
 def install(app: FastAPI, count: Count) -> None:

@@ -1,6 +1,7 @@
 """Modules, rooms and packages import in one direction: no circle at any level of the tree."""
 
 import ast
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -11,10 +12,10 @@ import pytest
 
 from tests.conftest import ROOT
 
-PACKAGES = (
-    "consent_core", "runtime_host", "builder", "control_plane", "witness",
-    "fleet", "dev_server", "simulator", "latency_gate", "edge_cli",
-)  # fmt: skip
+LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+PACKAGES = tuple(LINTER["root_packages"])
+NOT_SHIPPED = {"tests", "benches", "demo"}  # import what they like; nothing imports them
+IN_ROOMS = ("consent_core", "control_plane", "runtime_host.pop")  # packages whose own rooms have layers
 Graph = Mapping[str, set[str]]
 
 
@@ -80,6 +81,28 @@ def test_no_modules_import_each_other():
 def test_no_rooms_import_each_other(parent):
     """A room that two others need lies below both."""
     assert circle(children(parent)) is None
+
+
+def test_every_package_has_its_layer():
+    """A package that is added is checked from its first day, and its place is decided then."""
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - NOT_SHIPPED
+
+    assert packages == set(PACKAGES)
+    assert {name for name in packages if not any(f"{layer}.".startswith(f"{name}.") for layer in layered())} == set()
+
+
+@pytest.mark.parametrize("parent", IN_ROOMS)
+def test_every_room_has_its_layer(parent):
+    """So no import of a room runs back up unnoticed."""
+    rooms = {f"{parent}.{path.parent.name}" for path in (ROOT / parent.replace(".", "/")).glob("*/__init__.py")}
+
+    assert rooms - layered() == set()
+
+
+def layered() -> set[str]:
+    """Every package and room that a contract of layers names; those in parentheses need not exist yet."""
+    layers = (layer for contract in LINTER["contracts"] if contract["type"] == "layers" for layer in contract["layers"])
+    return {name.strip(" ()") for layer in layers for name in layer.split("|")}
 
 
 def test_a_circle_would_be_found():
