@@ -62,3 +62,13 @@ def test_every_declared_dependency_is_explained():
     page = (ROOT / "docs/dependencies.md").read_text().lower()
 
     assert {name for name in declared() if name not in page and name.replace("-", "_") not in page} == set()
+
+
+def test_every_library_of_the_page_is_declared():
+    """A row whose library has gone would send its reader to look for it."""
+    tables = (ROOT / "docs/dependencies.md").read_text().partition("## For tests")[0]
+    cells = re.findall(r"^\| ([^|]+) \|", tables, re.MULTILINE)
+    names = {name for cell in cells for name in re.sub(r"\(.*?\)", "", cell).split(",")}
+    named = {_normal(name.strip()) for name in names} - {"library", "tool", "sqlite3"}  # sqlite3 is Python's
+
+    assert named - declared() == set()
