@@ -22,10 +22,11 @@ BEAT_S = 31
 
 
 class World:
-    """`silent`: POPs that say nothing for now. `stated`: what each POP said already."""
+    """`silent`: POPs that say nothing for now. `stated`: what each said already. `tweak`: what one says instead."""
 
     def __init__(self, plane):
         self.plane, self.silent, self.stated = plane, set(), set()
+        self.tweak = lambda said: said
         self.pops = {name: Place(plane, SpiffeId.of("ui-tools", "edge", name)) for name in POPS}
 
     def begin(self):
@@ -96,7 +97,7 @@ class World:
             said = Deletion(
                 **common, parts="pop/v1", deleted={**none, "history": 3}, remaining=none, ends=ENDS, at=common["iat"]
             )
-        assert pop.send(Line("statement", sign_statement(said, pop.key))).json()["accepted"] == 1
+        assert pop.send(Line("statement", sign_statement(self.tweak(said), pop.key))).json()["accepted"] == 1
         self.stated.add((name, entry.seq))
 
     def carry(self):
