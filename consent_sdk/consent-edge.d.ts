@@ -17,6 +17,8 @@ export interface ConsentState {
   readonly reasons?: Readonly<Record<string, string>>;
   /** The signed receipt of this version, for keeping. */
   readonly receipt?: string | null;
+  /** What decides each category here: the beginning of a release's digest. */
+  readonly models?: Readonly<Record<string, string>>;
   /** Seconds. */
   readonly retention?: Readonly<Record<string, number>>;
 }

@@ -35,7 +35,7 @@ class Metric:
     bounds: tuple[float, ...] = ()
 
 
-_PAGE = ("slot", "state")
+_PAGE = ("slot", "state", "model")  # `model`: of a release that decides here, `none` or `other`
 
 METRICS = (
     Metric("consent_edge_requests", Kind.COUNTER, "", "answers by route and status class", ("route", "status")),
@@ -47,6 +47,7 @@ METRICS = (
     Metric(
         "consent_edge_events", Kind.COUNTER, "", "interactions by kind and whether they were kept", ("kind", "kept")
     ),
+    Metric("consent_edge_showings", Kind.COUNTER, "", "slots that came into view or were clicked", ("kind", *_PAGE)),
     Metric("consent_edge_token_cache_hits", Kind.COUNTER, "", "tokens answered from the token cache"),
     Metric("consent_edge_token_cache_misses", Kind.COUNTER, "", "tokens that went to the validation component"),
     Metric("consent_edge_token_cache_entries", Kind.GAUGE, "", "tokens held in the token cache"),

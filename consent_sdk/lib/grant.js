@@ -11,6 +11,7 @@ import { sync } from "./sync.js";
  * `timeout` or `unreachable` where nothing is known of it: then say it again.
  */
 export function grant(page, categories) {
+  page.view.performance?.mark?.("consent-edge-yes"); // for who measures how long a yes takes
   const yes = clickYes(page.view, known(categories));
   page.epoch += 1;
   return inTurn(page, () => record(page, yes));

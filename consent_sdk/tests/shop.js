@@ -21,6 +21,7 @@ const PAGES = {
   "/bare": image("home-hero"),
   "/before": image("home-hero"),
   "/after": image("home-hero"),
+  "/measured": `<p>Something to read.</p><a href="#there">${image("home-hero")}</a>`,
   "/panel": `<header><a href="/">Home</a></header>${image("home-hero")}${"<p>Something to read. <a href='#'>A link.</a></p>".repeat(30)}
     <consent-panel id="privacy"></consent-panel><footer><a href="#privacy">Your choices</a></footer>`,
 };
@@ -28,7 +29,7 @@ const NOTICE = {
   jurisdiction: "EU", language: "en", clause_id: "notice-eu", digest: "sha256:" + "0".repeat(64),
   text: "# Your choice in the European Union\n\nEverything here is off until you switch it on (GDPR Art. 6(1)(a) and 7, ePrivacy Directive Art. 5(3)). You may change your mind at any time, as easily as you agreed, without giving a reason; it does not make unlawful what happened before. You may ask what we hold, have it corrected or deleted, receive a copy, and complain to a supervisory authority.\n\nIf you are younger than 16 we leave everything off, whatever is chosen here.",
 };
-const OWN = { "/before": "/prerender/before.js", "/after": "/prerender/after.js" }; // pages with a script of their own
+const OWN = { "/before": "/prerender/before.js", "/after": "/prerender/after.js", "/measured": "/measured.js" }; // pages with a script of their own
 const page = (body, path) => `<!doctype html><html lang="${new URL(path, "http://shop").searchParams.get("lang") ?? "en"}">
   <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><meta charset="utf-8"><title>Shop</title>
   <link rel="icon" href="data:,"><body>${body}${scriptOf(new URL(path, "http://shop").pathname)}</body></html>`;
@@ -42,6 +43,12 @@ const SCRIPTS = {
     await panel?.ready;
     window.consent = panel ? panel.consent : await connect();
     consent.addEventListener("error", ({ detail }) => errors.push(detail.code));
+    document.documentElement.dataset.ready = "true";`,
+  "/measured.js": `import { connect } from "/sdk/consent-edge.js";
+    import { measure } from "/sdk/measure.js";
+    new PerformanceObserver(() => (window.touched = true)).observe({ type: "first-input", buffered: true });
+    window.consent = await connect();
+    measure(consent);
     document.documentElement.dataset.ready = "true";`,
   "/sw.js": `addEventListener("install", () => skipWaiting());
     addEventListener("activate", (event) => event.waitUntil(clients.claim()));
@@ -71,6 +78,7 @@ class Shop extends FakePop {
     const send = (type, text, more = {}) => response.writeHead(200, { "Content-Type": type, ...more }).end(text);
     if (pathname === "/faults") return void this.next(body.method, body) ?? send("text/plain", "ok");
     if (pathname === "/reports") return void (body && this.reports.push(body)) ?? send("application/json", JSON.stringify(this.reports));
+    if (pathname === "/v1/vitals") return void this.reports.push({ ...body, cookie: headers.cookie ?? null }) ?? response.writeHead(204).end();
     if (pathname === "/asked") return send("application/json", JSON.stringify(this.changes()));
     if (pathname === "/streams") return send("application/json", JSON.stringify(this.streams.size));
     if (pathname === "/tell") return this.streams.forEach((stream) => stream.write("event: change\ndata: x\n\n")) ?? send("text/plain", "ok");

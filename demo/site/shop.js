@@ -11,6 +11,8 @@ await import("/sdk/panel.js");
 await panel.ready;
 const { offerWhy } = await import("/why.js");
 offerWhy(panel.consent, language);
+const { measure } = await import("/sdk/measure.js");
+measure(panel.consent);
 document.documentElement.dataset.consentReady = "true"; // for tests: the panel works from here on
 document.addEventListener("click", (event) => event.target.dataset?.buy && buy(event.target));
 

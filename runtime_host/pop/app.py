@@ -59,7 +59,7 @@ from runtime_host.pop.serving.rates import Rates
 from runtime_host.pop.serving.recent import Recent
 from runtime_host.pop.serving.recording import VisitAuditRecorder
 from runtime_host.pop.serving.routes.consent import ConsentRoom, Neighbours, PopIdentity
-from runtime_host.pop.serving.routes.measures import Measures
+from runtime_host.pop.serving.routes.measures import Limits, Measures
 from runtime_host.pop.serving.routes.policy import PolicyPage, TrustPage, gpc
 from runtime_host.pop.serving.routes.privacy import privacy_routes
 from runtime_host.pop.serving.routes.site import Site
@@ -307,11 +307,12 @@ class Pop:
         plane = ControlPlane(self._parts.client, config.control_plane_timeout_s)
         cookies = CookieNames.choose(config.secure_cookies)
         here = PopIdentity(config.pop, config.jurisdiction, self._geo, cookies, config.age_band)
+        rates = Rates(self.clock.elapsed)
         near = Neighbours(self.clock, self.pipeline, self.delivery, self.store, self.sync.outgoing, plane,
-                          self.streams, self.answers, self.clients, Rates(self.clock.elapsed))  # fmt: skip
+                          self.streams, self.answers, self.clients, rates)  # fmt: skip
         consent = ConsentRoom(here, near)
         measures = Measures(self.pipeline, self.store, lambda: self.delivery.stock.places, self.metrics,
-                            config.max_body_bytes)  # fmt: skip
+                            Limits(config.max_body_bytes, self.clients, rates))  # fmt: skip
         name = str(SpiffeId(self._parts.trust.trust_domain, ("edge", config.pop)))
         receipts = DecisionReceipts(name, config.home, self.pipeline, self.store.attested)
         return (

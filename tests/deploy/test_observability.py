@@ -122,7 +122,7 @@ def test_prometheus_scrapes_the_page_and_loads_the_rules(tmp_path):
     """Debian's Prometheus against the page as a POP writes it: the target is up and a series has its value."""
     metrics = Metrics("pop", "tokyo-1")
     metrics.watch("consent_edge_in_sync", lambda: 1.0)
-    metrics.histogram("consent_edge_lcp_seconds").observe(0.4, "home-hero", "default")
+    metrics.histogram("consent_edge_lcp_seconds").observe(0.4, "home-hero", "default", "none")
 
     class Admin(http.server.BaseHTTPRequestHandler):
         def do_GET(self):

@@ -1,5 +1,9 @@
 """The shop as a visitor sees it: defaults, each category alone, withdrawal, back and forward."""
 
+import re
+import time
+
+import httpx
 import pytest
 
 from .conftest import Visit
@@ -7,6 +11,13 @@ from .conftest import Visit
 pytestmark = pytest.mark.browser
 
 SLOT_OF = {"contextual": "home-hero", "behavioral": "member-banner", "experimental": "promo-tile"}
+
+
+HIDE = """() => {
+  Object.defineProperty(document, "hidden", { get: () => true, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+  delete document.hidden;
+}"""
 
 
 def look(visit):
@@ -45,6 +56,24 @@ def test_a_swap_never_reuses_an_address(visit):
         seen.append(visit.shown()["home-hero"])
 
     assert len(set(seen)) == 3
+
+
+def test_what_the_page_measured_reaches_the_metrics_page(visit, shop):
+    """By consent state and by the model that decided, from a browser and without a cookie."""
+    visit.open()
+    visit.toggle("contextual")
+    sent = []
+    visit.page.on("request", lambda request: request.url.endswith("/v1/vitals") and sent.append(request))
+    wanted = r'consent_edge_swap_to_paint_seconds_count\{model="[0-9a-f]{12}",[^}]*state="contextual"\} [1-9]'
+    deadline = time.monotonic() + 60
+    while not re.search(wanted, page := httpx.get(f"{shop.fleet.admin_url('frankfurt-1')}/metrics").text):
+        assert time.monotonic() < deadline, page
+        visit.page.evaluate(HIDE)
+        visit.page.wait_for_timeout(50)
+
+    assert re.search(r'consent_edge_lcp_seconds_count\{model="none",[^}]*state="default"\} [1-9]', page)
+    assert sent
+    assert not any("cookie" in request.all_headers() for request in sent)
 
 
 def test_withdrawing_brings_the_default_back(visit):

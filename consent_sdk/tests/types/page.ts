@@ -1,4 +1,5 @@
 /** What a page in TypeScript writes; `tsc` must take it, and refuse what is marked. */
+import { measure } from "../../measure.js";
 import { connect, Consent, ConsentError, type Category, type ConsentState } from "../../consent-edge.js";
 import "../../panel.js";
 
@@ -14,6 +15,8 @@ document.addEventListener("consent-swap", (event) => show((event as CustomEvent<
 const panel = document.querySelector("consent-panel");
 await panel?.ready;
 await panel?.consent?.swapAll();
+const stop: () => void = measure(consent, { base: "/edge" });
+stop();
 if (new ConsentError("timeout") instanceof Error) show((await consent.notice("ja")).text);
 
 // @ts-expect-error: no such category

@@ -1,4 +1,5 @@
-"""How often one client may begin something: new visitors, yeses, streams. A "no" and rights requests have no rate.
+"""How often one client may begin something: a new visitor, a yes, a stream, a report. A "no" and
+rights requests have no rate.
 
     rates.check("203.0.113.7", Rate.VISITOR)      # Raises: Rejected("client-rate", 429) with the seconds to wait
 
@@ -34,12 +35,14 @@ class Rate(Enum):
     VISITOR = "visitor"  # a yes without a session, which makes a row here and at the control plane
     GRANT = "grant"
     STREAM = "stream"
+    REPORT = "report"  # what a page measured, or what a visitor did
 
 
 BUCKETS = {
     Rate.VISITOR: Bucket(300, 5.0),
     Rate.GRANT: Bucket(600, 10.0),
     Rate.STREAM: Bucket(600, 10.0),
+    Rate.REPORT: Bucket(600, 10.0),
 }
 
 

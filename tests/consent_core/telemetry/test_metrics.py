@@ -21,12 +21,12 @@ def test_a_counter_shows_its_labels_and_the_pop():
 def test_a_distribution_shows_buckets_sum_and_count():
     """An observation is in every bucket whose bound it does not exceed."""
     metrics = Metrics("pop", "tokyo-1")
-    metrics.histogram("consent_edge_lcp_seconds").observe(0.18, "home-hero", "default")
+    metrics.histogram("consent_edge_lcp_seconds").observe(0.18, "home-hero", "default", "none")
     text = page(metrics).decode()
 
-    assert 'le="0.1",pop="tokyo-1",slot="home-hero",state="default"} 0.0' in text
-    assert 'le="0.18",pop="tokyo-1",slot="home-hero",state="default"} 1.0' in text
-    assert 'consent_edge_lcp_seconds_count{pop="tokyo-1",slot="home-hero",state="default"} 1.0' in text
+    assert 'le="0.1",model="none",pop="tokyo-1",slot="home-hero",state="default"} 0.0' in text
+    assert 'le="0.18",model="none",pop="tokyo-1",slot="home-hero",state="default"} 1.0' in text
+    assert 'consent_edge_lcp_seconds_count{model="none",pop="tokyo-1",slot="home-hero",state="default"} 1.0' in text
 
 
 def test_a_gauge_is_read_at_scrape_time():
@@ -69,7 +69,7 @@ def counting(pop: str = "tokyo-1", in_sync: float = 1.0) -> Metrics:
     """A process that refused a token, saw one paint and holds three tokens."""
     metrics = Metrics("pop", pop)
     metrics.counter("consent_edge_rejected").add("token-expired")
-    metrics.histogram("consent_edge_lcp_seconds").observe(0.18, "home-hero", "default")
+    metrics.histogram("consent_edge_lcp_seconds").observe(0.18, "home-hero", "default", "none")
     metrics.watch("consent_edge_token_cache_entries", lambda: 3)
     metrics.watch("consent_edge_token_cache_hits", lambda: 5)
     metrics.watch("consent_edge_in_sync", lambda: in_sync, whole=min)
@@ -86,8 +86,8 @@ def test_included_processes_are_shown_as_one():
     for line in (
         'consent_edge_rejected_total{code="token-expired",pop="tokyo-1"} 3.0',
         'consent_edge_rejected_total{code="bad-query",pop="tokyo-1"} 1.0',
-        'consent_edge_lcp_seconds_bucket{le="0.1",pop="tokyo-1",slot="home-hero",state="default"} 0.0',
-        'consent_edge_lcp_seconds_bucket{le="0.18",pop="tokyo-1",slot="home-hero",state="default"} 3.0',
+        'consent_edge_lcp_seconds_bucket{le="0.1",model="none",pop="tokyo-1",slot="home-hero",state="default"} 0.0',
+        'consent_edge_lcp_seconds_bucket{le="0.18",model="none",pop="tokyo-1",slot="home-hero",state="default"} 3.0',
         'consent_edge_token_cache_entries{pop="tokyo-1"} 9.0',
         'consent_edge_token_cache_hits_total{pop="tokyo-1"} 15.0',
         'consent_edge_in_sync{pop="tokyo-1"} 0.0',
@@ -101,7 +101,8 @@ def test_a_distribution_only_an_included_process_has_is_shown():
     metrics.include(lambda: [counting().numbers()])
 
     assert (
-        'consent_edge_lcp_seconds_count{pop="tokyo-1",slot="home-hero",state="default"} 1.0' in page(metrics).decode()
+        'consent_edge_lcp_seconds_count{model="none",pop="tokyo-1",slot="home-hero",state="default"} 1.0'
+        in page(metrics).decode()
     )
 
 
@@ -110,6 +111,6 @@ def test_of_an_ended_process_only_what_counts_up_lasts():
     total = counting().numbers().lasting() + counting().numbers()
 
     assert total.counts["consent_edge_rejected"] == {("token-expired",): 2}
-    assert total.histograms["consent_edge_lcp_seconds"][("home-hero", "default")][1] == pytest.approx(0.36)
+    assert total.histograms["consent_edge_lcp_seconds"][("home-hero", "default", "none")][1] == pytest.approx(0.36)
     assert total.values["consent_edge_token_cache_hits"] == 10
     assert total.values["consent_edge_token_cache_entries"] == 3

@@ -66,7 +66,7 @@ def test_a_distribution_arrives_with_its_buckets(collector):
     assert dict(zip(point.explicit_bounds, point.bucket_counts, strict=False))[0.18] == 1
     assert sum(point.bucket_counts) == 1
     assert {item.key: item.value.string_value for item in point.attributes} == {
-        "slot": "home-hero", "state": "default", "pop": "tokyo-1",
+        "slot": "home-hero", "state": "default", "model": "none", "pop": "tokyo-1",
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import CATEGORIES
+from runtime_host.pop.serving.routes.reports import models_by_category
 from tests.runtime_host.pop.edge import ask, visitor
 
 
@@ -20,6 +21,12 @@ from tests.runtime_host.pop.edge import ask, visitor
         {"name": "LCP", "value": 1, "slot": "someone@example.org"},
         {"name": "LCP", "value": 1, "state": "AAECAwQFBgcICQoLDA0ODw"},
         {"name": "LCP", "value": 1, "visitor": "me"},
+        {"name": "LCP", "value": 1, "model": "someone@example.org"},
+        {"name": "LCP", "value": 1, "model": 1},
+        {"name": "impression"},
+        {"name": "impression", "slot": "page"},
+        {"name": "impression", "slot": "home-hero", "value": 1},
+        {"name": "purchase", "slot": "home-hero"},
         {"vitals": [{"name": "LCP", "value": 1}] * 21},
     ],
 )
@@ -38,8 +45,39 @@ def test_vitals_show_on_the_metrics_page(edge, run):
     reply = run(ask(edge.pop.admin_app, "GET", "/metrics"))
 
     assert reply.header("content-type").startswith("text/plain")
-    count = 'consent_edge_lcp_seconds_count{pop="tokyo-1",slot="home-hero",state="contextual"} 2.0'
+    count = 'consent_edge_lcp_seconds_count{model="other",pop="tokyo-1",slot="home-hero",state="contextual"} 2.0'
     assert count in reply.body.decode()
+
+
+def test_a_model_is_one_that_decides_here_or_other(edge, run):
+    """What a page calls itself makes no series; a default has no model, whatever the page says."""
+    model = models_by_category(edge.pop.pipeline.decider.personalizers)["contextual"]
+    for state, named in (("contextual", model), ("contextual", "0" * 12), ("contextual", "1" * 12), ("default", model)):
+        run(edge.send("POST", "/v1/vitals", {"name": "INP", "value": 0.1, "state": state, "model": named}))
+    page = run(ask(edge.pop.admin_app, "GET", "/metrics")).body.decode()
+
+    def count(model, state):
+        return f'consent_edge_inp_seconds_count{{model="{model}",pop="tokyo-1",slot="page",state="{state}"}}'
+
+    assert f"{count(model, 'contextual')} 1.0" in page
+    assert f"{count('other', 'contextual')} 2.0" in page
+    assert f"{count('none', 'default')} 1.0" in page
+    assert "111111111111" not in page
+
+
+def test_what_was_shown_and_clicked_is_counted_and_of_nobody(edge, run):
+    """By slot, consent state and model; nothing is kept of a visitor whose cookie came along."""
+    token = edge.token(*CATEGORIES)
+    shown = {"slot": "home-hero", "state": "contextual"}
+    reports = [{"name": "impression", **shown}, {"name": "impression", **shown}, {"name": "click", **shown}]
+    reply = run(edge.send("POST", "/v1/vitals", {"vitals": reports}, token))
+    page = run(ask(edge.pop.admin_app, "GET", "/metrics")).body.decode()
+
+    labels = 'model="other",pop="tokyo-1",slot="home-hero",state="contextual"'
+    assert reply.status == 204
+    assert f'consent_edge_showings_total{{kind="impression",{labels}}} 2.0' in page
+    assert f'consent_edge_showings_total{{kind="click",{labels}}} 1.0' in page
+    assert edge.pop.store.history.read(subject_of("A" * 22), "behavioral") == ()
 
 
 def test_no_metric_names_a_visitor(edge, run):

@@ -93,13 +93,13 @@ def proxied(tmp_path, catalogue, run, monkeypatch):
     run(made.pop.stop())
 
 
-async def say(edge, method, peer="10.0.0.5", client=CLIENT, body=b'{"grant":["contextual"]}'):
+async def say(edge, method, peer="10.0.0.5", client=CLIENT, body=b'{"grant":["contextual"]}', path="/v1/consent"):
     """Over the public application, as a request that came through `peer`."""
 
     async def through(scope, receive, send):
         await edge.pop.public_app({**scope, "client": (peer, 1)}, receive, send)
 
-    return await ask(through, method, "/v1/consent", {**BROWSER, "x-forwarded-for": client}, body)
+    return await ask(through, method, path, {**BROWSER, "x-forwarded-for": client}, body)
 
 
 def test_a_flood_of_new_visitors_is_refused_with_the_seconds_to_wait(proxied, run):
@@ -118,6 +118,24 @@ def test_a_flood_of_new_visitors_is_refused_with_the_seconds_to_wait(proxied, ru
     assert (refused.status, refused.code, refused.header("retry-after"), asked) == (429, "client-rate", "1", 0)
     assert other.status != 429
     assert 429 not in set(noes)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/v1/vitals", b'{"name":"CLS","value":0}'), ("/v1/events", b'{"kind":"click","item":"tent"}')],
+)
+def test_one_client_reports_so_often_and_no_more(proxied, run, monkeypatch, path, body):
+    """429 with the seconds to wait; another client is heard."""
+    monkeypatch.setitem(BUCKETS, Rate.REPORT, Bucket(3, 1.0))
+
+    async def scenario():
+        mine = [await say(proxied, "POST", body=body, path=path) for _ in range(4)]
+        return mine, await say(proxied, "POST", client=OTHER, body=body, path=path)
+
+    mine, other = run(scenario())
+
+    assert [reply.status == 429 for reply in mine] == [False, False, False, True]
+    assert (mine[-1].code, mine[-1].header("retry-after"), other.status == 429) == ("client-rate", "1", False)
 
 
 def test_a_proxy_that_nobody_named_is_a_warning_and_limits_nobody(proxied, run):

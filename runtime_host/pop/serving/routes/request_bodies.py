@@ -1,4 +1,4 @@
-"""The bodies that a page sends to `/v1/consent`, `/v1/events` and `/v1/vitals`, as checked values."""
+"""The bodies that a page sends to `/v1/consent` and `/v1/events`, as checked values."""
 
 import re
 from dataclasses import dataclass
@@ -16,15 +16,6 @@ MAX_BRACKETS = 4_096  # the same
 MAX_EVENTS = 20  # in one request
 MAX_TAGS = 8
 KINDS = ("impression", "click", "purchase")
-# What a page may report -> the metric it feeds and the largest believable value (seconds; layout shift has no unit).
-VITALS = {
-    "LCP": ("consent_edge_lcp_seconds", 120.0),
-    "INP": ("consent_edge_inp_seconds", 120.0),
-    "FCP": ("consent_edge_fcp_seconds", 120.0),
-    "TTFB": ("consent_edge_ttfb_seconds", 120.0),
-    "CLS": ("consent_edge_cls_ratio", 100.0),
-    "swap-to-paint": ("consent_edge_swap_to_paint_seconds", 120.0),
-}
 
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9:._-]{0,62}[A-Za-z0-9])?")
 _TAG = re.compile(r"[a-z0-9](?:[a-z0-9:_-]{0,62}[a-z0-9])?")
@@ -59,16 +50,6 @@ class Event:
     item: str
     tags: tuple[str, ...]
     slot: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Vital:
-    """One measurement of a page. `state`: the consent state the page showed."""
-
-    metric: str
-    value: float
-    slot: str
-    state: str
 
 
 def read_grant(body: dict[str, Any], age_band: str) -> Yes:
@@ -112,14 +93,6 @@ def read_events(body: dict[str, Any]) -> tuple[Event, ...]:
     return tuple(_event(event) for event in events)
 
 
-def read_vitals(body: dict[str, Any], slots: frozenset[str]) -> tuple[Vital, ...]:
-    """One measurement, or several under `vitals`. Labels are from closed lists. Raises: Rejected("bad-request")."""
-    if "vitals" not in body:
-        return (_vital(body, slots),)
-    vitals = Fields(body, _refuse, ("vitals",)).items("vitals", MAX_EVENTS)
-    return tuple(_vital(vital, slots) for vital in vitals)
-
-
 def _event(value: object) -> Event:
     fields = Fields(value, _refuse, ("kind", "item"), ("tags", "slot"))
     tags = [] if fields.absent("tags") else fields.items("tags", MAX_TAGS)
@@ -131,24 +104,6 @@ def _event(value: object) -> Event:
         tags=tuple(sorted(set(tags))),
         slot=None if fields.absent("slot") else fields.matching("slot", _TAG),
     )
-
-
-def _vital(value: object, slots: frozenset[str]) -> Vital:
-    fields = Fields(value, _refuse, ("name", "value"), ("slot", "state"))
-    metric, most = VITALS[fields.one_of("name", VITALS)]
-    return Vital(
-        metric=metric,
-        value=_measured(value, most),
-        slot="page" if fields.absent("slot") else fields.one_of("slot", slots),
-        state="default" if fields.absent("state") else fields.one_of("state", ("default", *CATEGORIES)),
-    )
-
-
-def _measured(value: object, most: float) -> float:
-    number = value["value"] if isinstance(value, dict) else None
-    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= most:
-        raise _refuse(f"value: expected a number from 0 to {most:g}")
-    return float(number)
 
 
 def _refuse(message: str) -> Rejected:

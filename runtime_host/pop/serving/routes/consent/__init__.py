@@ -38,6 +38,7 @@ from runtime_host.pop.serving.routes.consent.records import Records
 from runtime_host.pop.serving.routes.consent.room import Room
 from runtime_host.pop.serving.routes.consent.state import States
 from runtime_host.pop.serving.routes.consent.withdrawing import Withdrawing
+from runtime_host.pop.serving.routes.reports import models_by_category
 from runtime_host.pop.serving.routes.stream import Streams
 from runtime_host.pop.serving.routing import Route
 from runtime_host.pop.stores import PopStore
@@ -66,10 +67,11 @@ class ConsentRoom:
     """The handlers, put together. `asker`: tells whose session a request shows; other rooms ask it too."""
 
     def __init__(self, here: PopIdentity, near: Neighbours) -> None:
+        self._near = near
         store, trust_state = near.store, near.pipeline.trust_state
         asker = Asker(here, near.pipeline, store.sessions, store.revocations.is_erased, near.clients)
         notices = Notices(trust_state)
-        states = States(near.clock, trust_state, store.outbox, notices, near.last_answers)
+        states = States(near.clock, trust_state, store.outbox, notices, near.last_answers, self._models)
         records = Records(here, near.clock, near.plane, store, states, near.pipeline)
         self._room = Room(
             here, asker, states, records,
@@ -79,8 +81,10 @@ class ConsentRoom:
             notices=notices,
             outgoing=near.outgoing,
         )  # fmt: skip
-        self._near = near
         self.asker = asker
+
+    def _models(self) -> dict[str, str]:
+        return models_by_category(self._near.pipeline.decider.personalizers)
 
     def routes(self) -> tuple[Route, ...]:
         """All of them."""

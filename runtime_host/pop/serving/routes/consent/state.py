@@ -4,7 +4,7 @@ A state says what the record says, less what was taken back here, and what of it
 receipt is told only while it is of the version that holds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from consent_core.clock import Clock
@@ -31,16 +31,23 @@ class Table(Protocol):
 
 
 class States:
-    """Makes states. `last_answers`: each session's last one, for as long as memory allows."""
+    """Makes states. `last_answers`: each session's last one, for as long as memory allows. `models`: by category."""
 
     def __init__(
-        self, clock: Clock, trust_state: TrustState, outbox: Outbox, notices: Notices, last_answers: LastAnswers
+        self,
+        clock: Clock,
+        trust_state: TrustState,
+        outbox: Outbox,
+        notices: Notices,
+        last_answers: LastAnswers,
+        models: Callable[[], Mapping[str, str]],
     ) -> None:
         self._clock = clock
         self._trust_state = trust_state
         self._outbox = outbox
         self._notices = notices
         self._last = last_answers
+        self._models = models
 
     def remember(self, session: Credentials, last: LastAnswer) -> None:
         """Keep an answer for as long as memory allows."""
@@ -113,6 +120,7 @@ class States:
             "superseded": [] if answer is None or pending else superseded(asked.refusals, answer),
             "retention": {} if answer is None else dict(answer.retention),
             "notice": self._notices.named(asked.jurisdiction, asked.headers),
+            "models": dict(self._models()),
         }
         return {**state, "pending": True} if pending else state
 
