@@ -7,21 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from consent_core.clock import ManualClock
 from consent_core.errors import Untrusted
 from consent_core.formats.edge_state import MAX_AGE_S, open_edge_state, sign_edge_state
 from consent_core.formats.revocation import subject_of
-from control_plane.app import create_app
-from control_plane.settings import Settings
 
 SUB = "A" * 22
-
-
-@pytest.fixture
-def plane(tmp_path):
-    made = create_app(Settings(data=tmp_path, clock=ManualClock()))
-    yield made
-    made.close()
 
 
 @pytest.fixture
