@@ -17,6 +17,24 @@ settings.load_profile("patient")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# The files that take longest, longest first: begun last, one of them keeps one processor waiting for the other.
+LONGEST = (
+    "simulator/test_minds.py", "simulator/test_fleets.py", "e2e/test_shop.py", "e2e/test_saying_no.py",
+    "builder/finish/test_same_answers.py", "edge_cli/test_developing.py", "wheel/test_wheel.py",
+    "runtime_host/workers/test_workers.py", "latency_gate/test_kills.py", "latency_gate/test_in_chromium.py",
+    "control_plane/test_restore.py", "control_plane/test_crash_points.py", "control_plane/test_machine.py",
+    "control_plane/test_migrations.py", "consent_sdk/test_panel.py", "consent_sdk/test_a_no_stays.py",
+    "edge_cli/test_restoring.py", "edge_cli/test_evidence_live.py", "edge_cli/test_operating.py",
+    "simulator/test_rotation_under_load.py", "builder/test_diff.py", "builder/test_pipeline.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, the others in their order."""
+    order = {str(ROOT / "tests" / name): place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(str(item.path), len(order)))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--hosts`: where the conformance suite runs. `--inputs`: how many requests a finished component answers alike."""
     parser.addoption("--hosts", default=None, help="hosts of tests/conformance: all, or native,wasmtime,…")

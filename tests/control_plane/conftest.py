@@ -53,15 +53,25 @@ def settings(template: Path, tmp_path: Path) -> Settings:
     return Settings(data=data, clock=ManualClock())
 
 
+@pytest.fixture(scope="session")
+def postgres_template(
+    postgres_server: postgres.Server, template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """The name of a database with the same policy in force."""
+    data, name = tmp_path_factory.mktemp("moved") / "data", postgres_server.create()
+    shutil.copytree(template, data)
+    here = Settings(data=data, clock=ManualClock())
+    publish_like(here, replace(here, database_url=postgres_server.dsn(name)))
+    return name
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def either(request: pytest.FixtureRequest, settings: Settings) -> Settings:
     """The same settings for each kind of store, each with the same policy in force."""
     if request.param == "sqlite":
         return settings
     server: postgres.Server = request.getfixturevalue("postgres_server")
-    moved = replace(settings, database_url=server.url())
-    publish_like(settings, moved)
-    return moved
+    return replace(settings, database_url=server.url(like=request.getfixturevalue("postgres_template")))
 
 
 def publish_like(settings: Settings, moved: Settings) -> None:

@@ -16,19 +16,22 @@ SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_
 
 
 class Server:
-    """A running server; `url()` is a fresh, empty database."""
+    """A running server; `url()` is a fresh database, empty or a copy of `like`, to which nothing is connected."""
 
     def __init__(self, socket: Path, user: str) -> None:
         self._address = f"host={socket}&user={user}"
         self._numbers = itertools.count(1)
 
-    def url(self) -> str:
-        name = f"test_{next(self._numbers)}"
-        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return self._dsn(name)
+    def url(self, like: str = "template1") -> str:
+        return self.dsn(self.create(like))
 
-    def _dsn(self, database: str) -> str:
+    def create(self, like: str = "template1") -> str:
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
+        return name
+
+    def dsn(self, database: str) -> str:
         return f"postgresql:///{database}?{self._address}"
 
 
@@ -40,7 +43,7 @@ def running() -> Iterator[Server]:
     directory = Path(tempfile.mkdtemp(prefix="consent-edge-pg-"))
     user, prefix = _ordinary_user(directory)
     data, options = directory / "data", " ".join(f"-c {setting}" for setting in SETTINGS)
-    control = [*prefix, str(binaries[-1] / "pg_ctl"), "-D", str(data), "-w", "-s"]
+    control = [*prefix, str(binaries[-1] / "pg_ctl"), "-D", str(data), "-w", "-t", "600", "-s"]
     _run([*prefix, str(binaries[-1] / "initdb"), "-D", str(data), "-A", "trust", "-U", user, "--no-sync"])
     _run([*control, "-l", str(directory / "log"), "-o", f"-k {directory} -h '' {options}", "start"])
     try:
