@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyvips
 
+from consent_core.trust.files import locked
 from demo.paint import landscapes, posters, silhouettes
 from demo.paint.canvas import Array
 
@@ -47,11 +48,17 @@ Progress = Callable[[str], None]
 
 
 def make_art(out: Path, progress: Progress = lambda _: None) -> list[str]:
-    """Paint what is not there yet and return the names painted. `progress` is told each name as it is done."""
+    """Paint what is not there yet and return the names painted. `progress` is told each name as it is done.
+
+    Two runs at once paint once: the second waits and finds all of it.
+    """
     made_from = _made_from()
-    if _is_complete(out, made_from):
-        return []
     out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        return [] if _is_complete(out, made_from) else _paint_all(out, made_from, progress)
+
+
+def _paint_all(out: Path, made_from: str, progress: Progress) -> list[str]:
     (out / MANIFEST).unlink(missing_ok=True)
     digests = {}
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:  # libvips does not survive a fork

@@ -1,5 +1,6 @@
 """The shop's pictures: painted once, the same every time, and the catalogue names exactly them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,15 @@ def test_a_picture_is_six_megapixels_and_the_same_every_time() -> None:
 
     assert (image.width, image.height, image.bands) == (3000, 2000, 3)
     assert data == art.develop(posters.banner_calm(), seed=1)
+
+
+def test_two_runs_at_once_paint_once(gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two fleets of one checkout start together: the second waits for the first one's pictures."""
+    monkeypatch.setattr(art, "PICTURES", {"banner-bike": posters.bike})
+    with ThreadPoolExecutor(2) as threads:
+        painted = list(threads.map(art.make_art, [gallery / "twice"] * 2))
+
+    assert sorted(painted) == [[], ["banner-bike"]]
 
 
 @pytest.mark.slow
