@@ -1,4 +1,4 @@
-"""The gate's test of itself: four faults, each of which has to turn it red for its own reason."""
+"""The gate's test of itself: six faults, each of which has to turn it red for its own reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,6 +46,19 @@ addEventListener("DOMContentLoaded", () => {
   document.body.prepend(decoy);
 });
 """
+# The page moves down as the swapped picture comes.
+SHIFT_AT_SWAP = """
+addEventListener("DOMContentLoaded", () => {
+  const spacer = Object.assign(document.createElement("div"), { style: "height:120px" });
+  const hero = document.getElementById("hero");
+  const wanted = { attributes: true, attributeFilter: ["src", "srcset"] };
+  new MutationObserver(() => document.body.prepend(spacer)).observe(hero, wanted);
+});
+"""
+# Before the page hears of a click 600 ms pass, and so the swap comes late.
+LATE_SWAP = """
+addEventListener("click", () => { const end = performance.now() + 600; while (performance.now() < end); }, true);
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,8 @@ FAULTS = (
     Fault("long-task-250ms", LONG_TASK, "inp", OVER),
     Fault("missing-entry", MISSING_ENTRY, "lcp", BROKEN, ONCE, reason="no largest-contentful-paint entry"),
     Fault("decoy-placeholder", DECOY, "lcp", BROKEN, ONCE, reason="the largest element is not"),
+    Fault("shift-at-swap", SHIFT_AT_SWAP, "cls", OVER),
+    Fault("late-swap-600ms", LATE_SWAP, "swap-to-paint", OVER),
 )
 
 
