@@ -44,6 +44,8 @@ from control_plane.consent.receipts import Receipts
 from control_plane.consent.tokens import TokenIssuer
 from control_plane.consent.versions import Versions
 from control_plane.consent.withdrawing import Withdrawing
+from control_plane.dsar.holding import Remembering
+from control_plane.dsar.register import Register
 from control_plane.dsar.room import Around, Requests
 from control_plane.enrolment import Invitations, Joining
 from control_plane.evidence.packing import Packing
@@ -104,6 +106,7 @@ class ControlPlane:
     def close(self) -> None:
         """Let waiting callers go and close the store."""
         self.log.hints.close()
+        self.requests.turn.close()
         self.ledger.close()
         self.proofs.close()
         self.database.close()
@@ -125,7 +128,8 @@ def create_app(settings: Settings) -> ControlPlane:
     ledger = Ledger.open(settings.ledger, database, keys, clock, proofs)
     gather_s = min(GATHER_S, max(1, int(settings.ledger_beat_s)))
     attesters = Attesters.of(database, keys, clock, proofs, ledger.entries, gather_s)
-    log = RevocationLog(database, keys, clock, settings.session_entry_retention_s, ledger.entries)
+    log_kept = (settings.session_entry_retention_s, settings.register_kept_days * DAY_S)
+    log = RevocationLog(database, keys, clock, *log_kept, ledger.entries)
     policies = Policies(log, keys.trust_file, clock)
     publish_first(policies, database, keys, (settings.policies, settings.legal), clock.now())
     pops = Pops(database, clock)
@@ -139,7 +143,9 @@ def create_app(settings: Settings) -> ControlPlane:
     with suppress(Unavailable):  # a restored one that does not serve yet
         renewing()  # after a rotation that a crash cut short
     erasing = Erasing(database, clock)
-    revoking = Revoking(log, consents, keys, erasing, renewing)
+    register = Register.open(settings.register_home, provider)
+    remember = Remembering(register, proofs, clock)
+    revoking = Revoking(log, consents, keys, erasing, renewing, remember)
     restoring = Restoring(log, policies, versions, keys, revoking.distrust, clock)
     collecting = Collecting(database, clock, restoring.carry_out, restoring.latecomer)
     releases = Releases(settings.home / "releases", keys, clock)
@@ -147,8 +153,8 @@ def create_app(settings: Settings) -> ControlPlane:
     kept_days = (settings.proof_kept_days, settings.backups_kept_days)
     packing = Packing(database, ledger, proofs, keys, clock, *kept_days)
     own = _own(settings, keys, attesters, erasing, policies, ledger)
-    around = Around(database, ledger, proofs, keys, log, consents, revoking, packing, own)
-    requests = Requests.of(settings, around, provider)
+    around = Around(database, ledger, proofs, keys, log, consents, revoking, packing, own, register)
+    requests = Requests.of(settings, around)
     failures: Counter[tuple[str, str]] = Counter()
     mesh = _application(failures, log)
     mesh.include_router(consent_routes(consents, settings.max_body_bytes))

@@ -85,7 +85,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             asyncio.create_task(_maintain(plane, Shredding(plane.log, audit))),
             asyncio.create_task(_sequence(plane)),
             asyncio.create_task(_gather(plane)),
-            *([asyncio.create_task(_carry(plane))] if settings.number == 1 else []),
+            asyncio.create_task(_carry(plane)),
         ]
         if settings.push_url is not None:
             others.append(asyncio.create_task(publish(settings.push_url, plane.log.hints.beyond, _push_failed)))
@@ -169,9 +169,10 @@ async def _gather(plane: ControlPlane) -> None:
 
 
 async def _carry(plane: ControlPlane) -> None:
-    """Attest this place, and carry people's requests on, once a second: by the first control plane of a database."""
+    """Attest this place, and carry people's requests on, once a second: by the control plane whose turn it is."""
     while True:
-        for look in (plane.own.look, plane.requests.machine.look):
+        mine = await asyncio.to_thread(plane.requests.turn.is_mine)
+        for look in (plane.own.look, plane.requests.machine.look) if mine else ():
             try:
                 await asyncio.to_thread(look)
             except ConsentEdgeError as error:

@@ -43,11 +43,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The story as it went. `verdict`: of the file, with the person's receipt and the closing statement."""
+    """The story as it went. `verdict`: of the file, with the person's receipt and the closing statement.
+
+    person: every cookie that the browser was given, value -> name: what nobody finds here any more.
+    """
 
     steps: tuple[Step, ...]
     verdict: Verdict
     pack: Path
+    person: Mapping[str, str]
 
     @property
     def total_s(self) -> float:
@@ -71,6 +75,7 @@ class Person:
 
     client: httpx.Client
     jar: dict[str, str] = field(default_factory=dict)
+    was_given: dict[str, str] = field(default_factory=dict)  # every cookie's value -> its name
 
     def ask(self, method: str, path: str, value: Mapping[str, Any] | None = None, **headers: str) -> httpx.Response:
         """One request. Raises: Unavailable for a refusal."""
@@ -83,6 +88,7 @@ class Person:
         for line in answer.headers.get_list("set-cookie"):
             name, _, text = line.partition(";")[0].partition("=")
             self.jar[name] = text
+            self.was_given[text] = name
         return answer
 
 
@@ -95,7 +101,7 @@ class _Story:
         self._out = out
         self._pops = tuple(fleet.pops)
         self._clients = {pop: httpx.Client(base_url=fleet.url(pop), trust_env=False, timeout=30) for pop in self._pops}
-        self._person = Person(self._clients[self._pops[0]])
+        self.person = Person(self._clients[self._pops[0]])
         self._request: dict[str, Any] = {}
         self._receipt = ""
         self.verdict: Verdict | None = None
@@ -112,13 +118,13 @@ class _Story:
 
     def granted(self) -> str:
         """A yes."""
-        answer = self._person.ask("POST", "/v1/consent", {"grant": ["contextual", "behavioral"]}).json()
+        answer = self.person.ask("POST", "/v1/consent", {"grant": ["contextual", "behavioral"]}).json()
         self._receipt = answer["receipt"]
         return f"version {answer['ver']}: {', '.join(answer['choices'])}"
 
     def personalised(self) -> str:
         """A picture that was chosen for them."""
-        shown = self._until(lambda: self._shown(self._person) != "default" and self._shown(self._person))
+        shown = self._until(lambda: self._shown(self.person) != "default" and self._shown(self.person))
         return f"{SLOT} is {shown}"
 
     def attested(self) -> str:
@@ -129,14 +135,14 @@ class _Story:
 
     def revoked(self) -> str:
         """A no."""
-        answer = self._person.ask("DELETE", "/v1/consent", {}).json()
+        answer = self.person.ask("DELETE", "/v1/consent", {}).json()
         self._receipt = answer["receipt"] or self._receipt
         return f"version {answer['ver']}"
 
     def enforced(self) -> str:
         """The default at every POP, and each reported that the no is in force there."""
         seq = self._operator.get("/v1/pops")["head"]
-        jar = dict(self._person.jar)
+        jar = dict(self.person.jar)
         visitors = [Person(client, dict(jar)) for client in self._clients.values()]
         self._until(lambda: all(self._shown(visitor) == "default" for visitor in visitors))
         self._until(lambda: all((place["position"] or 0) >= seq for place in self._attesting()))
@@ -144,7 +150,7 @@ class _Story:
 
     def asked(self) -> str:
         """A deletion, by the session; the secret is shown once."""
-        self._request = self._person.ask("POST", "/v1/consent/requests", {"kind": "deletion"}).json()
+        self._request = self.person.ask("POST", "/v1/consent/requests", {"kind": "deletion"}).json()
         return f"{self._request['id']}, due by {self._request['binding']}"
 
     def closed(self) -> str:
@@ -156,7 +162,7 @@ class _Story:
         """As a stranger would: the file, the receipt, the closing statement and the trust file."""
         secret = self._request["request_secret"]
         path = f"/v1/consent/requests/{self._request['id']}/answers"
-        sealed = Person(self._person.client).ask("GET", path, **{"request-secret": secret}).json()
+        sealed = Person(self.person.client).ask("GET", path, **{"request-secret": secret}).json()
         opened = {what: unseal(secret, base64.b64decode(text), what) for what, text in sealed.items()}
         self._out.mkdir(parents=True, exist_ok=True)
         for what, name in FILES.items():
@@ -177,7 +183,7 @@ class _Story:
     def _status(self) -> dict[str, Any]:
         headers = {"request-secret": self._request["request_secret"]}
         found: dict[str, Any] = (
-            Person(self._person.client).ask("GET", f"/v1/consent/requests/{self._request['id']}", **headers).json()
+            Person(self.person.client).ask("GET", f"/v1/consent/requests/{self._request['id']}", **headers).json()
         )
         return found
 
@@ -218,4 +224,4 @@ def tell(fleet: Fleet, name: str, out: Path, on_step: Callable[[str], None] = la
     finally:
         story.close()
     assert story.verdict is not None, "the last step makes it"
-    return Told(tuple(steps), story.verdict, out / FILES["pack"])
+    return Told(tuple(steps), story.verdict, out / FILES["pack"], story.person.was_given)

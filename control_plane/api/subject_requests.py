@@ -113,6 +113,6 @@ def _known(requests: Requests, body: bytes) -> Any:
     rows = read_import(body)
     with requests.around.database.read() as connection:
         for number, row in enumerate(rows, 2):
-            if records.find_visitor(connection, subject=row.subject) is None:
+            if records.sub_of(connection, row.subject) is None:
                 raise Rejected("csv-person", f"line {number}: no such visitor")
     return rows

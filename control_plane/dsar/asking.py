@@ -12,8 +12,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from consent_core.errors import Rejected
+from consent_core.formats.subject import subject_of
 from consent_core.trust.sealing import public_of
-from control_plane.consent import records, sessions
+from control_plane.consent import sessions
 from control_plane.dsar import store
 from control_plane.dsar.intake import Intake
 from control_plane.dsar.records import results_of, status_of
@@ -92,7 +93,7 @@ class Asking:
     def _handle(self, connection: Connection, grant: str) -> str:
         found = sessions.find(connection, grant, None, self.intake.clock.now())
         session = sessions.require_current(found)
-        return self.intake.proofs.handle(records.visitor(connection, session.sub).subject)
+        return self.intake.proofs.handle(subject_of(session.sub))
 
 
 def unknown() -> Rejected:

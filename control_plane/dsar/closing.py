@@ -122,5 +122,6 @@ class Closings:
             f"backups of proofs and keys until {backups}",
             "the log's entries about the erased pseudonym, to erase at places that were away",
             "the row of the request, which names nobody",
+            "freed memory and buffers of the processes, which nothing reads, until each of them ends",
             "copies that were given away: they open these leaves for ever",
         )

@@ -29,17 +29,23 @@ KEY = "register.key"
 CONTEXT = "consent-edge/erasure-register/v1"
 NONCE_BYTES = 12
 PSEUDONYM_BYTES = 16
+PURGE = "purge "  # before the person's name where no request asked for it
 
 _ENTRY = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """One entry: who, for which request, when (Unix seconds)."""
+    """One entry: who, for which request, when (Unix seconds). An operator's purge is named `PURGE` and who."""
 
     subject: str
     request: str
     at: int
+
+    @property
+    def is_purge(self) -> bool:
+        """Whether an operator erased without a request: the proofs stay until their own end."""
+        return self.request.startswith(PURGE)
 
 
 class Register:
@@ -73,6 +79,10 @@ class Register:
             crash_point("register-before-file")
             write_atomically(path, self._sealed(Erasure(subject, request, at)), PRIVATE)
             crash_point("register-after-file")
+
+    def add_purge(self, subject: str, at: int) -> None:
+        """The same for an operator's purge."""
+        self.add(subject, PURGE + subject, at)
 
     def holds(self, request: str) -> bool:
         """Whether a request came this far."""

@@ -5,8 +5,10 @@ from typing import Self
 
 from sqlalchemy import Connection
 
+from consent_core.errors import Unavailable
+from consent_core.formats.revocation_request import RevocationRequest
+from consent_core.formats.token import CATEGORIES
 from consent_core.trust.keys import KeyStore
-from consent_core.trust.providers import KeyProvider
 from control_plane.attesters.own import OwnAttester
 from control_plane.consent import records
 from control_plane.consent.consents import Consents
@@ -22,8 +24,9 @@ from control_plane.dsar.gathering import Gathering
 from control_plane.dsar.holding import held_requests
 from control_plane.dsar.intake import Intake
 from control_plane.dsar.machine import Machine
-from control_plane.dsar.register import Register
+from control_plane.dsar.register import Erasure, Register
 from control_plane.dsar.steps import FINAL
+from control_plane.dsar.turn import Turn
 from control_plane.evidence.packing import Packing
 from control_plane.ledger.ledger import Ledger
 from control_plane.log.log import RevocationLog
@@ -48,6 +51,7 @@ class Around:
     revoking: Revoking
     packing: Packing
     own: OwnAttester
+    register: Register
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +73,13 @@ class Requests:
     asking: Asking
     gathering: Gathering
     machine: Machine
+    turn: Turn
 
     @classmethod
-    def of(cls, settings: Settings, around: Around, provider: KeyProvider) -> Self:
+    def of(cls, settings: Settings, around: Around) -> Self:
         """Over one store. Raises: Untrusted("erasure-register"), ValueError for deadlines that cannot be followed."""
         clock, database, proofs = settings.clock, around.database, around.proofs
-        register = Register.open(settings.register_home, provider)
+        register = around.register
         kept = (settings.evidence_kept_days, settings.backups_kept_days)
         closings = Closings(database, around.packing, around.keys, around.ledger, clock, *kept)
         listed = RequestList(settings.home / FILE, database)
@@ -85,7 +90,7 @@ class Requests:
         correcting = Correcting(around.log, around.consents)
         parts = (proofs, around.revoking, register, around.own, closings, gathering, correcting)
         machine = Machine(Doing(database, clock, *parts), listed)
-        requests = cls(settings, around, register, intake, Asking(intake), gathering, machine)
+        requests = cls(settings, around, register, intake, Asking(intake), gathering, machine, Turn(database))
         requests.erase_again()
         return requests
 
@@ -94,9 +99,7 @@ class Requests:
 
         Raises: Untrusted("erasure-register"): nothing is served by who cannot know whom it must not serve.
         """
-        entries = self.register.entries()
-        with self.around.database.write() as connection:
-            return sum(self._erase(connection, entry.subject, entry.request) for entry in entries)
+        return sum(self._erase(entry) for entry in self.register.entries())
 
     def shred_again(self) -> None:
         """The same in the trails of this process. Raises: Unavailable."""
@@ -118,23 +121,39 @@ class Requests:
         store.drop_answers(connection, now - self.settings.evidence_kept_days * DAY_S)
         self.register.forget(now - self.settings.register_kept_days * DAY_S)
 
-    def _erase(self, connection: Connection, subject: str, name: str) -> bool:
-        request = store.find(connection, name)
-        rows = store.steps_of(connection, name)
+    def _erase(self, entry: Erasure) -> bool:
+        came_back = self._purge_again(entry.subject)
+        with self.around.database.write() as connection:
+            return self._close(connection, entry) or came_back
+
+    def _purge_again(self, subject: str) -> bool:
+        """Of who came back with a copy every row goes, here and, by the log, at the copies of POPs."""
+        with self.around.database.read() as connection:
+            if records.sub_of(connection, subject) is None:
+                return False
+        try:
+            self.around.revoking.revoke(RevocationRequest("purge", subject, CATEGORIES))
+        except Unavailable:  # a log that does not serve yet: what it forgot comes back with its restore
+            with self.around.database.write() as connection:
+                visitor = records.find_visitor(connection, subject=subject)
+                self.around.revoking.erasing.delete(connection, visitor, subject)
+        return True
+
+    def _close(self, connection: Connection, entry: Erasure) -> bool:
+        """The request of a copy is over, and its proofs are gone; whether there were any."""
+        request = store.find(connection, entry.request)
+        rows = store.steps_of(connection, entry.request)
         active = request is not None and request.state in store.ACTIVE
         under_way = active and any(row.step == FINAL and row.done for row in rows)
-        visitor = records.find_visitor(connection, subject=subject)
-        if visitor is not None:
-            self.around.revoking.erasing.delete(connection, visitor, subject)
-        if under_way or (active and self._is_newest(rows)):
-            return visitor is not None  # the machine goes on: the proofs are for its file
+        if entry.is_purge or under_way or (active and self._is_newest(rows)):
+            return False  # a purge leaves proofs; and where the machine goes on, they are for its file
         if active:  # a copy from before: what came after it is not known here, but that it was done is
             now = self.settings.clock.now()
-            store.change(connection, name, state=store.FULFILLED, reason=RESTORED, closed_at=now)
-        gone = self.around.proofs.count(connection, subject)
-        if gone or not self.around.proofs.is_destroyed(subject):
-            self.around.proofs.destroy(connection, subject)
-        return visitor is not None or bool(gone)
+            store.change(connection, entry.request, state=store.FULFILLED, reason=RESTORED, closed_at=now)
+        gone = self.around.proofs.count(connection, entry.subject)
+        if gone or not self.around.proofs.is_destroyed(entry.subject):
+            self.around.proofs.destroy(connection, entry.subject)
+        return bool(gone)
 
     @staticmethod
     def _is_newest(rows: list[store.StepRow]) -> bool:

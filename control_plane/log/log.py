@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
 from consent_core.clock import Clock
 from consent_core.crash import crash_point
@@ -40,12 +40,14 @@ from control_plane.log.entries import entry_of, new_salt, row_of
 from control_plane.log.hints import Hints
 from control_plane.log.standing import NOTHING_HELD, Held
 from control_plane.store.database import Database
-from control_plane.store.schema import log, log_head, log_pruned
+from control_plane.store.schema import erasures, log, log_head, log_pruned, purge_receipts
 
 # A token older than this cannot be valid, so nobody needs an entry against it ...
 TOKENS_GONE_S = 2 * MAX_LIFETIME_S
 # ... but a POP that was cut off, or restored from a backup, may still hold history that the entry deletes.
 ROWS_GONE_S = max(RETENTION_S.values()) + TOKENS_GONE_S
+# No backup and no trail key of a POP is older than this: nobody is left whom a purge could erase again.
+PURGES_GONE_S = 400 * 86_400
 
 KEYS_AGE_S = 1.0
 
@@ -136,14 +138,20 @@ class RevocationLog:
     """The log of one store. `_revoked_keys` and `_standing` are replaced whole: when read, and what."""
 
     def __init__(
-        self, database: Database, keys: KeyStore, clock: Clock, kept_s: int = ROWS_GONE_S, leaves: Leaves | None = None
+        self,
+        database: Database,
+        keys: KeyStore,
+        clock: Clock,
+        kept_s: int = ROWS_GONE_S,
+        purge_kept_s: int = PURGES_GONE_S,
+        leaves: Leaves | None = None,
     ) -> None:
         if kept_s < TOKENS_GONE_S:
             raise ValueError(f"session entries are kept at least {TOKENS_GONE_S} s: two token lifetimes")
         self._database = database
         self._keys = keys
         self._clock = clock
-        self._kept_s = kept_s
+        self._kept_s = {"session": kept_s, "purge": max(kept_s, purge_kept_s)}
         self._leaves = leaves or NoLeaves()
         self.hints = Hints(self.head)
         self._revoked_keys: tuple[float, frozenset[str]] | None = None
@@ -258,11 +266,12 @@ class RevocationLog:
         return Reply(409, sign_answer((), head, state.origin, nonce, now, signer))
 
     def prune(self) -> int:
-        """Delete session entries that can no longer matter, all but number and hash; how many went.
+        """Delete entries about people that can no longer matter, all but number and hash; how many went.
 
-        `key`, `model` and `purge` stay for good.
+        `key` and `model` stay for good.
         """
-        old = (log.c.kind == "session") & (log.c.at < self._clock.now() - self._kept_s)
+        now = self._clock.now()
+        old = or_(*(((log.c.kind == kind) & (log.c.at < now - kept_s)) for kind, kept_s in self._kept_s.items()))
         with self._database.write() as connection:
             last = connection.scalar(select(func.max(log.c.seq)).where(old))
             if last is None:
@@ -272,6 +281,8 @@ class RevocationLog:
             crash_point("log.prune-marked")
             gone = [entry_of(row) for row in connection.execute(select(log).where(old))]
             connection.execute(insert(log_pruned), [{"seq": e.seq, "chain": entry_hash(e)} for e in gone])
+            for told in (erasures, purge_receipts):  # what places said of purges that are gone
+                connection.execute(delete(told).where(told.c.seq.in_(select(log.c.seq).where(old))))
             return connection.execute(delete(log).where(old)).rowcount
 
     def entry(self, seq: int) -> Entry:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from consent_core.crash import crash_point
 from consent_core.errors import Rejected, Unavailable
 from consent_core.formats.revocation import EVERY_VERSION, Entry
@@ -28,18 +30,23 @@ REGION = "control-plane"  # where a change by an operator is recorded to have be
 
 @dataclass(frozen=True, slots=True)
 class Revoking:
-    """Revocations by an operator. `replaced`: a new key signs from now on."""
+    """Revocations by an operator.
+
+    `replaced`: a new key signs from now on. `remember`: before a purge deletes, it writes down who must not come back
+    with a restored copy, or raises.
+    """
 
     log: RevocationLog
     consents: Consents
     keys: KeyStore
     erasing: Erasing
     replaced: Callable[[], None] = lambda: None
+    remember: Callable[[Connection, str], None] = lambda *_: None
 
     def revoke(self, request: RevocationRequest) -> Entry:
         """Append the entry, or find the one that says the same.
 
-        Raises: Rejected("visitor-unknown" | "key-unknown", 404).
+        Raises: Rejected("visitor-unknown" | "key-unknown", 404), Rejected("request-held", 409) for a purge.
         """
         if request.kind == "key":
             self._replace_key(request.subject)
@@ -75,6 +82,7 @@ class Revoking:
             return done
         if visitor is None and last_entry(writing.connection, "session", request.subject) is None:
             raise Rejected("visitor-unknown", "no such visitor, and no entry of the log about one", status=404)
+        self.remember(writing.connection, request.subject)
         deleted = self.erasing.delete(writing.connection, visitor, request.subject)
         crash_point("purge.records-deleted")
         # Nobody will ever be given this pseudonym again, so no version of a token of it is good.

@@ -1,6 +1,7 @@
 """Two control planes on one PostgreSQL, real processes: either may die or freeze, and nothing is lost or doubled."""
 
 import asyncio
+import json
 import os
 import secrets
 import signal
@@ -79,6 +80,17 @@ class Person:
         assert answer.categories == ("contextual", "behavioral")
         self.subject = subject_of(answer.sub)
 
+    async def objects(self) -> str:
+        """The id of the request."""
+        asked = {"kind": "objection", "pop": POP, "session": self._made.grant}
+        return (await self._post("/v1/requests", json.dumps(asked).encode())).json()["id"]
+
+    @stamina.retry(on=(httpx.HTTPError, AssertionError), attempts=None, timeout=PATIENCE_S, wait_max=0.5)
+    async def sees_fulfilled(self, request: str) -> None:
+        path, shown = f"/v1/requests/{request}", {"consent-session": self._made.grant}
+        state = (await self._client.get(path, headers=shown)).raise_for_status().json()["state"]
+        assert state == "fulfilled"
+
     async def no(self) -> None:
         row = WithdrawalRow(secrets.token_urlsafe(16), self._made.withdraw, None, None, None, ("behavioral",), POP, 0)
         (answer,) = read_answers((await self._post("/v1/withdrawals", write_rows([row]))).content, [row.key])
@@ -138,5 +150,21 @@ def test_either_may_fail_while_people_change_their_minds(deployment, which, faul
     async def _changes(person: Person) -> None:
         await person.yes()
         await person.no()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_request_is_carried_whichever_is_killed(deployment, which):
+    """Each is able to carry it, and the one that is left does."""
+    member = (deployment.fleet.control_plane, deployment.fleet.standbys[0])[which]
+
+    async def scenario() -> None:
+        async with deployment.client() as client:
+            person = Person(client)
+            await person.yes()
+            heal = await asyncio.to_thread(kill, member)
+            await person.sees_fulfilled(await person.objects())
+            await asyncio.to_thread(heal)
 
     asyncio.run(scenario())

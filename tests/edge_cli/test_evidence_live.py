@@ -8,6 +8,7 @@ import httpx
 import pytest
 from rich.console import Console
 
+from consent_core.formats.session import credentials_of, stored
 from edge_cli.story import STEPS, tell
 from fleet.processes import Fleet, PopSpec
 from fleet.project import SHOP, prepare
@@ -116,16 +117,71 @@ def test_a_purge_is_stated_by_every_pop(edge, fleet, visitor, tmp_path):
     assert all(line.endswith("0 remain") for line in told)
 
 
+@pytest.fixture(scope="module")
+def told(fleet, tmp_path_factory):
+    """The whole story, once."""
+    return tell(fleet, "ann", tmp_path_factory.mktemp("story"))
+
+
 @pytest.mark.slow
-def test_the_story_ends_with_a_file_that_shows_the_deletion(fleet, tmp_path):
+def test_the_story_ends_with_a_file_that_shows_the_deletion(told):
     """Yes, picture, no, request, every place at 0, the proofs gone: verified with receipt and closing statement."""
-    told = tell(fleet, "ann", tmp_path)
     verdicts = {result.name: result.verdict for result in told.verdict.results}
 
     assert told.verdict.answered, told.verdict.value()
     assert (verdicts["subject"], verdicts["deletion"], verdicts["completeness"]) == ("holds",) * 3
     assert [step.name for step in told.steps] == list(STEPS)
-    assert (tmp_path / "pack.html").read_text().startswith("<!doctype html>")
+    assert (told.pack.parent / "pack.html").read_text().startswith("<!doctype html>")
+
+
+def of_the_person(told):
+    """What an outsider looks for, by what it is: pseudonym, secrets and what is derived of them, tokens, receipt."""
+    texts = {"receipt": (told.pack.parent / "receipt.jwt").read_text().split(".")[1]}
+    for value, name in told.person.items():
+        if name.endswith("consent-token") and value:
+            claims = json.loads(base64.urlsafe_b64decode(value.split(".")[1] + "=="))
+            texts |= {"token": value, "jti": claims["jti"], "sub": claims["sub"]}
+        if name.endswith("consent-session"):
+            made = credentials_of(value.encode())
+            texts |= {"session": value.removeprefix("2."), "grant": made.grant, "withdraw": made.withdraw}
+            texts |= {"session row": stored(made.grant), "withdraw row": stored(made.withdraw)}
+    return texts
+
+
+def as_stored(text):
+    """As text, and as the bytes that it encodes."""
+    hexadecimal = len(text) == 64 and set(text) <= set("0123456789abcdef")
+    if "." in text:
+        return (text.encode(),)
+    return (text.encode(), bytes.fromhex(text) if hexadecimal else base64.urlsafe_b64decode(text + "=="))
+
+
+def content(path):
+    """Of a file that a running process may have taken away since it was listed."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+@pytest.mark.slow
+def test_an_outsider_finds_nothing_of_the_person_in_any_file(fleet, told):
+    """Raw bytes of every file of every process, write-ahead logs and free pages too, while all of them run."""
+    looked_for = of_the_person(told)
+    files = [path for path in fleet.data.rglob("*") if path.is_file()]
+    found = {
+        (str(path.relative_to(fleet.data)), name)
+        for path in files
+        for data in [content(path)]
+        for name, text in looked_for.items()
+        if any(form in data for form in as_stored(text))
+    }
+
+    assert {"token", "jti", "sub", "session", "grant", "withdraw", "receipt"} <= looked_for.keys()
+    assert {path.name for path in files} >= {"consent.db", "pop.db", "ledger.db"}
+    assert found == set()
+    closing = (told.pack.parent / "closing.jwt").read_text().split(".")[1]
+    assert "freed memory" in " ".join(json.loads(base64.urlsafe_b64decode(closing + "=="))["left"])
 
 
 @pytest.mark.slow

@@ -6,13 +6,15 @@ import shutil
 import pytest
 from sqlalchemy import func, select
 
+from consent_core.formats.revocation_request import RevocationRequest
+from consent_core.formats.token import CATEGORIES
 from consent_core.trust.sealing import new_secret, public_of, seal, unseal
 from consent_core.trust.spiffe import SpiffeId
 from control_plane.app import create_app
 from control_plane.dsar.asking import Shown
 from control_plane.dsar.intake import DAY_S, RECEIPT_WAIT_S, Wanted
-from control_plane.store.schema import visitors
-from tests.control_plane.conftest import Caller, refused_with
+from control_plane.store.schema import erasures, log, visitors
+from tests.control_plane.conftest import Browser, Caller, poll, refused_with
 from tests.control_plane.dsar.world import World, subject
 
 JSON = {"content-type": "application/json"}
@@ -179,6 +181,20 @@ def test_a_request_is_found_by_its_secret_or_its_person(world, browser):
         refused_with("request-unknown", 404, asking.status, opened.request.id, shown)
 
 
+def test_the_same_on_either_store(either_plane):
+    """A look at a request and its answers changes nothing: a read-only transaction is enough."""
+    world = World(either_plane)
+    visitor = Browser(either_plane)
+    visitor.grant("contextual")
+    opened = world.ask(visitor, "objection")
+    asking, shown = either_plane.requests.asking, Shown(grant=visitor.session)
+
+    assert asking.status(opened.request.id, shown)["state"] == "open"
+    assert asking.answers(opened.request.id, shown) == {}
+    assert [one["id"] for one in asking.of_session(visitor.session)] == [opened.request.id]
+    assert [one["id"] for one in asking.by_operator()] == [opened.request.id]
+
+
 def test_an_edge_never_names_a_person(plane, browser):
     """It passes on what the person shows; a name is no part of what it may say."""
     visitor = browser()
@@ -204,9 +220,17 @@ def test_a_rectification_never_widens(world):
     refused_with("bad-request", 400, world.ask, visitor, "rectification")
 
 
-@pytest.mark.parametrize("alone", [True, False], ids=["database", "database and keys"])
-def test_a_copy_from_before_is_erased_again_before_anything_is_served(world, alone):
-    """The consent database, alone or with the proofs' keys, put back as it was before the request."""
+COPIES = {
+    "database": ["consent.db"],
+    "database and keys": ["consent.db", "proofs"],
+    "ledger": ["ledger"],
+    "everything": ["consent.db", "proofs", "ledger"],
+}
+
+
+@pytest.mark.parametrize("names", COPIES.values(), ids=COPIES)
+def test_a_copy_from_before_is_erased_again_before_anything_is_served(world, names):
+    """The consent database, the proofs' keys, the ledger, or all of them, put back as before the request."""
     visitor, plane = world.visitor(), world.plane
     home, copy = plane.settings.home, plane.settings.data / "copy"
     plane.database.checkpoint()
@@ -214,7 +238,7 @@ def test_a_copy_from_before_is_erased_again_before_anything_is_served(world, alo
     opened = world.ask(visitor, "deletion")
     world.until_closed(opened.request.id)
     plane.close()
-    for name in ["consent.db", *([] if alone else ["proofs"])]:
+    for name in names:
         put_back(copy / name, home / name)
     again = create_app(plane.settings)
 
@@ -222,7 +246,62 @@ def test_a_copy_from_before_is_erased_again_before_anything_is_served(world, alo
     with again.database.read() as connection:
         assert again.proofs.of(connection, subject(visitor)) == []
         assert again.proofs.count(connection, subject(visitor)) == 0
+    assert [entry.kind for entry in poll(again).entries if entry.subject == subject(visitor)][-1:] == ["purge"]
     again.close()
+
+
+def purge(plane, visitor):
+    return plane.revoking.revoke(RevocationRequest("purge", subject(visitor), CATEGORIES))
+
+
+def test_an_operators_purge_is_done_again_at_a_copy_and_leaves_the_proofs(world):
+    """It is in the register, too; its proofs have an end of their own, and no request is closed by it."""
+    visitor, plane = world.visitor(), world.plane
+    plane.database.checkpoint()
+    shutil.copy(plane.settings.home / "consent.db", plane.settings.data / "copy.db")
+    purge(plane, visitor)
+    plane.close()
+    put_back(plane.settings.data / "copy.db", plane.settings.home / "consent.db")
+    again = create_app(plane.settings)
+
+    assert known(again) == 0
+    assert [entry.kind for entry in poll(again).entries if entry.subject == subject(visitor)] == ["purge"]
+    with again.database.read() as connection:
+        assert again.proofs.count(connection, subject(visitor)) > 0
+    entries = len(poll(again).entries)
+    again.close()
+    third = create_app(plane.settings)
+    assert len(poll(third).entries) == entries
+    third.close()
+
+
+def test_nobody_on_hold_is_purged(world, intake):
+    """An operator lifts the hold first, by name; until then not even the register names the person."""
+    visitor = world.visitor()
+    held = world.ask(visitor, "restriction")
+    refused_with("request-held", 409, purge, world.plane, visitor)
+
+    assert world.plane.requests.register.entries() == []
+    assert known(world.plane) == 1
+    intake.hold(held.request.id, "")
+    assert purge(world.plane, visitor).kind == "purge"
+
+
+def test_entry_and_register_go_when_no_copy_is_older(world):
+    """What names the erased person goes with the last copy that could bring them back, and not before."""
+    visitor, plane = world.visitor(), world.plane
+    purge(plane, visitor)
+    kept_s = plane.settings.register_kept_days * DAY_S
+    plane.settings.clock.advance(kept_s)
+    plane.sweep()
+    assert subject(visitor) in [entry.subject for entry in poll(plane).entries]
+
+    plane.settings.clock.advance(1)
+    plane.sweep()
+    assert plane.requests.register.entries() == []
+    with plane.database.read() as connection:
+        assert subject(visitor) not in connection.scalars(select(log.c.subject)).all()
+        assert connection.execute(select(erasures)).all() == []
 
 
 def put_back(copy, place):

@@ -8,7 +8,7 @@ import pytest
 
 from control_plane.dsar import store
 from control_plane.dsar.csv_file import COLUMNS, read_import, write_rows
-from tests.control_plane.conftest import Caller, refused_with
+from tests.control_plane.conftest import Browser, Caller, refused_with
 from tests.control_plane.dsar.world import World, subject
 
 GOOD = ["a-1", "1800000000", "deletion", "e9" * 32, "", "", "", "", ""]
@@ -67,9 +67,10 @@ def test_a_wrong_line_is_named_and_nothing_counts(data, code):
     refused_with(code, 400, read_import, data)
 
 
-def test_an_import_with_one_stranger_opens_nothing(plane, browser):
+def test_an_import_with_one_stranger_opens_nothing(either_plane):
     """Checked whole before the first request is made."""
-    visitor = browser()
+    plane = either_plane
+    visitor = Browser(plane)
     visitor.grant("contextual")
     operator = Caller(plane.mesh_app)
     mine = ["a-2", *GOOD[1:3], subject(visitor), *GOOD[4:]]
