@@ -8,6 +8,7 @@ accounting.py         what a noise promises (rho, epsilon, delta), and the noise
 mechanism.py          the parameters of one deployment, as its policy states them
 ledger.py             what a place has spent, and when it may not spend more
 learning.py           the model that follows from measurements, and what one place changed in it
+telemetry.py          one bit of a device, hidden before it is sent; what a day's sum says
 statement.py          the table that people read: per period epsilon and the best guess
 
     mechanism = Mechanism.promising(weeks=5, epsilon=5, delta=1e-5, clip=0.4)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from consent_core.clock import Clock
-from consent_core.errors import Rejected
+from consent_core.errors import Unavailable
 from control_plane.dsar import store
 from control_plane.dsar.register import Register
 from control_plane.dsar.store import Request
@@ -46,9 +46,9 @@ class Remembering:
     clock: Clock
 
     def __call__(self, connection: Connection, subject: str) -> None:
-        """On the disk when this returns. Raises: Rejected("request-held", 409)."""
+        """On the disk when this returns. Raises: Unavailable("request-held")."""
         if subject in self.register.subjects():
             return  # the deletion that a person asked for
         if is_held(connection, self.proofs.handle(subject)):
-            raise Rejected("request-held", "a hold forbids to erase this person's data until it is lifted", status=409)
+            raise Unavailable("request-held", "a hold forbids to erase this person's data until it is lifted")
         self.register.add_purge(subject, self.clock.now())

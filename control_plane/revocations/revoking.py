@@ -46,7 +46,7 @@ class Revoking:
     def revoke(self, request: RevocationRequest) -> Entry:
         """Append the entry, or find the one that says the same.
 
-        Raises: Rejected("visitor-unknown" | "key-unknown", 404), Rejected("request-held", 409) for a purge.
+        Raises: Rejected("visitor-unknown" | "key-unknown", 404), Unavailable("request-held") for a purge.
         """
         if request.kind == "key":
             self._replace_key(request.subject)
