@@ -39,8 +39,7 @@ class WorkloadApiSource:
 
     def current(self) -> Svid:
         """The newest SVID received."""
-        if self._svid is None:
-            raise Unavailable("workload-api", "no SVID received")
+        assert self._svid is not None  # who made this waited for the first one
         return self._svid
 
     def refresh(self) -> None:

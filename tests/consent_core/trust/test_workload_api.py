@@ -80,6 +80,26 @@ def test_the_newest_svid_of_the_stream_is_current(agent: Agent, ca: DevelopmentC
     source.close()
 
 
+def test_a_stream_that_ended_for_good_is_said_and_begun_again(agent: Agent, ca: DevelopmentCa, tmp_path: Path) -> None:
+    """The next look says why SVIDs stopped, the one after finds the stream that was begun meanwhile; the SVID stays."""
+    first, second = ca.issue(POP), ca.issue(POP)
+    agent.given.put(first)
+    source = WorkloadApiSource(f"unix:{tmp_path}/agent.sock", "ui-tools", SystemClock())
+    source._failed(RuntimeError("gave up"))
+
+    with pytest.raises(Unavailable, match="stream of SVIDs ended") as refusal:
+        source.refresh()
+    assert refusal.value.code == "workload-api"
+    assert source.current() == first
+    source.refresh()
+    agent.given.put(second)
+    agent.given.put(second)  # the first stream's agent may take one
+    arrived = threading.Event()
+    while source.current() == first:
+        arrived.wait(0.005)
+    source.close()
+
+
 @pytest.mark.parametrize(
     "forgery",
     [
