@@ -1,7 +1,7 @@
 """Put a built component in its place, signed: the four files of `build/components/<name>/` change all at once.
 
-The new folder is complete and on disk before it trades names with the old one (Linux `renameat2`), so whoever looks,
-and whoever is killed, sees one release or the other.
+The new folder is complete and on disk before it trades names with the old one (Linux `renameat2`), so a reader,
+and a builder that is killed, sees one release or the other.
 """
 
 import ctypes

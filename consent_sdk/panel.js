@@ -27,7 +27,7 @@ export class ConsentPanel extends HTMLElement {
   #fit = () => {};
   #isReady;
 
-  /** Resolves when the panel works, whatever the server says. */
+  /** Resolves when the panel works, also without an answer of the server. */
   ready = new Promise((resolve) => (this.#isReady = resolve));
 
   connectedCallback() {

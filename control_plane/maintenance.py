@@ -1,4 +1,4 @@
-"""What runs out is deleted: consent records past their retention or never claimed, log entries that nobody can need."""
+"""What runs out is deleted: consent records past their retention or never claimed, log entries that no POP can need."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -55,7 +55,7 @@ def count(connection: Connection, subject: str) -> int:
 
 
 def sweep(connection: Connection, now: int) -> int:
-    """Delete what was done a month ago, and what nobody reads: see `RETRAIN`."""
+    """Delete what was done a month ago, and what no job reads: see `RETRAIN`."""
     old = now - KEPT_S
     unread = (queue.c.topic == RETRAIN) & (queue.c.at <= old)
     return connection.execute(delete(queue).where((queue.c.done_at <= old) | unread)).rowcount

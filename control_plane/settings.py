@@ -18,7 +18,7 @@ MAX_CONTROL_PLANES = 9
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One control plane. Times are seconds. Raises: ValueError for a value nobody can run with."""
+    """One control plane. Times are seconds. Raises: ValueError for a value that cannot work."""
 
     data: Path  # the data directory: trust.json, keys/, control-plane/
     database_url: str | None = None  # None: SQLite under `data`; else postgresql://…
@@ -33,7 +33,7 @@ class Settings:
     host: str = "127.0.0.1"
     public_port: int = 7000
     mesh_port: int = 7443
-    admin_port: int | None = None  # /metrics and /readyz, on 127.0.0.1 whatever `host` says; None: no such listener
+    admin_port: int | None = None  # /metrics and /readyz, on 127.0.0.1, not on `host`; None: no such listener
     maintain_every_s: float = 60.0
     name: str = "main"  # of this control plane in its SPIFFE id
     number: int = 1  # of this control plane among those on one database: each has an audit trail of its own

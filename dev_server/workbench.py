@@ -65,7 +65,7 @@ class Workbench:
             return None
         except ConsentEdgeError as error:
             return Fault(error.code, error.message)
-        except (Exception, SystemExit) as error:  # whatever a module may raise while it loads
+        except (Exception, SystemExit) as error:  # anything that a module may raise while it loads
             return Fault("load-failed", f"{type(error).__name__}: {error}", _own_traceback(error, self.directory))
 
     def lint(self) -> list[str]:

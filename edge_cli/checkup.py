@@ -106,7 +106,7 @@ def require_free(ports: Sequence[int]) -> None:
 
 
 def is_free(port: int) -> bool:
-    """Nobody listens there on this machine."""
+    """No process listens there on this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -48,7 +48,7 @@ def configured(
     types = get_type_hints(kind)
     try:
         return kind(**{name: _read(name, types[name], value) for name, value in values.items()})
-    except TypeError as error:  # a field without a default that nobody gave
+    except TypeError as error:  # a field without a default was not given
         raise Rejected("config-value", str(error).partition("() ")[2]) from error
     except ValueError as error:
         raise Rejected("config-value", str(error)) from error

@@ -69,7 +69,7 @@ for room in (
 
 def main() -> None:
     """Run a command. Exit code 0: ok; 1: refused, failed or over budget; 2: usage."""
-    stamina.instrumentation.set_on_retry_hooks([])  # a retry that succeeds is nobody's news
+    stamina.instrumentation.set_on_retry_hooks([])  # a retry that succeeds is no news
     try:
         app()
     except ConsentEdgeError as error:

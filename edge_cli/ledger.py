@@ -102,7 +102,7 @@ def restored_from(place: str, trust_path: Path, data: Path) -> dict[str, Any]:
 
 
 def _signed(opened: OpenedCheckpoint, trust: TrustFile) -> dict[str, Any]:
-    """Who stands behind a checkpoint, said so that nobody takes a single party's word for several."""
+    """Who stands behind a checkpoint, said so that one party's word is not taken for several."""
     named, quorum = len(trust.witnesses), trust.witness_quorum
     return {
         "size": opened.checkpoint.size,

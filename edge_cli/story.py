@@ -2,7 +2,7 @@
 
     told = tell(fleet, "ann", out, on_step)      # the last step verifies the file as a stranger would, offline
 
-Everything goes over HTTP as for anybody: the person's browser speaks to one POP, nobody looks into a store.
+Everything goes over HTTP as for anybody: the person's browser speaks to one POP, no step looks into a store.
 """
 
 import base64

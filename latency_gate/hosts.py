@@ -2,7 +2,7 @@
 
     document, rows = run_hosts(report, out, seconds=5)        # `edge bench --suite hosts --gate`
 
-Every request carries another token and another page, the same way for every host, so nobody answers from memory: our
+Every request carries another token and another page, the same way for every host, so no host answers from memory: our
 POP validates and decides in a fresh sandbox each time, which its own counters must confirm. Equal isolation means an
 instance per request; hosts that keep one are shown beside it and gate nothing. Every host may use all cores: ours has a
 worker on each. Over `wasmtime serve` with memory kept resident between instances ours must be `TUNED_AT_LEAST`.
@@ -93,7 +93,7 @@ class Slice:
 
     @property
     def rate(self) -> float:
-        """Decisions per second. A default is no decision, whatever kept the host from one."""
+        """Decisions per second. A default is no decision."""
         return (self.requests - self.wrong) / self.seconds
 
 
@@ -140,7 +140,7 @@ class Scene:
 def run_hosts(place: Path, report: Path, out: Console, seconds: int) -> tuple[dict[str, Any], list[Row]]:
     """Measure every host on `CONNECTIONS`; write `hosts.json`; judge ours against each at equal isolation.
 
-    All hosts run all the time and are driven in turn, `ROUNDS` times, so that whatever else the machine does meets
+    All hosts run all the time and are driven in turn, `ROUNDS` times, so that other work of the machine meets
     them alike. `seconds`: of each slice.
     """
     with _scene(place, out) as scene, ExitStack() as stack:

@@ -22,7 +22,7 @@ addEventListener("DOMContentLoaded", () => {
   hero.complete ? show() : hero.addEventListener("load", show, { once: true });
 });
 """
-# Whatever is clicked blocks the main thread for 250 ms.
+# Each click blocks the main thread for 250 ms.
 LONG_TASK = """
 addEventListener("click", () => { const end = performance.now() + 250; while (performance.now() < end); });
 """

@@ -143,7 +143,7 @@ def _figures(document: Document) -> list[tuple[str, str]]:
         ("answered", f"{_percent(document['answered'])} of requests met a running POP"),
         ("log", f"{document['entries']} entries, {len(document['sequence_gaps'])} gaps, "
                 f"{len(document['behind'])} POPs behind at the end"),
-        ("replays nobody could know of", f"{document['unheard_replays']}"),
+        ("replays that no POP could know of", f"{document['unheard_replays']}"),
         ("seed", f"{scenario['seed']}; took {document['took_s']:g} s"),
     ]  # fmt: skip
     if document["alarms"]:

@@ -91,7 +91,7 @@ class Scenario:
 
     @property
     def wishes(self) -> int:
-        """How many changes there are: not so many that nobody is left to show anything to."""
+        """How many changes there are: few enough that visitors are left to show anything to."""
         return min(MOST_CHANGES, self.pops * self.visitors // 2) if self.changes is None else self.changes
 
 

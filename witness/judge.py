@@ -72,7 +72,7 @@ def read_request(body: bytes, logs: Logs) -> tuple[AddCheckpoint, Checkpoint] | 
 def judge(request: AddCheckpoint, checkpoint: Checkpoint, head: Head) -> Cosign | Refuse:
     """Whether the log only grew since `head`; asked again for what it saw, the witness signs again.
 
-    Two roots of one size are a fork, whatever `old` says.
+    Two roots of one size are a fork; `old` does not matter.
     """
     if request.old > checkpoint.size:
         return Refuse(BAD_REQUEST, "add-checkpoint-malformed")

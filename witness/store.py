@@ -43,7 +43,7 @@ class HeadStore:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(OSError):  # whatever is wrong with the place, connecting says it
+        with suppress(OSError):  # what is wrong with the place, connecting says
             path.touch(mode=0o600)
         self._lock = threading.Lock()
         with _as_unavailable():

@@ -1,7 +1,7 @@
 """Where a component came from, as SLSA provenance in an in-toto statement, signed by a component key.
 
 It says no more than the signed manifest does: sources, lock file and tools by digest and version, and the steps that
-finished the component. Whoever holds the signing key could say anything, so this is SLSA Build level 1, and level 2
+finished the component. A holder of the signing key could say anything, so this is SLSA Build level 1, and level 2
 where the key is a build service's.
 
 Source: slsa.dev/spec/v1.0/provenance.

@@ -3,8 +3,8 @@
     linked = link(read_wiring(component), also=("PyRun_SimpleStringFlags",))
 
 Every import is replaced by what provides it, and what neither an export nor a table reaches is left out. A global that
-nobody sets is a constant; with constant offsets, tables and memory need no code to fill them, and wasmtime makes
-function references only when they are used. The result's bytes depend on the component alone.
+no instruction sets is a constant; with constant offsets, tables and memory need no code to fill them, and wasmtime
+makes function references only when they are used. The result's bytes depend on the component alone.
 """
 
 from collections.abc import Iterator, Sequence

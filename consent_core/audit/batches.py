@@ -95,6 +95,6 @@ class Batch:
 
 
 def is_whole(word: int, texts: Mapping[int, bytes]) -> bool:
-    """Whether a word names fields and, if anything more, a person: whatever else it is, it is no record."""
+    """Whether a word names fields and, if anything more, a person: a word of another form is no record."""
     fields, person = texts.get(word >> TEXT_BITS & TEXT_MASK, b""), texts.get(word & TEXT_MASK)
     return fields.startswith(b'"') and person is not None and (not person or person.startswith(b","))

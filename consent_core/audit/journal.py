@@ -2,10 +2,10 @@
 
 A file of fixed size, mapped into memory, so that adding is a store and `kill -9` loses nothing. Most records repeat
 what others said, so each text is written once, and a record is one aligned word that names its texts: a store that is
-done or not done, whoever is killed. One side takes words while the other is sealed; texts stay until they fill their
-part. In it, a record names nobody in clear: what does is sealed under the visitor's key already.
-Trust in this store: file permissions alone, for as long as a record waits (50 ms, or until the start after a crash).
-What a start seals from here it says in its segment header.
+done or not done, also if the process is killed in between. One side takes words while the other is sealed; texts stay
+until they fill their part. The file holds no person in clear: a person's fields are sealed under that visitor's key
+before they are stored. Trust in this store: file permissions alone, for as long as a record waits (50 ms, or until the
+start after a crash). What a start seals from here it says in its segment header.
 
     file = magic (8)  era (8)  texts written (8)  side  side  texts                 era 0: being emptied
     side = first sequence (8)  base time (8)  words (8 each, as in `batches`)       first 0: empty; 1/16 of the file
@@ -91,7 +91,7 @@ class Journal:
     """The journal of a directory, for its one writer. Begins empty.
 
     `add`, `turn` and `take_back` are not for several threads at once: the writer's lock guards them. A side that
-    `turn` has handed out belongs to whoever seals it until it is clear.
+    `turn` has handed out belongs to the thread that seals it until that thread clears it.
     """
 
     def __init__(self, directory: Path, size: int) -> None:
@@ -124,10 +124,10 @@ class Journal:
     def add(self, seq: int, at: int, fields: bytes, person: bytes) -> bool:
         """Put one record into the kernel; False if there is no room before more is sealed.
 
-        Sequences are consecutive. `at`: Unix seconds. Raises: ValueError for a record that nobody could read back.
+        Sequences are consecutive. `at`: Unix seconds. Raises: ValueError for a record that a reader would refuse.
         """
         side, numbers = self._taking, self._numbers
-        try:  # most texts are known, and whatever is not right is an error here
+        try:  # most texts are known, and a wrong one is an error here
             texts = numbers[fields] << TEXT_BITS | numbers[person]
             side.words[side.end] = at - side.base << TIME_SHIFT | texts
         except (KeyError, IndexError, ValueError):

@@ -21,7 +21,7 @@ from consent_core.trust.providers import KeyProvider
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """One record, opened. `person`: None if it names nobody, or if that visitor was shredded (`shredded`)."""
+    """One record, opened. `person`: None if it is about no person, or if that visitor was shredded (`shredded`)."""
 
     writer: str
     segment: int

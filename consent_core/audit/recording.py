@@ -19,7 +19,7 @@ from consent_core.audit.writer import AuditWriter, encode_fields
 from consent_core.errors import ConsentEdgeError
 from consent_core.http.asgi import CODE, STOPPING, App, Message, Receive, Scope, Send, refuse
 
-Kind = tuple[Any, ...]  # whatever two requests with the same fields have in common
+Kind = tuple[Any, ...]  # what two requests with the same fields have in common
 
 REMEMBERED = 4_096  # kinds of requests, about 400 bytes each
 GONE = 499  # as proxies log a client that did not wait
@@ -29,7 +29,7 @@ class AuditContext:
     """What the parts of an application say of the request under way, for its record.
 
     `route`: a name or pattern, never a path. `code`: why it was refused or got the default. `more`: further fields,
-    name and value in turn; values are text, whole numbers, None, or tuples of these. `visit`: whatever `complete`
+    name and value in turn; values are text, whole numbers, None, or tuples of these. `visit`: what `complete`
     wants to look at when the answer leaves.
     """
 

@@ -181,7 +181,7 @@ class VisitorKeys:
         self._database.close()
 
     def handle(self, subject: str) -> str:
-        """By what rows about a person are found, for who knows the person: it names nobody without the store key."""
+        """By what rows about a person are found, for who knows the person: without the store key it names no person."""
         return self._handle(subject).hex()
 
     def _seal(self, subject: str, fields: Fields) -> bytes:

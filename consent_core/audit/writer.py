@@ -43,7 +43,7 @@ class AuditLimits:
     sync_every_s: float = 1.0  # a power cut loses at most this
     retry_after_s: float = 1.0  # after a failed write
     journal_bytes: int = 4 * 2**20  # at least 15,000 records: what a POP can take while its disk is full
-    keep_days: int | None = None  # older days are deleted by the thread; None: by nobody
+    keep_days: int | None = None  # older days are deleted by the thread; None: they stay
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class AuditWriter:
     ) -> int:
         """Write one record and return its sequence number. The time is added as `at`.
 
-        `fields` names nobody. `person` is what does; it is readable until `subject` (64 hex digits) is shredded.
+        `fields` holds no personal data. `person` does; it is readable until `subject` (64 hex digits) is shredded.
         Raises: Unavailable("audit-unwritable"): the caller must not answer as if it had been recorded.
         """
         return self.append_encoded(
@@ -242,7 +242,7 @@ class AuditWriter:
                     raise Unavailable("audit-unwritable", "the journal is too small for this record")
 
     def _seal(self) -> None:
-        """Seal what waits now. Whatever fails to be sealed goes on waiting."""
+        """Seal what waits now. A record that cannot be sealed goes on waiting."""
         with self._sealing:
             last = self._seq  # what is added meanwhile waits for the next time
             while self._segments.seq < last:

@@ -41,7 +41,7 @@ def find_cookie(header: bytes, name: bytes) -> bytes | None:
     """The value of cookie `name`, None if absent.
 
     Raises: Rejected("cookie-conflict") if it comes twice with different values: a sub-domain or an earlier page of
-    this host may have planted one of them, and nobody can tell which. Rejected("token-too-long") for a header that
+    this host may have planted one of them, and an edge cannot tell which. Rejected("token-too-long") for a header that
     is longer than any browser's.
     """
     if name not in header:

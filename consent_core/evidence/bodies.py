@@ -72,7 +72,7 @@ def receipt_body(jws: str, seen: Seen, subject: str) -> bytes:
 
 
 def revocation_body(entry: Mapping[str, Any], seen: Seen) -> bytes:
-    """The body of a revocation entry's leaf; `prev` is left out, whatever the entry has."""
+    """The body of a revocation entry's leaf; `prev` is always left out."""
     shown = {name: value for name, value in entry.items() if name != "prev"}
     return canonical_json({"kind": "revocation", "entry": shown, "seen": seen.text, "subject": entry["subject"]})
 

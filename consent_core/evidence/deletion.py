@@ -14,7 +14,7 @@ from consent_core.formats.statement import Deletion, wrong_parts
 
 # The steps of a request that are done after its file is made.
 AFTER_EVIDENCE = ("salts", "notify")
-UNSEEN = "device "  # a member of `left` that begins so names a device that nobody saw again
+UNSEEN = "device "  # a member of `left` that begins so names a device that no place saw again
 EVIDENCE_OF = {"enforced": "searches", "erased": "deletions", "devices": "deletions"}
 
 

@@ -124,7 +124,7 @@ class _Spoken:
 def date_of(seconds: int) -> str:
     """Unix seconds as people write them, UTC."""
     moment = moment_of(seconds)
-    return f"{moment} UTC" if moment else "a time that nobody names"
+    return f"{moment} UTC" if moment else "a time that is not stated"
 
 
 def moment_of(seconds: int) -> str:

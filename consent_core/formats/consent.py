@@ -39,7 +39,7 @@ REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 AGE_BAND = re.compile(r"[a-z0-9][a-z0-9-]{0,15}")
 CLAUSE_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
-LEGACY = re.compile(r"[\x21-\xff]{1,4096}")  # a cookie's value that is not of today's form, whatever it is
+LEGACY = re.compile(r"[\x21-\xff]{1,4096}")  # any value of a cookie that is not of today's form
 LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{2,8})?")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 

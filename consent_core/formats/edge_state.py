@@ -6,7 +6,7 @@
     data = sign_edge_state(state, store.current("log"))          # the control plane
     state = open_edge_state(data, trust, now, revoked)           # the edge: verified, and not older than 60 s
 
-Wire format: `docs/formats/edge-state.md`. It names no visitor: a denial is found by who holds the token, and by nobody
+Wire format: `docs/formats/edge-state.md`. It names no visitor: a denial is found by a holder of the token, and by no
 else, because each state salts the names anew. Standard library only: this module also runs inside a guest.
 """
 

@@ -2,7 +2,7 @@
 
     salt = 32 random bytes
     leaf = person_leaf(commit(body, salt))           # {"c":"5yQ…","kind":"person","v":1}
-    read_leaf(leaf).commitment == commit(body, salt) # who has body and salt can open the leaf, nobody else
+    read_leaf(leaf).commitment == commit(body, salt) # only a holder of body and salt can open the leaf
 
 A leaf about a person does not even say what kind of body it has. A random commitment is indistinguishable from one
 that a body made: batches are padded with those.

@@ -1,8 +1,8 @@
 """The consent receipt: what a person gets for a choice, with the fields of ISO/IEC TS 27560, signed.
 
-Wire format: `docs/formats/receipt.md`. A compact JWS, `typ: consent-receipt+jwt`, signed by role `log`: whoever holds
-the trust file can check it offline, and `pii_principal_id` is the name under which the revocation log speaks of the
-same person.
+Wire format: `docs/formats/receipt.md`. A compact JWS, `typ: consent-receipt+jwt`, signed by role `log`: a reader who
+holds the trust file can check it offline, and `pii_principal_id` is the name under which the revocation log speaks of
+the same person.
 """
 
 import json

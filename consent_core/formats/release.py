@@ -2,7 +2,7 @@
 
     envelope = sign_release(release, keys.current("release"))
     release = open_release(envelope, trust, now, revoked)
-    require_newer(release, highest=41, now=now)      # a lower epoch is a downgrade, whatever it holds
+    require_newer(release, highest=41, now=now)      # a lower epoch is a downgrade
 
 Wire format: `docs/formats/release.md`. A rollback is a release of a higher epoch with older weights, so that a
 compliance rollback goes through the very check that refuses a downgrade.

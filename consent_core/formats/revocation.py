@@ -318,7 +318,8 @@ def _digest(value: Any) -> str:
 def _canonical(value: Any) -> bytes:
     """RFC 8785 for what this format holds (ASCII names, texts, whole numbers), thirty times as fast as for all JSON.
 
-    A value that holds anything else has another spelling here, which nobody signed: it is refused, not misread.
+    A value that holds anything else has another spelling here, and no signature is over that one: it is refused, not
+    misread.
     Raises: UnicodeEncodeError for half a surrogate pair.
     """
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode("utf-8")

@@ -7,7 +7,7 @@
     grant    base64url(HMAC-SHA256(secret bytes, "consent-edge/session/grant/v1"))
     withdraw the same with "consent-edge/session/withdraw/v1"
 
-Neither credential leads to the other or to the secret. Stores hold SHA-256 of them, so that whoever reads a disk can
+Neither credential leads to the other or to the secret. Stores hold SHA-256 of them, so that a reader of the disk can
 present neither; a POP's outbox keeps `withdraw` itself, which it must forward, and which can only narrow. A *legacy*
 secret is of before there were two: 43 characters without the prefix. Spec: `docs/formats/consent-record.md`.
 """
@@ -45,7 +45,8 @@ def write_secret(random: bytes) -> str:
 def credentials_of(secret: bytes) -> Credentials:
     """The credentials of a cookie's value as received.
 
-    A value of neither form is nobody's: it is treated as a legacy secret over its own bytes, which no store knows.
+    A value of neither form belongs to no visitor: it is treated as a legacy secret over its own bytes, which no store
+    knows.
     """
     text = secret.decode("latin-1")
     key = _decoded(text.removeprefix(PREFIX)) or secret

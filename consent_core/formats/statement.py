@@ -150,7 +150,7 @@ def open_statement(text: str, verify: Verify) -> PersonStatement:
 def wrong_parts(statement: Deletion, writers: Collection[str], processes: Collection[str] | None = None) -> set[str]:
     """The parts that are missing or too many, for a place with these trails.
 
-    processes: whose memory it must have cleared; None where nobody outside knows their names: then at least one.
+    processes: whose memory it must have cleared; None where only the maker knows their names: then at least one.
     """
     profile, counted = PROFILES[statement.parts], set(statement.remaining)
     wanted = {*profile.parts, *(f"trail.{writer}" for writer in writers if "trail" in profile.each)}

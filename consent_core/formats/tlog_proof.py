@@ -4,7 +4,7 @@
     read_proof(text).leaf
 
 Wire format: `docs/formats/tlog.md`. The leaf travels as `extra`, which the format leaves to us and does not
-authenticate: whoever reads it checks the path from it to the root of the checkpoint.
+authenticate: its reader checks the path from it to the root of the checkpoint.
 
 Source: c2sp.org/tlog-proof@v1.
 """

@@ -19,7 +19,7 @@ from consent_core.errors import Rejected
 MAX_TOKEN_BYTES = 4096
 MAX_LIFETIME_S = 300
 MAX_BRACKETS = 8  # a token needs three; more can only be nesting, and nesting exhausts a guest's stack
-MILLISECONDS_FROM = 100_000_000_000  # as seconds this is the year 5138: whoever sends it means milliseconds
+MILLISECONDS_FROM = 100_000_000_000  # as seconds this is the year 5138: an issuer that writes it means milliseconds
 TYP = "consent+jwt"
 AUDIENCE = "edge"
 CATEGORIES = ("contextual", "behavioral", "experimental")

@@ -121,7 +121,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _look(self) -> None:
-        """Close if the same request is still arriving as when this looked last: nobody types that slowly."""
+        """Close if the same request is still arriving as at the look before: no client types that slowly."""
         late, self._late = self._late, (self.scope,) if self._arriving else ()
         if self._late and late and late[0] is self.scope:
             self.transport.close()

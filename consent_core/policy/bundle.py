@@ -190,7 +190,7 @@ def _clauses(data: Mapping[str, Any]) -> dict[str, Clause]:
 
 
 def _check_clauses(table: PolicyTable, clauses: Mapping[str, Clause]) -> None:
-    """Whatever a rule or law shows people is there to be shown."""
+    """Every text that a rule or law shows people is in the bundle."""
     named = {rule.clause for rule in table.rules.values()} | {law.notice for law in table.laws.values()}
     missing = sorted(named - clauses.keys())
     if missing:

@@ -2,7 +2,7 @@
 
 The engine itself says what compiled rules call, so that neither a comment, a string, an alias nor `with` can hide a
 call or invent one. `opa.runtime` would put the process environment into an answer, `http.send` and `net.*` would
-let an answer depend on who is asking, `rego.parse_module` would run what nobody reviewed, and clocks and random
+let an answer depend on who is asking, `rego.parse_module` would run code without a review, and clocks and random
 numbers would make the published table untrue.
 """
 

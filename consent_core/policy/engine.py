@@ -123,7 +123,7 @@ def _run_tests(
 def _passes(engine: Engine, test: str) -> bool:
     try:
         return engine.ask(test, "{}") is True
-    except Exception:  # whatever the engine could not do, the test did not pass
+    except Exception:  # a test that the engine could not run did not pass
         return False
 
 

@@ -80,7 +80,7 @@ class KeyStore:
 
     @classmethod
     def open(cls, directory: Path, create: bool = False, clock: Clock | None = None) -> "KeyStore":
-        """The keys of a data directory; with `create`, whatever role has none gets one.
+        """The keys of a data directory; with `create`, a role that has none gets one.
 
         Raises: Unavailable("keys-missing"), Untrusted("keys-malformed").
         """
@@ -166,7 +166,7 @@ class KeyStore:
 
     def _publish(self, trust: TrustFile) -> None:
         data = trust.to_bytes()
-        TrustFile.from_bytes(data)  # never publish what nobody can read
+        TrustFile.from_bytes(data)  # never publish a file that no reader takes
         write_atomically(self._directory / "trust.json", data)
 
 

@@ -16,8 +16,8 @@ KEY_BYTES = {"ed25519": 32, "es256": 65}
 
 _Check = Callable[[bytes, bytes], None]
 
-# y of the points whose order divides 8. Such a key "verifies" signatures that nobody made, and OpenSSL accepts it.
-# Source: RFC 8032 section 5.1 for the curve; the verifier component refuses the same keys.
+# y of the points whose order divides 8. Such a key "verifies" signatures that no holder of a key made, and OpenSSL
+# accepts it. Source: RFC 8032 section 5.1 for the curve; the verifier component refuses the same keys.
 _P = 2**255 - 19
 _Y8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 _SMALL_ORDER_Y = frozenset({0, 1, _P - 1, _Y8, _P - _Y8})

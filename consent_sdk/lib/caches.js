@@ -1,6 +1,6 @@
 /**
  * Take what was decided for somebody out of the caches of this site's service workers: a cache-first worker would
- * show it again after a "no". Which of a slot's pictures was the default nobody can tell, so all of them go.
+ * show it again after a "no". The page cannot tell which of a slot's pictures was the default, so all of them go.
  */
 const DECIDED = /^\/v1\/(images|renditions|slots|consent)(\/|$)/;
 

@@ -4,7 +4,7 @@ import { randomText } from "./random.js";
 import { overruled, ownEntries, refuse } from "./refusals.js";
 
 /**
- * Clicks, numbered: the last one wins, in whatever order they arrive (docs/page.md, "Order"). A number is one above
+ * Clicks, numbered: the last one wins, in every order of arrival (docs/page.md, "Order"). A number is one above
  * all that this browser knows, in all its tabs. While nothing is known a click has none: a "no" counts as said when
  * it arrives, a yes asks first.
  */

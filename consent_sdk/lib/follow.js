@@ -8,7 +8,7 @@ import { listen } from "./stream.js";
 import { refresh, swapAll, sync } from "./sync.js";
 import { tabs } from "./tabs.js";
 
-const TRIES = 3; // of what nobody clicked for; the next event tries again
+const TRIES = 3; // of a look that no click asked for; the next event tries again
 
 /**
  * Keep the page in step with what happens elsewhere: other tabs, revocation, policy, the back button, a page that was

@@ -80,7 +80,7 @@ export class Page {
   }
 
   /**
-   * Whatever shows a category that is not in effect shows the default, now; after a new "no", so does what is not known
+   * A picture of a category that is not in effect gives way to the default, now; after a new "no", so does what is not known
    * to be the default. Resolves when it is on screen and out of every cache.
    */
   async obey() {

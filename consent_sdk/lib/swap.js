@@ -26,7 +26,7 @@ export function applyDecision(image, decision, base = "") {
   return show(image, decision, nextTurn(image), base);
 }
 
-/** Show the default now; whatever was asked for before this is not shown any more. */
+/** Show the default now; a picture asked for before this is not shown any more. */
 export function backToDefault(image, base = "") {
   nextTurn(image);
   return showDefault(image, base);

@@ -37,7 +37,7 @@ async function leased(view, work) {
   }
 }
 
-/** Wait until nobody holds the lease or its counter stood still, write ours, and see whether it stayed. */
+/** Wait until no tab holds the lease or its counter stood still, write ours, and see whether it stayed. */
 async function taken(storage, mine) {
   let seen = null;
   let since = 0;

@@ -89,7 +89,7 @@ class EdgeStates:
             self._building.release()
 
     def _next(self, known: Made | None, now: float) -> Made:
-        """The state made by whoever had the lock before, while it is good; else a new one."""
+        """The state that the last holder of the lock made, while it is good; else a new one."""
         if known is not None and now - known.at < KEPT_S and self._log.head() == known.head:
             self._looked = now
             return known

@@ -32,7 +32,8 @@ def body_reader(limit: int) -> ReadBody:
 def require_pop(request: Request, pop: str) -> None:
     """An edge may speak for itself alone. Raises: Rejected("pop-mismatch", 403).
 
-    Who the caller is comes from the mesh guard; without one (inside a test or one machine's loopback) nobody is.
+    Who the caller is comes from the mesh guard; without one (inside a test or one machine's loopback) the caller is not
+    known.
     """
     peer = request.scope.get("state", {}).get("peer")
     if peer is not None and peer.role == "edge" and peer.name != pop:
@@ -40,7 +41,7 @@ def require_pop(request: Request, pop: str) -> None:
 
 
 def require_edge(request: Request) -> None:
-    """Only an edge may ask, whatever the policy in force says. Raises: Rejected("forbidden-route", 403)."""
+    """Only an edge may ask; the policy in force cannot change that. Raises: Rejected("forbidden-route", 403)."""
     peer = request.scope.get("state", {}).get("peer")
     if peer is not None and peer.role != "edge":
         raise Rejected("forbidden-route", "only an edge may ask for a visitor's consent", status=403)

@@ -30,7 +30,7 @@ def kept_routes(collecting: Collecting) -> APIRouter:
 
 
 def _require_edge(request: Request, pop: str) -> None:
-    """Only an edge delivers, and only its own. Without a guard (one machine's loopback) nobody is known."""
+    """Only an edge delivers, and only its own. Without a guard (one machine's loopback) the caller is not known."""
     peer = request.scope.get("state", {}).get("peer")
     if peer is not None and (peer.role, peer.name) != ("edge", pop):
         raise Rejected("pop-mismatch", "a POP delivers what it kept itself", status=403)

@@ -1,6 +1,6 @@
 """`/ledger`: the public files of the ledger. No caller is asked for an identity, and no leaf is looked up by index.
 
-Whoever asks for the proof of one leaf says which one is theirs; tiles and bundles are fetched by 256.
+A reader who asked for the proof of one leaf would say which one is theirs; tiles and bundles are fetched by 256.
 """
 
 import re

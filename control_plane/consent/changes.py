@@ -1,4 +1,4 @@
-"""What a yes and a no do to a record: pure rules, whatever the order of arrival.
+"""What a yes and a no do to a record: pure rules that give the same record in every order of arrival.
 
     given = give(ver=3, words, ("behavioral",), number=5)      # a yes counts above what decided the category last
     taken = take(ver=5, words, ("behavioral",), number=4)      # a late no: the later yes stays

@@ -1,11 +1,11 @@
 """Grant, refresh, withdraw and look: what can happen to a visitor's consent, one transaction each.
 
-    grant     adds categories; begins the next session; a session that is nobody's begins a new identity
+    grant     adds categories; begins the next session; an unknown session begins a new identity
     refresh   a new token, never wider than the record; an opt-out signal that the law honours is kept as a change
     withdraw  takes categories back; also by a session that was rotated away, also many rows at once
     look      the record in force
 
-Whatever is taken back becomes entries of the revocation log in the same transaction, so that no older token outlives
+Each category taken back becomes an entry of the revocation log in the same transaction, so that no older token outlives
 it anywhere. Which of two changes is later is decided by their numbers (`changes.py`), not by their arrival.
 """
 

@@ -54,7 +54,7 @@ class Granting:
         return record
 
     def _presented(self, connection: Connection, request: ConsentRequest) -> Session | None:
-        """The session of the request, presented. One that is nobody's (any more) is as good as none."""
+        """The session of the request, presented. An unknown one is as good as none."""
         if request.session is None:
             return None
         now = self.clock.now()

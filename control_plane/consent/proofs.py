@@ -14,7 +14,7 @@ from control_plane.consent.changes import NOTHING_SAID, STATES, Word, Words
 from control_plane.consent.records import Record, Visitor
 from control_plane.consent.tokens import sign_jws
 
-_LEFT_OUT = ("sub", "receipt", "words")  # the proof has the first, nobody needs the second, the third is spelt its way
+_LEFT_OUT = ("sub", "receipt", "words")  # in the proof; not needed; spelt its own way there
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ class Next:
 def find(connection: Connection, grant: str, legacy: str | None, now: int, *, lock: bool = False) -> Session | None:
     """The session of a grant credential, unless it was never issued, was deleted, or its record ran out.
 
-    With `lock` nobody else can change it or its visitor before this transaction ends.
+    With `lock` no other transaction can change it or its visitor before this transaction ends.
     Raises: Rejected("bad-request") for a legacy secret that is not this credential's.
     """
     if legacy is not None and credentials_of(legacy.encode("latin-1")).grant != grant:
@@ -124,7 +124,7 @@ def present(connection: Connection, session: Session, legacy: str | None, now: i
 
 
 def add(connection: Connection, following: Next, sub: str, predecessor: str | None, now: int) -> None:
-    """A session that nobody has presented yet. Raises: Rejected("session-reused", 409) if there is one of its name."""
+    """A session, not presented yet. Raises: Rejected("session-reused", 409) if there is one of its name."""
     if connection.scalar(_OWNER, {"name": following.session}) is not None:
         raise Rejected("session-reused", "next_session is taken", status=409)
     values = {"session": following.session, "withdraw": following.withdraw, "sub": sub}

@@ -70,7 +70,7 @@ class Withdrawing:
         return written
 
     def by_operator(self, writing: Writing, visitor: Visitor, categories: Iterable[str], region: str) -> Record:
-        """Withdraw on arrival: above whatever was said before."""
+        """Withdraw on arrival: above every earlier number."""
         record = records.newest(writing.connection, visitor.sub)
         change = _taken(self.policies.current(writing.connection), visitor, record, categories, None, region)
         written = self.versions.write(writing, [change])

@@ -6,7 +6,7 @@ from consent_core.formats.update import read_update
 from consent_core.privacy.clipping import FIGURES, Floats
 from consent_core.privacy.learning import Measurement, learned
 from control_plane.federated.rounds import Round
-from control_plane.store.schema import learning_updates
+from control_plane.store.learning_schema import learning_updates
 
 
 def measurements(connection: Connection, weeks: list[str]) -> list[Measurement]:

@@ -9,7 +9,7 @@ from consent_core.formats.budget_ledger import BudgetLine, read_lines
 from consent_core.formats.canonical import canonical_json, read_json_object
 from consent_core.privacy.ledger import Lines, charge, merged, spend
 from consent_core.privacy.mechanism import Mechanism
-from control_plane.store.schema import learning_budget
+from control_plane.store.learning_schema import learning_budget
 
 SHOWN = 64  # lines that travel, as `budget_ledger.MAX_LINES`
 

@@ -26,7 +26,7 @@ from control_plane.federated.judging import require_norm, require_own, require_r
 from control_plane.federated.log import VerdictLog
 from control_plane.federated.rounds import Round, find
 from control_plane.store.database import Database, lock_name
-from control_plane.store.schema import learning_updates
+from control_plane.store.learning_schema import learning_updates
 
 CONFLICT = "conflict"
 

@@ -14,7 +14,7 @@ from control_plane.federated.log import VerdictLog
 from control_plane.federated.rounds import Newest, Rounds, all_rounds, find
 from control_plane.policies.current import Policies
 from control_plane.store.database import Database
-from control_plane.store.schema import learning_updates
+from control_plane.store.learning_schema import learning_updates
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from consent_core.policy.learning import LearningPolicy, read_learning
 from consent_core.privacy.weeks import WEEK_S, monday_of, week_of
 from control_plane.policies.current import Policies
 from control_plane.store.database import Database, lock_name
-from control_plane.store.schema import learning_rounds, learning_updates
+from control_plane.store.learning_schema import learning_rounds, learning_updates
 
 CLOSES_S: Final = 6 * 3600  # after the week's end: Monday 06:00
 LATE_S: Final = WEEK_S  # after the week's end an update is refused

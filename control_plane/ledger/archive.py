@@ -1,7 +1,7 @@
 """A second place for every published file of the ledger, which only ever adds.
 
     archive.put_if_absent("tile/0/000", data)      # the same bytes again are fine; other bytes are `archive-conflict`
-    archive.put_checkpoint(note)                    # last, so that whatever it needs is there
+    archive.put_checkpoint(note)                    # last, so that the files it needs are there
 
 Trust in this store: *not trusted*, append-only: commitments, checkpoints and bodies of public lists; never a person's
 body. What is read back from it is checked against a cosigned root. Nothing in it needs to be undeletable by its owner.

@@ -1,7 +1,7 @@
 """From the consent database's outbox into the ledger's own database.
 
     copying.new()          # often: what was added since; durable in the ledger's database when it returns
-    copying.all()          # once a beat: whatever is there, in whatever order it was committed
+    copying.all()          # once a beat: every row that is there, in any order of commits
     copying.forget(size)   # after publishing: rows whose leaf is in the published tree go
 
 Rows are copied again after a crash and count once. They go only once a cosigned checkpoint holds their leaf: a ledger

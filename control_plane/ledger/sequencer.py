@@ -1,6 +1,6 @@
 """Gives leaves their places: one beat after the other, each step of which may die.
 
-    sequencer.recover()          # at the start: whatever a crash left undone is done
+    sequencer.recover()          # at the start: what a crash left undone is done
     sequencer.beat()             # stage, apply, witness, publish: the same steps
 
 | step | then true | if it dies after it |

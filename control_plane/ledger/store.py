@@ -1,11 +1,11 @@
 """The ledger's own database: every leaf that was put, its place once it has one, and the signed head.
 
     store.put([NewLeaf(leaf)], at)                       # counts once, however often it is put
-    store.place(head, arranged(waiting, …), root, note, at)   # the next places, if nobody else went on meanwhile
+    store.place(head, arranged(waiting, …), root, note, at)   # the next places, if no other sequencer went on meanwhile
 
 Trust in this store: *trusted*. Who writes it can try to fork the ledger; every witness then refuses. It is a database
-of its own with a backup of its own, never the consent database: a backup that set back both together would be seen
-by nobody. SQLite by default; PostgreSQL where several control planes share one ledger.
+of its own with a backup of its own, never the consent database: a backup that set back both together would not be
+seen. SQLite by default; PostgreSQL where several control planes share one ledger.
 """
 
 from collections.abc import Iterator, Sequence

@@ -42,7 +42,7 @@ from control_plane.log.standing import NOTHING_HELD, Held
 from control_plane.store.database import Database
 from control_plane.store.schema import erasures, log, log_head, log_pruned, purge_receipts
 
-# A token older than this cannot be valid, so nobody needs an entry against it ...
+# A token older than this cannot be valid, so no POP needs an entry against it ...
 TOKENS_GONE_S = 2 * MAX_LIFETIME_S
 # ... but a POP that was cut off, or restored from a backup, may still hold history that the entry deletes.
 ROWS_GONE_S = max(RETENTION_S.values()) + TOKENS_GONE_S

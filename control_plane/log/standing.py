@@ -79,7 +79,7 @@ def has_forgotten(connection: Connection, state: Row[tuple[object, ...]], shown:
 
 
 def succession(connection: Connection, held: Held, after: int, new_origin: str) -> Succession | None:
-    """Where a reader of a log before this one reads on; None if nobody approved it or its place is not covered."""
+    """Where a reader of a log before this one reads on; None if no operator approved it or its place is not covered."""
     row = connection.execute(select(log_successions).where(log_successions.c.old_origin == held.origin)).one_or_none()
     if row is None or held.origin is None or held.chain is None:
         return None

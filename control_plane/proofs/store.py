@@ -3,10 +3,10 @@
     with database.write() as connection:
         proofs.keep(connection, [Opening(subject, body, salt, leaf_key)])      # both or neither
     proofs.of(connection, subject)                                  # [Proof(key, body, salt, at)], oldest first
-    proofs.destroy(connection, subject)                             # for good: nobody here can open those leaves
+    proofs.destroy(connection, subject)                             # for good: no key here opens those leaves
 
 Keys lie in a file of their own, `proofs/visitors.db`, sealed under a key that a key provider wraps; they are on the
-disk before the row is. A row names nobody: `handle` is an HMAC of the person's name under the store key.
+disk before the row is. A row holds no name: `handle` is an HMAC of the person's name under the store key.
 Trust in this store: *trusted with privacy*: pseudonymous bodies, sealed. Losing it loses proof, not safety.
 """
 
@@ -95,7 +95,7 @@ class ProofStore:
             return keys.open_bytes(data)
 
     def handle(self, subject: str) -> str:
-        """By what rows about a person are found; names nobody without the store key."""
+        """By what rows about a person are found; without the store key it names no person."""
         return self._keys.handle(subject)
 
     def of(self, connection: Connection, subject: str) -> list[Proof]:
@@ -112,7 +112,7 @@ class ProofStore:
     def destroy(self, connection: Connection, subject: str) -> int:
         """Delete a person's keys for good, and the rows that they opened. Returns how many rows there were.
 
-        The keys go at once, whatever becomes of the caller's transaction: rows without keys open for nobody.
+        The keys go at once, also if the caller's transaction fails: rows without keys cannot be opened.
         """
         now = self._clock.now()
         with self._working(now) as keys:

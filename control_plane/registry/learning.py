@@ -22,7 +22,7 @@ from control_plane.federated.rounds import FEWEST, TRANSITIONS, Round, all_round
 from control_plane.registry.baking import Template, seed_master
 from control_plane.registry.releases import Approved, Made, Releases
 from control_plane.store.database import Database
-from control_plane.store.schema import learning_updates
+from control_plane.store.learning_schema import learning_updates
 
 PUBLISHED = "published"
 

@@ -126,7 +126,7 @@ def _copied(connection: Connection, table: Table) -> Iterator[bytes]:
 
 
 def _load_tables(database: Database, directory: Path, backup: Backup) -> None:
-    """Into an empty database, in one transaction: whoever looks sees all of it or nothing."""
+    """Into an empty database, in one transaction: a reader sees all of it or nothing."""
     with database.write() as connection:
         if _tables(connection):
             raise Rejected("restore-not-empty", "the database has tables; name an empty one", status=409)

@@ -6,7 +6,8 @@
     erasing.report(seq)                                       # None while something is owed
 
 The parts are those of `pop.db`'s machine, for this store: rows by table, the audit trail, and the log's own entries
-about the person, which cannot be cut and have an end date. This process remembers nobody between two requests.
+about the person, which cannot be cut and have an end date. This process keeps no visitor in memory between two
+requests.
 """
 
 from collections.abc import Callable, Collection, Mapping

@@ -59,7 +59,7 @@ class Revoking:
 
     def distrust(self, kid: str) -> None:
         """A key that the log took away before this store was lost signs nothing from here on."""
-        with suppress(Rejected):  # a key that nobody here has signs nothing anyway
+        with suppress(Rejected):  # a key that this keyring lacks signs nothing anyway
             self._replace_key(kid)
 
     def _session(self, writing: Writing, request: RevocationRequest) -> Entry:
@@ -85,7 +85,7 @@ class Revoking:
         self.remember(writing.connection, request.subject)
         deleted = self.erasing.delete(writing.connection, visitor, request.subject)
         crash_point("purge.records-deleted")
-        # Nobody will ever be given this pseudonym again, so no version of a token of it is good.
+        # This pseudonym is never given to a visitor again, so no version of a token of it is good.
         entry = writing.append("purge", request.subject, CATEGORIES, EVERY_VERSION)
         self.erasing.begin(writing.connection, entry, deleted)
         return entry
@@ -99,7 +99,7 @@ class Revoking:
         return records.find_visitor(writing.connection, subject=subject)
 
     def _replace_key(self, kid: str) -> None:
-        """Nothing may be signed with the key from here on. Dying after this leaves a rotation, which harms nobody."""
+        """Nothing may be signed with the key from here on. Dying after this leaves a rotation, which is harmless."""
         if kid.startswith(_WORKLOAD):
             return
         role = next((role for role in ROLES if kid in {key.kid for key in self.keys.all(role)}), None)

@@ -1,6 +1,6 @@
 """The control plane's store: one schema, one way to read, one way to write.
 
-schema.py     the tables, and what each is for
+schema.py     the tables, and what each is for; those of learning are in learning_schema.py
 database.py   SQLite (write-ahead log) by default, PostgreSQL by URL; transactions
 migrations/   numbered steps from the tables of earlier builds to these
 

@@ -65,12 +65,12 @@ class Database:
 
     @staticmethod
     def engine_of(url: str) -> Engine:
-        """How this program connects to a store, whatever is in it."""
+        """How this program connects to a store of any version."""
         if not url.startswith("sqlite"):
             return create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), pool_size=CONNECTIONS)
         engine = create_engine(url, pool_size=CONNECTIONS)
         if engine.url.database:
-            with suppress(OSError):  # whatever is wrong with the place, connecting says it
+            with suppress(OSError):  # what is wrong with the place, connecting says
                 Path(engine.url.database).touch(mode=0o600)  # visitors' records; SQLite gives its log the same mode
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -1,14 +1,14 @@
-"""The tables. Times are Unix seconds; lists and objects are JSON text, so that both databases hold the same bytes."""
+"""The tables, but for those of learning (`learning_schema`). Times are Unix seconds; lists and objects are JSON text,
+so that both databases hold the same bytes.
+"""
 
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     Column,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     String,
     Table,
@@ -17,12 +17,9 @@ from sqlalchemy import (
     false,
 )
 
-VERSION = 2  # as `log_head` says it to programs from before there were steps: they refuse any but 1
-metadata = MetaData()
+from control_plane.store.columns import Number, RowNumber, metadata
 
-# BIGINT everywhere but for SQLite's own row number, which must be called INTEGER.
-Number = BigInteger()
-RowNumber = BigInteger().with_variant(Integer(), "sqlite")
+VERSION = 2  # as `log_head` says it to programs from before there were steps: they refuse any but 1
 
 # One row: the log's name (`origin`), its last number (`head`, the lock that makes numbers gapless) and that entry's
 # hash (`chain`), how far it is pruned (`through`), the policy hash in force, and whether the log may be believed
@@ -310,43 +307,6 @@ statements = Table(
     Column("digest", String(71), nullable=False, unique=True),
     Column("sealed", LargeBinary, nullable=False),
     Column("at", Number, nullable=False),
-)
-
-# One row per week of learning. `terms`: what the policy of its Monday said of learning; `base`: release of each model.
-learning_rounds = Table(
-    "learning_rounds",
-    metadata,
-    Column("week", String(8), primary_key=True),
-    Column("state", String(16), nullable=False),
-    Column("base", Text, nullable=False),
-    Column("policy", String(71), nullable=False),
-    Column("terms", Text, nullable=False),
-    Column("at", Number, nullable=False),
-)
-
-# Updates byte for byte. `verdict`: accepted, or conflict for a second story about one week, which is kept as evidence.
-# `key`: the public key of the SVID that signed it, so that it can be verified again.
-learning_updates = Table(
-    "learning_updates",
-    metadata,
-    Column("digest", String(71), primary_key=True),
-    Column("pop", String(63), nullable=False),
-    Column("week", String(8), nullable=False),
-    Column("verdict", String(16), nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("key", LargeBinary, nullable=False),
-    Column("at", Number, nullable=False),
-    Index("learning_updates_by_week", "week", "pop"),
-)
-
-# What each place has spent (docs/formats/budget-ledger.md). Lines are added, never changed.
-learning_budget = Table(
-    "learning_budget",
-    metadata,
-    Column("pop", String(63), nullable=False),
-    Column("seq", Number, nullable=False),
-    Column("line", Text, nullable=False),
-    PrimaryKeyConstraint("pop", "seq"),
 )
 
 # What people ask about their data. `subject`: their name in the log, sealed under their own key, so that it is gone

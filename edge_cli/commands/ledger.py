@@ -67,7 +67,7 @@ def prove(
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the proof that one leaf is in the ledger; the whole ledger is read, so nobody learns which leaf.
+    """Make the proof that one leaf is in the ledger; the whole ledger is read, so the server does not learn which leaf.
 
     Example: [bold]edge ledger prove 5yQ… --out leaf.tlog-proof[/bold]
     """

@@ -200,7 +200,7 @@ class Pop:
         self.store.close()
 
     def _attesting(self) -> EvidenceTask | None:
-        """What attests this POP; None in a worker, and where nobody asked for it."""
+        """What attests this POP; None in a worker, and in a POP that is set not to attest."""
         parts = self._parts
         if parts.attesting is None:
             return None

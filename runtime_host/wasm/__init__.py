@@ -2,7 +2,7 @@
 
     contract      the WIT records as Python values; importable without wasmtime
     loading       signature, digests, imports, then native code through a sealed memfd
-    sealed        that memfd: bytes nobody can change, in large pages
+    sealed        that memfd: bytes that cannot be changed, in large pages
     engine        one engine configuration for builder and host; the epoch ticker behind deadlines
     converters    typed values to the C interface and back, compiled once per function type
     sandbox       one fresh instance per request, limits, deadline, back-pressure

@@ -107,8 +107,8 @@ class ResultSlot:
     def release(self) -> None:
         """Free what the slot points to, once, and make it a plain `false`.
 
-        The next call drops whatever the slot holds before it writes: without the reset it would free the same memory
-        again.
+        The next call drops the value that the slot holds before it writes: without the reset it would free the same
+        memory again.
         """
         _delete_val(self.address)
         self._memory.view[:VAL_BYTES] = bytes(VAL_BYTES)

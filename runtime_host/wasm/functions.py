@@ -6,7 +6,8 @@
     decision = await personalizer.adecide("home-hero", signals, candidates, entropy)
 
 An expected failure of the function is `Rejected` with the WIT case as its code. A value that has the right form but
-breaks the contract (an asset nobody offered, claims that were not asked for) is `sandbox-rubbish`, as is a bad form.
+breaks the contract (an asset that was not offered, claims that were not asked for) is `sandbox-rubbish`, as is a bad
+form.
 """
 
 import asyncio
@@ -90,7 +91,7 @@ class ConsentValidator:
         return _claims(await asyncio.shield(self._ask((text, tuple(keys), expected))), expected)
 
     def _ask(self, arguments: tuple[Any, ...]) -> "asyncio.Task[Any]":
-        """The call for these arguments that runs now. Shielded above: one caller's leaving stops nobody else's."""
+        """The call for these arguments that runs now. Shielded above: a caller that leaves stops no other's call."""
         running = self._asked.get(arguments)
         if running is None:
             running = self._asked[arguments] = asyncio.create_task(self._call(arguments))

@@ -154,7 +154,7 @@ def _digest(descriptor: int) -> str:
 
 
 def check_allowed(manifest: ComponentManifest, trust: TrustFile) -> None:
-    """Imports are admitted by WIT package, per world; a world nobody named may import nothing.
+    """Imports are admitted by WIT package, per world; a world without a name may import nothing.
 
     Raises: Untrusted("component-imports").
     """

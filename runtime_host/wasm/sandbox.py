@@ -6,7 +6,7 @@
 
 An instance serves one request and is dropped. It is made ahead, in the thread that serves, after the previous reply,
 and makes one call on public data (`exports`) before its request comes; a request that finds none ready makes its own
-in the same way, so that each request is always the second call of an instance nobody else has used.
+in the same way, so that each request is always the second call of an instance that no other request has used.
 
 A request that comes while another runs waits, at most `Limits.wait_s`; then it is refused as `sandbox-busy`. What a
 guest does wrong ends its instance and nothing else: `failures` says which code each misdeed gets.

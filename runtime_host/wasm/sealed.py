@@ -1,4 +1,4 @@
-"""A file's bytes in memory that nobody can change any more, in large pages.
+"""A file's bytes in memory that cannot be changed any more, in large pages.
 
 Native code is mapped from here, and each instance maps its first memory from it. The kernel hands out anonymous files
 in pages of 4 KiB; collected into pages of 2 MiB they take a third off what an instance costs (`docs/sandbox.md`).

@@ -9,7 +9,7 @@ from simulator.virtual.plane import Plane
 
 
 class LosablePlane(Plane):
-    """Nobody judges this log entry by entry: what people said is judged."""
+    """This log is not judged entry by entry: what people said is judged."""
 
     def note(self) -> None:
         """The log may be in the middle of a restore."""

@@ -81,7 +81,7 @@ def play(
 
 
 class _World:
-    """One run. `_restoring`: no POP is cut off, and nobody changes their mind, while it is set."""
+    """One run. `_restoring`: no POP is cut off, and no person changes their mind, while it is set."""
 
     def __init__(self, minds: Minds, work: Path, on_progress: Progress, fault: Fault | None) -> None:
         self._minds, self._work, self._on_progress, self._fault = minds, work, on_progress, fault
@@ -276,7 +276,7 @@ class _World:
         before = person.refused() if browser.keeps_no else set()  # others learn of it with the log
         shown = await pop.shows(browser.cookies(session=False))
         self._verdict.requests += 1
-        refused = before & person.refused()  # nobody changed their mind while it was answered
+        refused = before & person.refused()  # no person changed their mind while it was answered
         self._verdict.seen["moved_after_no"] += any(person.words[c].pop != pop.number for c in refused)
         for category in refused & set(shown):
             self._verdict.break_("personalised_after_no_same_browser", f"{category} at POP {pop.number}")

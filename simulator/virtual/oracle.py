@@ -9,9 +9,9 @@ it was personalised in a category that
     withdrawn       the visitor withdrew elsewhere more than `bound` seconds ago, at a POP that could have passed it on
     widened         the token never named
 
-One thing nobody can promise: a "no" said at a POP that is cut off from the rest reaches the rest only when the cut
-heals. The POP takes the token out of the browser, so nobody asks with it; a *copy* of the token may still be replayed
-elsewhere until it expires. Such requests are counted apart, as `unheard`.
+One thing that no system can promise: a "no" said at a POP that is cut off from the rest reaches the rest only when the
+cut heals. The POP takes the token out of the browser, so the browser does not ask with it; a *copy* of the token may
+still be replayed elsewhere until it expires. Such requests are counted apart, as `unheard`.
 """
 
 from bisect import bisect_left
@@ -97,7 +97,7 @@ class Violation:
 class Oracle:
     """Holds answers against the truth. `reachable_since(pop)`: since when a POP can pass things on, None if it cannot.
 
-    `violations`: every one; `unheard`: replays nobody could know of, by POP where the "no" was said.
+    `violations`: every one; `unheard`: replays that no POP could know of, by POP where the "no" was said.
     """
 
     def __init__(self, truth: Truth, bound: float, reachable_since: Callable[[int], float | None]) -> None:

@@ -160,7 +160,7 @@ class SimulatedPop:
         return self._reachable
 
     def look(self) -> None:
-        """Note whether it is reachable. Whoever switches something calls this."""
+        """Note whether it is reachable. A method that switches something calls this."""
         if not (self.serving and self.link.up):
             self._reachable = None
         elif self._reachable is None:
@@ -272,7 +272,7 @@ class SimulatedPop:
 
 
 def _counters() -> Counters:
-    """Nobody scrapes a simulated POP."""
+    """A simulated POP is not scraped."""
     code, spent = Counter(("code",)), Histogram(("of",), ())
     return Counters(code, code, code, code, spent, spent)
 

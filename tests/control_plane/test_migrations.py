@@ -27,9 +27,10 @@ from control_plane.log.log import RevocationLog
 from control_plane.policies.current import Policies
 from control_plane.policies.publishing import publish_sources
 from control_plane.settings import Settings
+from control_plane.store import learning_schema  # noqa: F401 - its tables belong to the description
+from control_plane.store.columns import metadata
 from control_plane.store.database import Database
 from control_plane.store.migrations import FIRST, HOME, revisions
-from control_plane.store.schema import metadata
 from tests.control_plane import crashing
 from tests.control_plane.conftest import Browser, refused_with
 

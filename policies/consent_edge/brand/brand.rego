@@ -1,7 +1,7 @@
 # METADATA
 # title: Brand rules
 # description: |
-#   What a personalised slot may look like and say, whoever chose it: limits of the adjustment, words and length of
+#   What a personalised slot may look like and say, for every function: limits of the adjustment, words and length of
 #   the copy, contrast of text over an image. The limits are data: consent_edge.settings.brand.
 # scope: package
 package consent_edge.brand

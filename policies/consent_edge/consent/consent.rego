@@ -8,14 +8,14 @@ package consent_edge.consent
 
 categories := ["contextual", "behavioral", "experimental"]
 
-# Youngest first. Whoever states no known band is treated as the youngest.
+# Youngest first. A visitor who states no known band is treated as the youngest.
 age_bands := ["under-13", "13-15", "adult"]
 
 # METADATA
 # title: The decision
 # description: |
 #   input: jurisdiction, gpc, age_band, choices. Answers the effective categories with the rule that decided each,
-#   and what may be effective after notice alone, without a grant. Whatever is unknown is read the strictest way.
+#   and what may be effective after notice alone, without a grant. An unknown value is read the strictest way.
 # entrypoint: true
 decision := decide(input)
 

@@ -3,7 +3,7 @@
     eraser = Eraser(store, parts, sync.failures.count, sync.report_soon)
     eraser.step()                 # in the turn that applies a purge, at start, and every 5 s while something is owed
 
-`store.apply` owes the parts in the transaction that applies the purge, so whatever dies, nothing is forgotten. A part
+`store.apply` owes the parts in the transaction that applies the purge, so a process that dies forgets no part. A part
 that fails (a locked file, a full disk, a worker that hangs) stays owed; the receipt exists when none is. A process
 answers for its own trail and memory: workers say on the shared state through which purge they have acted.
 """
@@ -88,7 +88,7 @@ class Memory:
 
 
 class Shreddable:
-    """A trail that this process writes, or that nobody writes any more."""
+    """A trail that this process writes, or that has no writer any more."""
 
     def __init__(self, trail: Trail) -> None:
         self._trail = trail
@@ -150,7 +150,7 @@ class Eraser:
         return not self._store.erasures.owed()
 
     def again(self, subjects: Iterable[str]) -> None:
-        """Whoever was erased, erase them in what may have come back from a backup: everything beside `pop.db`."""
+        """Erase these visitors in what may have come back from a backup: everything beside `pop.db`."""
         for subject in subjects:
             for name, part in self._parts.items():
                 if name not in PARTS:

@@ -1,7 +1,7 @@
 """Which format a browser gets, from its `Accept` header (RFC 9110 section 12.5.1).
 
 AVIF and WebP only for a client that names them: a wildcard comes from clients of all ages, and they get JPEG.
-Whoever answers with the result sends `Vary: Accept`, on the JPEG answer too.
+An answer with the result carries `Vary: Accept`, on the JPEG answer too.
 """
 
 import re

@@ -3,7 +3,7 @@
 A picture that is corrupt, too large or of another format is refused at start with its file named; no request ever
 meets it. The bytes are not kept: a render reads the file and refuses bytes whose digest has changed.
 
-Trust: the art directory is *not* trusted after start; whoever can write to it can at most make renders fail.
+Trust: the art directory is *not* trusted after start; a process that can write to it can at most make renders fail.
 """
 
 import hashlib

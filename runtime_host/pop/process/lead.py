@@ -42,7 +42,7 @@ from runtime_host.pop.workers.supervisor import Supervisor, hold
 
 LOG = logging.getLogger("consent_edge.pop")
 
-ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}  # for whoever starts this process: it is read before Python runs
+ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}  # set by the parent process: it is read before Python runs
 
 
 def run(config: PopConfig, places: PopPlaces) -> None:

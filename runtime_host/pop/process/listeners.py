@@ -104,7 +104,7 @@ async def _serve(
 
 
 async def _nothing() -> None:
-    """Nobody to stop."""
+    """There is no supervisor to stop."""
 
 
 async def _announce(servers: Sequence[uvicorn.Server], started: Started) -> None:

@@ -63,7 +63,7 @@ class Identity:
     clock: Clock
 
     def client(self, base_url: str) -> httpx.AsyncClient:
-        """A client that talks to the control plane and nobody else."""
+        """A client that talks to the control plane alone."""
         return mesh_client(self.source, self.clock, base_url, role="control-plane")
 
 

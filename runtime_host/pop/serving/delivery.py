@@ -106,7 +106,7 @@ class Delivery:
     async def decided(
         self, slot: str, query: bytes, headers: Headers, context: AuditContext | None = None
     ) -> tuple[Visit, Answer]:
-        """The same with its visit, for whoever waits for something else before the first byte: ask `still_holds`."""
+        """The same with its visit, for a handler that asks `still_holds` before the first byte."""
         stock = self.stock
         visit = Visit(headers, self._place(slot), page_context(query), context)
         await self._pipeline.decide(visit)
@@ -149,7 +149,7 @@ class Delivery:
         return rendition if self._pipeline.still_holds(visit) else None
 
     async def _rendition(self, visit: Visit, stock: Stock, size: Size) -> Rendition:
-        """Render what was decided; whatever fails or no longer holds becomes the default's rendition."""
+        """Render what was decided; what fails or no longer holds becomes the default's rendition."""
         started, slot = perf_counter(), _slot_of(visit)
         if visit.shown is not None:
             try:

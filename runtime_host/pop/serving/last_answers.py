@@ -35,7 +35,7 @@ class LastAnswers:
         return self._answers.get(session)
 
     def put(self, session: str, last: LastAnswer) -> None:
-        """Keep an answer, but of nobody who was erased meanwhile."""
+        """Keep an answer, unless its visitor was erased meanwhile."""
         if not self._erased(subject_of(last.answer.sub)):
             self._answers.put(session, last)
 

@@ -1,7 +1,7 @@
 """A bounded memory of values that can be made again, cheap enough to be asked several times per request.
 
 Two generations of plain dictionaries stand in for a list of uses: what is used moves to the young one; when that is
-full it becomes the old one, and what nobody used meanwhile goes. At most `entries` values are held. A hit costs one
+full it becomes the old one, and what was not used meanwhile goes. At most `entries` values are held. A hit costs one
 look-up, where a list ordered by use costs two and a relinking.
 """
 

@@ -59,7 +59,7 @@ class Mesh:
         return await self._delivery.slot(body.text("slot", 64), _query(payload), call.headers, call.context)
 
     async def purge(self, call: Call) -> Answer:
-        """Look into the log now. What this says is believed of nobody; the log is the truth."""
+        """Look into the log now. The caller is not believed; the log is the truth."""
         await read_json(call.receive, self._max_body)
         self._hint()
         return empty_answer(202)

@@ -35,7 +35,7 @@ from runtime_host.pop.serving.recent import DAY_S, Recent
 from runtime_host.pop.serving.token_cache import Grant, KnownToken, TokenCache, check_token, effective
 
 TIMINGS = ("token", "validate", "policy", "decide", "transform")
-DEFAULT = "default"  # the consent state of whoever gets what everybody gets
+DEFAULT = "default"  # the consent state of a visitor who gets what everybody gets
 NOTHING = Grant((), None, False)
 
 
@@ -71,7 +71,7 @@ class Visit:
         self.spent = [0.0, 0.0, 0.0, 0.0, 0.0]  # seconds, in the order of TIMINGS
 
     def settle_for_default(self, code: str) -> None:
-        """Whatever was found out so far, this visit ends like everybody's."""
+        """This visit ends like everybody's; what was found out so far is dropped."""
         self.category = DEFAULT
         self.shown = None
         self.signals = None

@@ -1,6 +1,6 @@
 """What a POP's audit record says of a request, beyond what every record says.
 
-What names the visitor (`sub`, token id, version) goes under their own key; the rest names nobody.
+What names the visitor (`sub`, token id, version) goes under their own key; the rest names no person.
 """
 
 from consent_core.audit.recording import AuditContext, AuditRecorder, Kind

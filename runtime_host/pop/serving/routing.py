@@ -1,4 +1,4 @@
-"""From an ASGI request to the handler of its route, and from whatever happens there to one answer.
+"""From an ASGI request to the handler of its route, and from result or failure there to one answer.
 
 A route is a name, a path (or the beginning of one, ending in `/`) and a handler per method. Routes that change
 something are guarded: a browser on another site cannot reach them with this visitor's cookies.
@@ -86,7 +86,7 @@ class RequestCounts:
 class Router:
     """One listener's routes as an ASGI application. `geo_header`: one more header to read.
 
-    `recorder`: of the audit trail; None if somebody else records, or nobody.
+    `recorder`: of the audit trail; None if a middleware records, or there is no trail.
     """
 
     def __init__(

@@ -88,7 +88,7 @@ class TokenCache:
         return self._known.count_if(lambda known: known.subject == subject)
 
     def _recheck(self, digest: bytes, known: KnownToken, trust_state: TrustState, generation: int) -> None:
-        """`generation` was read before: whatever another process changes meanwhile is looked at next time."""
+        """`generation` was read before: what another process changes meanwhile is looked at next time."""
         try:
             check_token(known.kid, known.digest, trust_state)
         except Rejected:

@@ -4,7 +4,7 @@
     for owed in erasures.owed(): …; erasures.counted(owed)                 # deleted, then counted empty
 
 A part of `pop.db` is deleted at once, by SQL, and counted like any other. A part with an end date cannot be cut; it
-goes by itself. Trust: whoever deletes a row here lets a receipt out that is not true.
+goes by itself. Trust: a process that deletes a row here lets a receipt out that is not true.
 """
 
 from collections.abc import Iterable, Mapping

@@ -4,7 +4,7 @@
 |---|---|---|
 | contextual | nothing: it lives for one visit, in the request | nothing to delete |
 | behavioral | 7 days | rows deleted |
-| experimental | 14 days | rows deleted; `totals`, which name nobody, stay |
+| experimental | 14 days | rows deleted; `totals`, which name no visitor, stay |
 
 A row is readable from its second on for exactly the retention of its category, whether or not `sweep` has run.
 A write asks for tombstones and denials inside its own transaction: whichever of write and purge comes first,
@@ -81,7 +81,7 @@ class History:
         return tuple(Kept(kind, item, tuple(json.loads(tags)), day, at) for kind, item, tags, day, at in rows)
 
     def totals(self, day: str) -> dict[tuple[str, str, tuple[str, ...]], int]:
-        """How often each (kind, item, tags) of experiments happened on a UTC date, naming nobody."""
+        """How often each (kind, item, tags) of experiments happened on a UTC date, without visitors."""
         rows = self._db.rows("SELECT kind, item, tags, n FROM totals WHERE day=?", (day,))
         return {(kind, item, tuple(json.loads(tags))): n for kind, item, tags, n in rows}
 

@@ -4,7 +4,7 @@ A withdrawal is on disk, and in force here, before the visitor is answered. Its 
 every attempt, so that the control plane counts it once however often the answer is lost. The process that wrote a row
 sends it; the row of one that ended is free after `LEASE_S`, or at the next start of the POP.
 
-    batch = outbox.claim()           # nobody else sends these meanwhile
+    batch = outbox.claim()           # no other process sends these meanwhile
     outbox.release(batch)            # not sent: anybody may
 """
 
@@ -94,7 +94,7 @@ class Outbox:
         return self._db.row("SELECT 1 FROM outbox WHERE visitor=? AND state='pending'", (visitor,)) is not None
 
     def claim(self, limit: int = MAX_BATCH) -> Batch:
-        """Take rows to send, in the order they were said: this process's own, and those that nobody has."""
+        """Take rows to send, in the order they were said: this process's own, and those that no process has."""
         self._batches += 1
         owner, now = f"{self._owner}.{self._batches}", self._clock.now()
         with self._db.transaction(durable=False):
@@ -151,7 +151,8 @@ class Outbox:
     def sweep(self) -> int:
         """Delete what ended a week ago. What was refused and names a visitor stays: it is still in force.
 
-        A refused one of nobody known here (an invented session, say) has no effect: kept, it would fill the disk.
+        A refused one of a session that is unknown here (an invented one, say) has no effect: kept, it would fill the
+        disk.
         """
         with self._db.transaction(durable=False):
             return self._db.run(

@@ -18,7 +18,7 @@ from runtime_host.pop.stores.database import Database
 from runtime_host.pop.stores.history import DAY_S
 
 DONE_KEPT_S = 30 * DAY_S  # a restored backup asks again within this time
-UNREAD_KEPT_S = {"retrain": 30 * DAY_S}  # by topic: what nobody consumed by then, nobody needs
+UNREAD_KEPT_S = {"retrain": 30 * DAY_S}  # by topic: a row that no job consumed by then is not needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Queue:
                 self._db.run("UPDATE queue SET done_at=? WHERE id=?", (self._clock.now(), row.id))
 
     def sweep(self) -> int:
-        """Delete finished rows after a month, and those of a topic that nobody reads."""
+        """Delete finished rows after a month, and those of a topic that no job reads."""
         now = self._clock.now()
         with self._db.transaction(durable=False):
             unread = sum(

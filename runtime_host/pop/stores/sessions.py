@@ -29,7 +29,7 @@ class Sessions:
         self._clock = clock
 
     def remember(self, session: Session, replaces: str | None = None) -> None:
-        """Keep a session, but of nobody who was erased; `replaces` is the hash it was rotated from.
+        """Keep a session, unless its visitor was erased; `replaces` is the hash it was rotated from.
 
         A `ver` never goes down.
         """

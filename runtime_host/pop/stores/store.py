@@ -109,7 +109,7 @@ class PopStore:
             crash_point("log-before-following")
 
     def accept_log(self) -> None:
-        """Follow whatever log answers next, from its start: an operator's decision. What was denied stays denied."""
+        """Follow the log that answers next, from its start: an operator's decision. What was denied stays denied."""
         with self.database.transaction():
             self.log.accept_origin()
             self._send_again()

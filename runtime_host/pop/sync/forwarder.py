@@ -114,7 +114,7 @@ class Forwarder:
         return WithdrawalRow(w.key, w.withdraw, w.session, w.subject, w.number, w.categories, self._pop, w.at)
 
     def _stopped(self, task: "asyncio.Task[int]") -> None:
-        """Who still waits hears why; what nobody waited for is not a failure of the event loop."""
+        """Who still waits hears why; a failure that no request waited for is not one of the event loop."""
         if self._sending is not task:  # the next one has begun: they wait for that
             return
         error = None if task.cancelled() else task.exception()

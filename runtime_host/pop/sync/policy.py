@@ -1,9 +1,9 @@
 """Follows the signed policy bundle: fetch, judge, keep on disk, put in force. The last good one stays in force.
 
-A bundle that is unsigned, signed by a key nobody trusts, foreign, damaged, or older than what was ever in force here
-is refused (`Untrusted`, which the caller counts); what is on disk is judged again at every start. The log says which
-policy is demanded: one that this POP does not have for longer than the sync bound ends personalisation, because "the
-last good one" must not be a way to keep an old policy alive.
+A bundle that is unsigned, signed by a key that is not trusted, foreign, damaged, or older than what was ever in force
+here is refused (`Untrusted`, which the caller counts); what is on disk is judged again at every start. The log says
+which policy is demanded: one that this POP does not have for longer than the sync bound ends personalisation, because
+"the last good one" must not be a way to keep an old policy alive.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Takes connections from the socket that all workers listen on, so that none has many more than another.
 
-All are woken by a new connection, and whoever is quicker would take a whole burst of them; kept alive, they stay
+All are woken by a new connection, and the quickest would take a whole burst of them; kept alive, they stay
 there. So each says on the shared state how many it has, and who has more than the least steps aside for a moment first.
-Nobody waits for long: whoever stepped aside takes what is still there.
+No connection waits for long: the process that stepped aside takes what is still there.
 """
 
 import asyncio

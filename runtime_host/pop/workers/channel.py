@@ -1,7 +1,7 @@
 """Messages between a lead and one worker: JSON objects, a line each, over a socket pair made before the worker was.
 
 Neither side waits for the other. That the other end is gone is a message too: `receive` returns None. Trust: both
-ends are one program's processes, and nobody else has the socket.
+ends are one program's processes, and no other process has the socket.
 """
 
 import asyncio

@@ -34,7 +34,7 @@ LIVED_S = 30.0  # a worker that lived so long begins with the shortest pause aga
 STOP_S = 8.0  # more than answers are given to finish; then it is ended
 ANSWER_S = 1.0  # how long a scrape waits for a worker that hangs
 HEADS_EVERY_S = 5.0  # so that a status report names heads that are at most so old
-FROZEN_AFTER = 3  # such looks without a word: 15 s, counted by looks so that a lead that slept ends nobody
+FROZEN_AFTER = 3  # such looks without a word: 15 s, counted by looks so that a lead that slept ends no worker
 
 
 @dataclass(slots=True)

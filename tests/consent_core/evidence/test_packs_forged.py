@@ -292,7 +292,7 @@ def test_a_date_of_no_calendar_is_said_to_be_none(tmp_path, due):
     """A number that is no date stops nobody from reading the rest."""
     world = played(tmp_path, request=lambda record: {**record, "due_at": due})
 
-    assert "a time that nobody names" in verdict_of(world, world.sealed(world.pack())).results[16].sentence
+    assert "a time that is not stated" in verdict_of(world, world.sealed(world.pack())).results[16].sentence
 
 
 def test_a_receipt_of_no_date_is_refused_by_its_time(tmp_path):

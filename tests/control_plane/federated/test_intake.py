@@ -18,7 +18,7 @@ from consent_core.privacy.mechanism import Mechanism
 from consent_core.privacy.weeks import index_of, later
 from consent_core.trust.spiffe import SpiffeId
 from control_plane.federated import budget
-from control_plane.store.schema import learning_budget, learning_rounds, learning_updates
+from control_plane.store.learning_schema import learning_budget, learning_rounds, learning_updates
 from tests.control_plane.federated.place import Place, begin_week, end_week, numbers
 
 DAY_S = 86_400

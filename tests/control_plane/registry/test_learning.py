@@ -10,7 +10,7 @@ from control_plane.federated.rounds import find
 from control_plane.registry.baking import seed_master, whole_bytes
 from control_plane.registry.learning import learn
 from control_plane.registry.releases import Releases
-from control_plane.store.schema import learning_updates
+from control_plane.store.learning_schema import learning_updates
 from tests.control_plane.federated.place import Place, begin_week, end_week, numbers
 from tests.control_plane.registry.test_releases import ANN, SEED, TEMPLATE
 

@@ -1,4 +1,4 @@
-"""The tables of version 0.1.0, written out: later steps begin here, whatever `schema.py` says by then."""
+"""The tables of version 0.1.0, written out: later steps begin here, and `schema.py` may say more by then."""
 
 from alembic import op
 from sqlalchemy import (

@@ -10,7 +10,7 @@ _ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Add empty tables: nobody attested before."""
+    """Add empty tables: no place attested before."""
     _facts()
     op.create_table(
         "attesters",

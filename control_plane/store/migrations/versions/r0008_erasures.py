@@ -1,4 +1,4 @@
-"""What a purge still owes at the control plane, and receipts that name nobody."""
+"""What a purge still owes at the control plane, and receipts without a name."""
 
 from alembic import op
 from sqlalchemy import BigInteger, Column, PrimaryKeyConstraint, String

@@ -1,8 +1,8 @@
 """`POST /v1/events` and `POST /v1/vitals`: what pages report.
 
-A report of `/v1/vitals` is about nobody: no cookie of it is read. An interaction is kept only while its category is
+A report of `/v1/vitals` is about no visitor: no cookie of it is read. An interaction is kept only while its category is
 effective for the request that reports it, and the store refuses it in its own transaction if a purge or a withdrawal
-came first. A page that nobody has looked at yet counts for nothing.
+came first. A page that has not been looked at yet counts for nothing.
 """
 
 from collections.abc import Callable, Mapping

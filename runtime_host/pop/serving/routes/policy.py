@@ -46,7 +46,7 @@ class Holder(Protocol):
 
 
 class PolicyPage:
-    """The policy as it applies to whoever asks."""
+    """The policy as it applies to the caller."""
 
     def __init__(self, holder: Holder, jurisdiction: str, geo_header: bytes | None) -> None:
         self._holder = holder

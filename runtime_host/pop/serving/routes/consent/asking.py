@@ -54,7 +54,7 @@ class Asked:
 
     @property
     def session(self) -> Credentials | None:
-        """The session, if it is one. Raises: Rejected("cookie-conflict"): nobody can tell whose this request is."""
+        """The session, if it is one. Raises: Rejected("cookie-conflict"): the POP cannot tell whose this request is."""
         if len(self.sessions) > 1:
             raise Rejected("cookie-conflict", "two session cookies")
         return self.sessions[0] if self.sessions else None
@@ -101,7 +101,7 @@ class Asker:
         return self._asked(call, visit)
 
     async def identify(self, call: Call) -> Asked:
-        """Who says "no": also while not in sync, and whatever is doubtful about the token. Never refuses."""
+        """Who says "no": also while not in sync, and with a doubtful token. Never refuses."""
         visit = Visit(call.headers, None, None, call.context)
         try:
             await self._pipeline.identify(visit)

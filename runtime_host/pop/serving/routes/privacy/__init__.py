@@ -6,8 +6,8 @@
     GET  /v1/consent/requests/ID/answers  what is sealed to the asker, as it is
     GET, POST /v1/consent/privacy       the same as a page with plain forms, without scripts      page
 
-This POP names nobody to the control plane: it passes on what the browser shows. The secret of a request is passed to
-its asker and stored nowhere here.
+This POP names no visitor to the control plane: it passes on what the browser shows. The secret of a request is passed
+to its asker and stored nowhere here.
 """
 
 from runtime_host.pop.serving.routes.consent.asking import Asker, PopIdentity
