@@ -40,7 +40,7 @@ def metrics_of(plane: ControlPlane, health: Health) -> Metrics:
     metrics.watch("consent_edge_ledger_published_size", lambda: float(progress.published))
     metrics.watch("consent_edge_ledger_unwitnessed_seconds", lambda: since(progress.unwitnessed_since))
     metrics.watch("consent_edge_ledger_inclusion_seconds", lambda: float(progress.inclusion_s or 0))
-    metrics.watch("consent_edge_ledger_findings", lambda: float(len(plane.ledger.store.findings())))
+    metrics.watch("consent_edge_ledger_findings", lambda: float(len(plane.ledger.store.findings.all())))
     metrics.watch_each("consent_edge_health", lambda: health.look().gauges())
     metrics.watch("consent_edge_archive_lag_leaves", lambda: float(_lag(plane)))
     return metrics

@@ -80,7 +80,7 @@ def status_of(data: Path, url: str | None = None) -> dict[str, Any]:
         raise Unavailable("ledger-none", f"no ledger in {settings.directory}")
     store, public = LedgerStore.open(settings.store_url), TileDirectory(settings.directory / PUBLIC)
     try:
-        size, waiting, findings = store.head().size, store.count_waiting(), store.findings()
+        size, waiting, findings = store.head().size, store.count_waiting(), store.findings.all()
     finally:
         store.close()
     told: dict[str, Any] = {"committed": size, "waiting": waiting, "published": 0}

@@ -41,7 +41,7 @@ def ledger_routes(ledger: Ledger) -> APIRouter:
     @router.get("/ledger/attesters/{n}", response_class=Response)
     def attesters(n: Annotated[int, Path(ge=1, lt=2**53)]) -> Response:
         """List n of who must attest, which never changes."""
-        body = ledger.store.body("attesters", n)
+        body = ledger.store.facts.body("attesters", n)
         if body is None:
             raise _missing()
         return Response(body, 200, {"cache-control": IMMUTABLE}, media_type="application/json")

@@ -100,7 +100,7 @@ class Packing:
     def _policies(self, bodies: Iterable[Mapping[str, Any]], facts: Iterable[Fact]) -> list[Fact]:
         """The policies that receipts and places name, as the ledger holds them."""
         wanted = {receipt.policy_hash for receipt in self._receipts(bodies)} | _attested_policies(facts)
-        held = [Fact(fact.kind, "", fact.body, fact.salt or b"") for fact in self.ledger.store.facts_of("policy")]
+        held = [Fact(fact.kind, "", fact.body, fact.salt or b"") for fact in self.ledger.store.facts.of("policy")]
         return [fact for fact in held if json.loads(fact.body)["hash"] in wanted]
 
     def _texts(

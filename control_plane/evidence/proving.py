@@ -60,12 +60,12 @@ def prove(ledger: Ledger, origin: str, openings: Sequence[Opening], seen: Iterab
 def _notes(ledger: Ledger, indexes: Iterable[int], seen: Iterable[Seen]) -> dict[int, bytes]:
     notes: dict[int, bytes] = {}
     for index in set(indexes):
-        found = ledger.store.checkpoint_above(index)
+        found = ledger.store.checkpoints.above(index)
         if found is None:
             raise _early(1)
         notes[found[0]] = found[1]
     for one in set(seen) - {NONE}:
-        note = ledger.store.checkpoint_of(one.size)
+        note = ledger.store.checkpoints.of(one.size)
         if note is not None:
             notes[one.size] = note
     return notes

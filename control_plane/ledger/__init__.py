@@ -6,7 +6,11 @@ copying.py      from the consent database into the ledger's own
 beats.py        what one beat adds: facts, then people, shuffled and padded. Pure
 edge.py         the tree's right edge. Pure
 schema.py       the tables of the ledger's own database
-store.py        every leaf, its place, the signed head
+store.py        every leaf, its place, the signed head; with it:
+facts.py        the bodies of facts
+checkpoints.py  cosigned checkpoints, kept for good
+findings.py     what an operator must look at
+writing.py      a transaction of one writer
 sequencer.py    one beat after the other; recovery is the normal path
 tiles.py        the public files
 witnessing.py   asks the witnesses

@@ -122,7 +122,7 @@ def archive_published(public: TileDirectory, archive: Archive, store: LedgerStor
     for path, data in _files(public, since, published.size):
         archive.put_if_absent(path, data)
         crash_point("archive-tile")
-    for fact in store.facts(since, published.size):
+    for fact in store.facts.between(since, published.size):
         archive.put_if_absent(fact_path(fact.key), write_fact(fact.body, fact.salt))
         if fact.salt is None:
             archive.put_if_absent(f"{fact.kind}/{fact.n}", fact.body)

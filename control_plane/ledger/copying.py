@@ -88,5 +88,5 @@ class Copying:
             newest = connection.scalar(_NEWEST) or 0
         if newest < known:
             detail = f"the outbox is at {newest}, it was at {known}"
-            self.store.note_finding("store-rewound", detail, self.clock.now())
+            self.store.findings.add("store-rewound", detail, self.clock.now())
             self.store.set_outbox(newest)

@@ -8,20 +8,22 @@ database stays beside the new one under another name.
 """
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from consent_core.errors import ConsentEdgeError, Rejected, Untrusted
 from consent_core.formats.leaf import PERSON, public_commitment, read_leaf, verify_commitment
+from consent_core.formats.tlog import EMPTY_ROOT
 from consent_core.ledger.reading import open_ledger
 from consent_core.ledger.sources import Source
 from consent_core.trust.files import sync_directory
 from consent_core.trust.trust_file import TrustFile
 from control_plane.ledger.archive import fact_path, read_fact
+from control_plane.ledger.beats import RANKS, Item
 from control_plane.ledger.ledger import LOCK, LedgerSettings
-from control_plane.ledger.store import LedgerStore, NewLeaf
+from control_plane.ledger.store import Head, LedgerStore, NewLeaf
 
 SUFFIXES = ("", "-wal", "-shm")
 
@@ -48,10 +50,16 @@ def restore(settings: LedgerSettings, source: Source, trust: TrustFile, at: int)
         again = _beyond(settings, {read_leaf(leaf).commitment for leaf in leaves})
         kept = _set_aside(settings.directory / "ledger.db", at)
         store = LedgerStore.open(settings.store_url)
-        store.restore(leaves, checkpoint.root, published.note, at)
+        fill(store, leaves, checkpoint.root, published.note, at)
         store.put([*facts, *again], at)
         store.close()
     return Restored(checkpoint.size, len(again), kept)
+
+
+def fill(store: LedgerStore, leaves: Sequence[bytes], root: bytes, note: bytes, at: int) -> None:
+    """Put a whole ledger into an empty store. Raises: Unavailable("ledger-moved") if it is not empty."""
+    items = [Item(None, RANKS[leaf.kind], leaf.commitment, data) for data in leaves for leaf in (read_leaf(data),)]
+    store.place(Head(0, EMPTY_ROOT, b"", 0), items, root, note, at)
 
 
 @contextmanager

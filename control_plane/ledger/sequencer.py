@@ -174,7 +174,7 @@ class Sequencer:
             self._mark_unwitnessed()
             _LOG.warning("ledger: not published: %s", error)
             return
-        self._parts.store.keep_checkpoint(head.size, note)
+        self._parts.store.checkpoints.keep(head.size, note)
         before = self.progress.published
         self._parts.public.publish(note)
         crash_point("ledger-published")
@@ -211,7 +211,7 @@ class Sequencer:
         """Take nothing any more. What is published stays."""
         if self.progress.closed is None:
             _LOG.error("ledger: %s: %s", code, why)
-            self._parts.store.note_finding(code, why, self._parts.clock.now())
+            self._parts.store.findings.add(code, why, self._parts.clock.now())
         self.progress.closed = self.progress.closed or code
 
     def _origin(self) -> str:

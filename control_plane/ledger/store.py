@@ -9,22 +9,24 @@ seen. SQLite by default; PostgreSQL where several control planes share one ledge
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from consent_core.crash import crash_point
 from consent_core.errors import Unavailable, Untrusted
 from consent_core.formats.leaf import read_leaf
 from consent_core.formats.tlog import EMPTY_ROOT
 from control_plane.ledger.beats import DAY_S, PEOPLE, RANKS, Day, Item
-from control_plane.ledger.schema import VERSION, bodies, checkpoints, days, entries, findings, head, metadata
+from control_plane.ledger.checkpoints import Checkpoints
+from control_plane.ledger.facts import Facts
+from control_plane.ledger.findings import Findings
+from control_plane.ledger.schema import VERSION, bodies, days, entries, head, metadata
+from control_plane.ledger.writing import writing
 from control_plane.store.database import Database
 
 CHUNK = 500  # keys looked up by one statement
-WRITER_LOCK = 0x1ED_6E12  # PostgreSQL advisory lock of who writes
 
 _HEAD = select(head.c.size, head.c.root, head.c.note, head.c.outbox)
 _WAITING = select(entries.c.id, entries.c.rank, entries.c.key, entries.c.leaf).where(entries.c.idx.is_(None))
@@ -56,37 +58,20 @@ class Head:
     outbox: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """The body of a fact, by its commitment. `salt`: None where the body is public."""
-
-    key: bytes
-    kind: str
-    n: int | None
-    body: bytes
-    salt: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that an operator must look at. `at`: Unix seconds when it was first seen."""
-
-    code: str
-    detail: str
-    at: int
-
-
 class LedgerStore:
-    """One ledger's database."""
+    """One ledger's database: the leaves and the head here; facts, checkpoints and findings have parts of their own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.facts = Facts(database)
+        self.checkpoints = Checkpoints(database)
+        self.findings = Findings(database)
 
     @classmethod
     def open(cls, url: str) -> "LedgerStore":
         """Open or create. Raises: Unavailable("store-unavailable"), also for a store of a later version."""
         store = cls(Database(Database.engine_of(url)))
-        with store._writing() as connection:
+        with writing(store._database) as connection:
             metadata.create_all(connection)
             version = connection.scalar(select(head.c.version))
             if version is None:
@@ -114,7 +99,7 @@ class LedgerStore:
         rows = {row["key"]: row for row in (_row(leaf, at) for leaf in leaves)}
         if len({row["leaf"] for row in rows.values()}) != len({leaf.leaf for leaf in leaves}):
             raise _conflict()
-        with self._writing() as connection:
+        with writing(self._database) as connection:
             known = _known(connection, list(rows))
             if any(rows[key]["leaf"] != leaf for key, leaf in known.items()):
                 raise _conflict()
@@ -147,7 +132,7 @@ class LedgerStore:
         Raises: Unavailable("ledger-moved") if another sequencer has gone on since `before`.
         """
         size = before.size + len(leaves)
-        with self._writing() as connection:
+        with writing(self._database) as connection:
             crash_point("ledger-begun")
             moved = update(head).where(head.c.size == before.size, head.c.root == before.root)
             if connection.execute(moved.values(size=size, root=root, note=note)).rowcount != 1:
@@ -178,26 +163,6 @@ class LedgerStore:
             oldest: int | None = connection.scalar(_OLDEST, {"low": low, "high": high})
         return oldest
 
-    def body(self, kind: str, n: int) -> bytes | None:
-        """The body of a public numbered fact: an `attesters` list."""
-        with self._database.read() as connection:
-            return connection.scalar(select(bodies.c.body).where(bodies.c.kind == kind, bodies.c.n == n))
-
-    def facts(self, low: int, high: int) -> list[Fact]:
-        """The bodies of the facts at places `low` until before `high`."""
-        asked = select(bodies.c.key, bodies.c.kind, bodies.c.n, bodies.c.body, bodies.c.salt)
-        with self._database.read() as connection:
-            rows = connection.execute(
-                asked.join(entries, entries.c.key == bodies.c.key).where(_SPAN), {"low": low, "high": high}
-            )
-            return [Fact(*row) for row in rows]
-
-    def facts_of(self, kind: str) -> list[Fact]:
-        """The bodies of all facts of a kind."""
-        asked = select(bodies.c.key, bodies.c.kind, bodies.c.n, bodies.c.body, bodies.c.salt)
-        with self._database.read() as connection:
-            return [Fact(*row) for row in connection.execute(asked.where(bodies.c.kind == kind))]
-
     def places(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         """Where the leaves of these commitments lie, as far as they have a place."""
         found: dict[bytes, int] = {}
@@ -207,40 +172,9 @@ class LedgerStore:
                 found.update((row.key, row.idx) for row in connection.execute(asked))
         return found
 
-    def keep_checkpoint(self, size: int, note: bytes) -> None:
-        """Keep a cosigned note for good; the first one of a size stays."""
-        with self._writing() as connection:
-            if connection.scalar(select(checkpoints.c.size).where(checkpoints.c.size == size)) is None:
-                connection.execute(insert(checkpoints).values(size=size, note=note))
-
-    def checkpoint_above(self, index: int) -> tuple[int, bytes] | None:
-        """The first cosigned checkpoint that holds the leaf at a place; None if there is none yet."""
-        asked = select(checkpoints.c.size, checkpoints.c.note).where(checkpoints.c.size > index)
-        with self._database.read() as connection:
-            row = connection.execute(asked.order_by(checkpoints.c.size).limit(1)).one_or_none()
-        return None if row is None else (row.size, row.note)
-
-    def checkpoint_of(self, size: int) -> bytes | None:
-        """The cosigned checkpoint of exactly this size."""
-        with self._database.read() as connection:
-            return connection.scalar(select(checkpoints.c.note).where(checkpoints.c.size == size))
-
-    def note_finding(self, code: str, detail: str, at: int) -> None:
-        """Keep a finding; the same one again changes nothing."""
-        with self._writing() as connection:
-            same = select(findings.c.id).where(findings.c.code == code, findings.c.detail == detail)
-            if connection.scalar(same) is None:
-                connection.execute(insert(findings).values(code=code, detail=detail, at=at))
-
-    def findings(self) -> list[Finding]:
-        """All of them, oldest first."""
-        asked = select(findings.c.code, findings.c.detail, findings.c.at).order_by(findings.c.id)
-        with self._database.read() as connection:
-            return [Finding(*row) for row in connection.execute(asked)]
-
     def set_outbox(self, number: int) -> None:
         """Go on from another highest number of the outbox: after its database was seen to be set back."""
-        with self._writing() as connection:
+        with writing(self._database) as connection:
             connection.execute(update(head).values(outbox=number))
 
     def everything(self) -> Iterator[NewLeaf]:
@@ -251,19 +185,6 @@ class LedgerStore:
         with self._database.read() as connection:
             for row in connection.execute(asked.order_by(entries.c.id)):
                 yield NewLeaf(row.leaf, row.body, row.salt)
-
-    def restore(self, leaves: Sequence[bytes], root: bytes, note: bytes, at: int) -> None:
-        """Fill an empty store with a whole ledger. Raises: Unavailable("ledger-moved") if it is not empty."""
-        items = [Item(None, RANKS[leaf.kind], leaf.commitment, data) for data in leaves for leaf in (read_leaf(data),)]
-        self.place(Head(0, EMPTY_ROOT, b"", 0), items, root, note, at)
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """A transaction; on PostgreSQL one writer at a time, as SQLite has it anyway."""
-        with self._database.write() as connection:
-            if not self._database.is_sqlite:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
-            yield connection
 
 
 def _row(new: NewLeaf, at: int) -> dict[str, Any]:

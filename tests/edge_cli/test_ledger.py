@@ -114,7 +114,7 @@ def test_status_tells_how_far_it_is(world):
     world.down = {"w1", "w2"}
     world.beat("bob")
     world.put("cleo")
-    world.store.note_finding("store-rewound", "the outbox is at 1, it was at 7", 1_800_000_000)
+    world.store.findings.add("store-rewound", "the outbox is at 1, it was at 7", 1_800_000_000)
     told = run(world, "status")
 
     assert (told["committed"], told["waiting"], told["published"]) == (16, 1, 8)

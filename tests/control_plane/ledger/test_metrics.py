@@ -31,7 +31,7 @@ def test_the_page_follows_the_ledger(plane, browser, admin):
     """Sizes, waiting time, findings; all read when somebody looks."""
     browser().grant("contextual")
     plane.ledger.tick()
-    plane.ledger.store.note_finding("store-rewound", "tried", 0)
+    plane.ledger.store.findings.add("store-rewound", "tried", 0)
     seen = numbers(admin)
 
     size = float(plane.ledger.seen().size)

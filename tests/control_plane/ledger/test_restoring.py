@@ -71,8 +71,8 @@ def test_a_lost_database_is_made_again_from_the_archive(world):
     assert (restored.size, restored.again, restored.kept) == (before.size, 0, None)
     again = Archived(world.data)
     again.sequencer.recover()
-    assert again.store.body("attesters", 1) == b"list"
-    assert {fact.kind for fact in again.store.facts(0, before.size)} == {"policy", "attesters"}
+    assert again.store.facts.body("attesters", 1) == b"list"
+    assert {fact.kind for fact in again.store.facts.between(0, before.size)} == {"policy", "attesters"}
     again.beat("bob")
     again.require_grown_from(before)
     assert {person("ann"), person("bob")} < set(again.entries())

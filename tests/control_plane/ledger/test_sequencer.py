@@ -82,7 +82,7 @@ def test_facts_come_first_and_in_order(world):
 
     kinds = [read_leaf(leaf).kind for leaf in world.entries()]
     assert kinds == ["attesters", "attestation", "policy", *["person"] * 8]
-    assert world.store.body("attesters", 1) == b"body"
+    assert world.store.facts.body("attesters", 1) == b"body"
 
 
 def test_a_put_that_is_repeated_counts_once_and_another_leaf_of_its_key_is_refused(world):
@@ -262,7 +262,7 @@ def test_a_restored_ledger_appends_nothing(world, tmp_path):
     both.sequencer.recover()
     both.beat("a different story")
     assert (both.sequencer.progress.closed, both.store.head().size) == ("ledger-rewound", 8)
-    assert [finding.code for finding in both.store.findings()] == ["ledger-rewound"]
+    assert [finding.code for finding in both.store.findings.all()] == ["ledger-rewound"]
     both.close()
 
     alone = World(tmp_path, down={"w1", "w2", "w3"})
