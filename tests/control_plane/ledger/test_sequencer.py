@@ -14,6 +14,7 @@ from consent_core.formats.tile import tile_path
 from consent_core.formats.tlog import EMPTY_ROOT
 from control_plane.ledger.store import NewLeaf
 from control_plane.ledger.tiles import TileDirectory
+from control_plane.ledger.writing import writing
 from tests.control_plane.ledger.worlds import SALT, World, person
 
 
@@ -214,7 +215,7 @@ def test_a_damaged_edge_is_made_again_and_damaged_rows_are_not_signed(world):
     restarted.recover()
     assert world.entries()
 
-    with world.store._writing() as connection:
+    with writing(world.store._database) as connection:
         connection.exec_driver_sql("UPDATE entries SET leaf = ? WHERE idx = 3", (person("forged"),))
     tile.unlink()
     refused("ledger-damaged", world.another_sequencer().recover)
