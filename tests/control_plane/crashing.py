@@ -107,5 +107,5 @@ def run(action: str, data: Path, url: str | None, point: str) -> int | None:
     context.set_forkserver_preload([__name__])
     child = context.Process(target=_act_until, args=(point, action, data, url))
     child.start()
-    child.join(60)
+    child.join(600)
     return child.exitcode

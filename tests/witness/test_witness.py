@@ -166,7 +166,7 @@ def test_killed_at_every_named_line_it_signs_no_other_story(tmp_path, log, point
     context = multiprocessing.get_context("forkserver")
     child = context.Process(target=_die_at, args=(point, tmp_path))
     child.start()
-    child.join(60)
+    child.join(600)
     assert child.exitcode == -signal.SIGKILL
 
     server = witness(tmp_path, log)

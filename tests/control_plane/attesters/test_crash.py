@@ -1,17 +1,14 @@
 """Killed at every named line of attesters and proofs: all or nothing, and a repetition counts once."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
 
 from consent_core.resources import ROOT
 from control_plane.store.schema import facts
 from tests.control_plane.attesters.test_intake import rows
-from tests.control_plane.attesters.victim import SUBJECT, enrol, opened
+from tests.control_plane.attesters.victim import SUBJECT, enrol, opened, run
 
 ROOMS = ("attesters", "proofs")
 ELSEWHERE = {"proof-sealed"}  # a grant passes it: tests/control_plane/test_crash_points.py
@@ -25,12 +22,6 @@ def place(template, tmp_path):
     shutil.copytree(template, directory)
     enrol(directory)
     return directory
-
-
-def run(directory, action, crash=""):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CONSENT_EDGE_CRASH": crash}
-    command = [sys.executable, "-m", "tests.control_plane.attesters.victim", str(directory), action]
-    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def held(directory):
@@ -62,12 +53,7 @@ def test_statements_are_placed_once(place):
 
 def run_flush(directory, crash=""):
     """Half a minute after the statement came."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CONSENT_EDGE_CRASH": crash}
-    code = (
-        "import sys; from pathlib import Path; from tests.control_plane.attesters.victim import opened, flush;"
-        "plane = opened(Path(sys.argv[1]), later=100); flush(plane, None); plane.close()"
-    )
-    return subprocess.run([sys.executable, "-c", code, str(directory)], env=environment, check=False).returncode
+    return run(directory, "flush", crash, later=100)
 
 
 def test_destroyed_proofs_stay_destroyed(place):

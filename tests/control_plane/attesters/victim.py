@@ -1,12 +1,10 @@
-"""One action on a control plane's proofs and attesters, for `test_crash.py`.
+"""One action on a control plane's proofs and attesters, in a process of its own that a crash point may kill."""
 
-CONSENT_EDGE_CRASH=attestation-taken python -m tests.control_plane.attesters.victim DIRECTORY attest
-"""
-
-import sys
+import multiprocessing
 from pathlib import Path
 
 from consent_core.clock import ManualClock
+from consent_core.crash import arm
 from consent_core.formats.attestation import FIRST, Attestation, LogPosition, sign_attestation
 from consent_core.formats.attester import AttesterRequest, Line, proof_message
 from consent_core.formats.seen import NONE
@@ -61,8 +59,18 @@ def enrol(directory):
     plane.close()
 
 
-if __name__ == "__main__":
-    place = Path(sys.argv[1])
-    running = opened(place, later=60)
-    ACTIONS[sys.argv[2]](running, AttesterKey.open(place))
-    running.close()
+def _act(directory: Path, action: str, point: str, later: int) -> None:
+    arm(point)
+    plane = opened(directory, later)
+    ACTIONS[action](plane, AttesterKey.open(directory))
+    plane.close()
+
+
+def run(directory: Path, action: str, point: str = "", later: int = 60) -> int | None:
+    """How the child ended: -9 at the point, 0 where it did not come there."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    child = context.Process(target=_act, args=(directory, action, point, later))
+    child.start()
+    child.join(600)
+    return child.exitcode

@@ -21,5 +21,5 @@ def look(data: Path, now: int, point: str) -> int | None:
     context.set_forkserver_preload([__name__])
     child = context.Process(target=_look, args=(data, now, point))
     child.start()
-    child.join(120)
+    child.join(600)
     return child.exitcode

@@ -60,7 +60,7 @@ def died(target: Callable[..., None], *arguments: object) -> bool:
     context.set_forkserver_preload([__name__])
     child = context.Process(target=target, args=arguments)
     child.start()
-    child.join(120)
+    child.join(600)
     return child.exitcode == -signal.SIGKILL
 
 
