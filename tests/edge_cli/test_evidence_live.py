@@ -42,11 +42,11 @@ def visitor(fleet):
             assert client.get("/v1/slots/home-hero?section=water").json()["category"] == "contextual"
         time.sleep(3)  # the POPs attest a time that ended before the no: their own clocks, two seconds
         assert client.request("DELETE", "/v1/consent", content="{}").status_code in (200, 202)
-        until(lambda: told(client)["ver"] == 2)  # a control plane that takes more than a second is told later
-        return told(client)["receipt"]
+        until(lambda: state_of(client)["ver"] == 2)  # a control plane that takes more than a second is told later
+        return state_of(client)["receipt"]
 
 
-def told(client):
+def state_of(client):
     """What a POP says of this person's consent, with the receipt of its last change."""
     return client.get("/v1/consent").json()
 
