@@ -55,7 +55,18 @@ def receipts(case: Case) -> Outcome:
     shown = _in_order(case)
     days = [held.at for held in shown]
     reason = None if shown else "no-receipt"
-    return outcome(found, reason, count=len(shown), first=min(days, default=0), last=max(days, default=0))
+    first, last = min(days, default=0), max(days, default=0)
+    return outcome(found, reason, count=len(shown), first=first, last=last, words=_worded(case))
+
+
+def _worded(case: Case) -> str:
+    """Whether each choice names the words that were shown: one made through an interface of one's own has none."""
+    silent = [held.value.ver for held in case.receipts if "clause_sha256" not in held.value.privacy_notice]
+    if not silent:
+        return "The words shown for each are in this file."
+    return (
+        f"No words are named for version {', '.join(map(str, sorted(silent)))}; those of the others are in this file."
+    )
 
 
 def _in_order(case: Case) -> list[Held[Receipt]]:

@@ -15,6 +15,13 @@ from consent_core.formats.statement import Deletion, wrong_parts
 # The steps of a request that are done after its file is made.
 AFTER_EVIDENCE = ("salts", "notify")
 UNSEEN = "device "  # a member of `left` that begins so names a device that no place saw again
+# The parts of a profile that go by themselves, in words.
+ENDING = {
+    "log": "the log's entries",
+    "log_answers": "signed answers of the log",
+    "denials": "the list of tokens taken back",
+    "tombstone": "the mark that this person was erased",
+}
 EVIDENCE_OF = {"enforced": "searches", "erased": "deletions", "devices": "deletions"}
 
 
@@ -37,7 +44,7 @@ def deletions(case: Case) -> Outcome:
     answered = "unseen" if unseen else unfinished
     reason = "no-purge" if purge is None else answered if asked else "not-asked"
     excuse = {"unseen": UNSEEN, "open": "erased"}.get(reason or "")
-    ends = sorted({f"{part} until {day}" for held in stated for part, day in held.value.ends.items()})
+    ends = sorted({f"{ENDING.get(part, part)} until {day}" for held in stated for part, day in held.value.ends.items()})
     return outcome(found, reason, excuse, count=len(stated), ends="; ".join(ends), devices="; ".join(unseen))
 
 

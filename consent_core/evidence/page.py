@@ -5,15 +5,17 @@
 A page proves nothing: it says so, and names the file that does.
 """
 
+import re
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
 
 from consent_core.evidence.sentences import moment_of
 from consent_core.evidence.verdict import Verdict
 
-OPERATOR = "printed by the operator; proves nothing; verify the JSON"
-READER = "printed by who ran the verification; proves nothing to others; verify the JSON"
+OPERATOR = "Printed by the operator; proves nothing; verify the JSON file."
+READER = "Printed by who ran the verification; proves nothing to others; verify the JSON file."
 
 
 def page(verdict: Verdict, by_operator: bool = True) -> str:
@@ -27,7 +29,16 @@ def _template() -> Template:
         loader=PackageLoader("consent_core.evidence"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["when"] = _when
+    environment.filters["unbroken"] = _unbroken
     return environment.get_template("verdict.html.j2")
+
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d UTC)?")
+
+
+def _unbroken(text: str) -> Markup:
+    """A sentence whose dates no line breaks apart."""
+    return Markup(_MOMENT.sub(r'<span class="time">\g<0></span>', str(escape(text))))  # noqa: S704  escaped before
 
 
 def _when(seconds: int | None) -> str:

@@ -17,20 +17,19 @@ HOLDS: Mapping[int, str] = {
     5: "Between these {count} checkpoints the ledger only grew; nothing was taken out or changed.",
     6: "Each of the {count} documents was in the ledger by the time stated.",
     7: "Each document was made between what it had seen and what witnesses saw: from {first:date} to {last:date}.",
-    8: "This pseudonym was given these words and chose so, in {count} versions from {first:date} to {last:date}, "
-    "under these rules.",
+    8: "This pseudonym chose so, in {count} versions from {first:date} to {last:date}, under these rules. {words}",
     9: "The withdrawal (entry {seq}) concerns exactly what was granted.",
     10: "Each of the {count} listed places reported continuously, before and after: {places}.",
     11: "At all {count} listed places the operator's software had stopped; by the operator's clocks {lag} s after "
     "the no. An unlisted place cannot be seen from here.",
-    12: "After that moment the trails named record nothing personal; {before} before it was applied. "
-    "{records} records were searched.",
+    12: "After that moment the trails named record nothing personal. Of {records} records searched, {before} "
+    "were personal and from before it was applied.",
     13: "Each of {count} places counted what it held in the stores named, deleted it, counted again and found nothing. "
     "What goes by itself: {ends}.",
     14: "No model in use learnt from this person.",
     15: "Nothing that was to be done is missing, and the proofs were deleted on {gone:date}.",
     16: "Answered in {took:duration}; due {due:date} ({binding}).",
-    17: "Each of the {count} rules in use was approved by {approvers} under the words in this file.",
+    17: "Each set of rules in use ({count}) was approved by {approvers} under the words in this file.",
 }
 
 NOT_SHOWN: Mapping[tuple[int, str], str] = {
@@ -116,8 +115,7 @@ class _Spoken:
         if form == "date":
             return date_of(int(str(self._value)))
         if form == "duration":
-            days, seconds = divmod(int(str(self._value)), 86_400)
-            return f"{days} days" if days else f"{seconds // 3600} h {seconds % 3600 // 60} min"
+            return duration_of(int(str(self._value)))
         return str(self._value) or "none"
 
 
@@ -130,6 +128,15 @@ def date_of(seconds: int) -> str:
 def moment_of(seconds: int) -> str:
     """Unix seconds as date and time of day, UTC; "" for none, and for what no calendar has."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}" if 0 < seconds <= LAST_SECOND else ""
+
+
+def duration_of(seconds: int) -> str:
+    """A time that something took, in words."""
+    days, rest = divmod(max(0, seconds), 86_400)
+    hours, minutes = divmod(rest // 60, 60)
+    if days:
+        return f"{days} days"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else "less than a minute"
 
 
 def plain(text: str) -> str:

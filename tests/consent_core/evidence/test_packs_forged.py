@@ -355,3 +355,20 @@ def test_a_document_that_never_was_a_leaf_is_refused(played_once):
     invented = replace(record, body=body, leaf=person_leaf(commit(canonical_json(body), record.salt)))
 
     refused(played_once, "proof", 6, played_once.sealed(replace(pack, records=(*pack.records, invented))))
+
+
+def test_a_part_that_no_profile_has_is_named_and_refused(tmp_path):
+    """Whatever a place says goes by itself, the reader's program goes on."""
+    more = tokyo(lambda s: replace(s, ends={**s.ends, "elsewhere": "2999-01-01"}))
+
+    refused(played(tmp_path, deletion=more), "deletion-parts", 13)
+
+
+def test_a_choice_without_words_is_not_said_to_have_had_any(tmp_path):
+    """`Given these words` is said only of versions that name them."""
+    world = played(
+        tmp_path, receipt=lambda receipt: replace(receipt, privacy_notice={}) if receipt.ver == 1 else receipt
+    )
+    verdict = verdict_of(world, world.sealed(world.pack()))
+
+    assert "No words are named for version 1" in verdict.results[8].sentence

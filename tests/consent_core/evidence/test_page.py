@@ -13,9 +13,9 @@ def test_the_page_says_that_it_proves_nothing(played):
     verdict = verdict_of(played, played.sealed(played.pack()))
     html = page(verdict)
 
-    assert html.index("printed by the operator; proves nothing; verify the JSON") < html.index("<h1>")
+    assert html.index("Printed by the operator; proves nothing; verify the JSON file.") < html.index("<h1>")
     assert html.count(verdict.digest) == 2
-    assert "printed by the operator" not in page(verdict, by_operator=False)
+    assert "Printed by the operator" not in page(verdict, by_operator=False)
 
 
 def test_the_page_holds_every_sentence_and_document(played):
