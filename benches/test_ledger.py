@@ -55,6 +55,18 @@ def test_beats_of_ten_thousand(benchmark: BenchmarkFixture, world: World) -> Non
     benchmark.extra_info["per_s"] = MOST / statistics.median(benchmark.stats.stats.data)
 
 
+def test_beat_of_two_thousand(benchmark: BenchmarkFixture, world: World) -> None:
+    """From the beat to the checkpoint that anybody can fetch, with what a busy half minute brings."""
+    numbers = iter(range(2 * 10**9, 3 * 10**9, 2_000))
+
+    def wait() -> None:
+        world.store.put(leaves(next(numbers), 2_000), world.clock.now())
+
+    benchmark.pedantic(world.sequencer.beat, setup=wait, rounds=9)
+
+    assert world.sequencer.progress.published == world.sequencer.progress.size
+
+
 def test_put(benchmark: BenchmarkFixture, world: World) -> None:
     """Fifty leaves, on the disk in the ledger's own database when it returns."""
     numbers = iter(range(10**9, 2 * 10**9, PUT))

@@ -64,6 +64,8 @@ def _worded(case: Case) -> str:
     silent = [held.value.ver for held in case.receipts if "clause_sha256" not in held.value.privacy_notice]
     if not silent:
         return "The words shown for each are in this file."
+    if len(silent) == len(case.receipts):
+        return "No version names the words that were shown."
     return (
         f"No words are named for version {', '.join(map(str, sorted(silent)))}; those of the others are in this file."
     )
@@ -91,7 +93,7 @@ def _texts(case: Case) -> Iterator[Untrusted]:
             yield Untrusted("clause-digest", "a text in the file is not the one that its digest names")
     for held in case.receipts:
         shown = held.value.privacy_notice.get("clause_sha256")  # absent where nothing was shown
-        if shown is not None and shown not in texts:
+        if shown is not None and (not isinstance(shown, str) or shown not in texts):
             yield Untrusted("clause-digest", f"the words of version {held.value.ver} are not in the file")
 
 

@@ -372,3 +372,10 @@ def test_a_choice_without_words_is_not_said_to_have_had_any(tmp_path):
     verdict = verdict_of(world, world.sealed(world.pack()))
 
     assert "No words are named for version 1" in verdict.results[8].sentence
+
+
+def test_a_digest_that_is_no_text_is_no_digest(tmp_path):
+    """Nothing that an operator can sign ends the reader's program."""
+    listed = lambda receipt: replace(receipt, privacy_notice={"clause_sha256": [1]})  # noqa: E731
+
+    refused(played(tmp_path, receipt=listed), "clause-digest", 8)

@@ -72,17 +72,18 @@ class Key:
 class World:
     """Everybody's keys, the ledger, and what was put into it."""
 
-    def __init__(self, directory, quorum=2, witnesses=WITNESSES, tweaks=None):
+    def __init__(self, directory, quorum=2, witnesses=WITNESSES, tweaks=None, places=PLACES):
         self.keys = KeyStore.open(directory / "operator", create=True, clock=ManualClock(START - 1000))
         self.witnesses = {name: Key(name) for name in witnesses}
         trusted = tuple(Witness(name, key.public_key) for name, key in self.witnesses.items())
         self.keys.set_trust(witnesses=trusted, witness_quorum=quorum)
-        self.attesters = {place: Key(place) for place in PLACES}
+        self.places = places
+        self.attesters = {place: Key(place) for place in places}
         self.tweaks = tweaks or {}
         self.now = START
         self.leaves, self.placed, self.checkpoints = [], [], []
-        self.chains = {place: [] for place in PLACES}
-        self.heads = dict.fromkeys(("tokyo-1", "tokyo-1.w2", "frankfurt-1", "main"), 0)
+        self.chains = {place: [] for place in places}
+        self.heads = dict.fromkeys([*(place.partition("/")[2] for place in places), "tokyo-1.w2"], 0)
         self.position, self.applied = 42, []
         self.receipts, self.request = [], None
 
@@ -138,8 +139,8 @@ class World:
             envelope = sign_endorsement(endorsement, self.keys.current("attestation"))
             self.put(endorsement_body(json.loads(envelope)), "endorsement", by=place)
 
-    def list_places(self, n=1, places=PLACES, portable=()):
-        listed = self.tweaked("list", AttesterList(n, self.now, tuple(places), tuple(portable)))
+    def list_places(self, n=1, places=None, portable=()):
+        listed = self.tweaked("list", AttesterList(n, self.now, tuple(places or self.places), tuple(portable)))
         if listed is not None:
             self.put(attesters_body(listed), "attesters", n=listed.n)
 
@@ -268,18 +269,18 @@ class World:
     def intervals(self):
         for trail in self.heads:
             self.heads[trail] += 10
-        for place in PLACES:
+        for place in self.places:
             self.attest(place)
         self.applied = []
         self.step()
 
     def begin(self):
         self.policy()
-        for place in PLACES:
+        for place in self.places:
             self.endorse(place)
         self.list_places()
         self.step()
-        for place in PLACES:
+        for place in self.places:
             self.attest(place, "start")
         self.step()
 
@@ -295,7 +296,7 @@ class World:
         self.position, self.applied = NO_SEQ, [(NO_SEQ, self.now + 1)]
         self.step(2)
         self.intervals()
-        self.search("edge/frankfurt-1", "edge/tokyo-1")
+        self.search(*self.places[1:])
         self.step()
 
     def erase(self):
@@ -303,13 +304,13 @@ class World:
         self.position, self.applied = PURGE_SEQ, [(PURGE_SEQ, self.now + 1)]
         self.step(2)
         self.intervals()
-        self.delete(*PLACES)
+        self.delete(*self.places)
         self.step()
 
     def ask(self):
         """The request's record, as it is when the file is made."""
         done = [("verify", "request"), ("revoke", "request"), ("collect", "request"), ("purge", "request")]
-        done += [("enforced", place) for place in PLACES[1:]] + [("erased", place) for place in PLACES]
+        done += [("enforced", place) for place in self.places[1:]] + [("erased", place) for place in self.places]
         steps = [{"step": step, "party": party, "state": "done"} for step, party in done if (step, party)]
         steps += [{"step": step, "party": "request", "state": "open"} for step in ("evidence", "salts", "notify")]
         record = {"id": "dsr-1", "kind": "deletion", "received_at": self.now - 30, "due_at": self.now + 10**6}
@@ -336,7 +337,7 @@ class World:
             question=question,
             logs=(log,),
             records=tuple(self._record(placed, sizes) for placed in (records or self.placed)),
-            parties=Parties(("frankfurt-1", "tokyo-1"), ("control-plane/main",)),
+            parties=Parties(tuple(place.removeprefix("edge/") for place in self.places[1:]), self.places[:1]),
             texts={sha256_digest(text.encode()): text for text in (WORDS, APPROVED)},
             made_at=self.now,
             open=("salts", "notify") if deletion else (),
