@@ -51,16 +51,25 @@ def request_routes(requests: Requests, max_body_bytes: int) -> APIRouter:
         return json_answer(canonical_json(encoded(asking.sealed(name))))
 
     @router.post("/v1/dsar/requests/{name}/cancel")
-    def cancel(name: Id) -> Response:
-        """Take it back, while nothing final was done."""
-        intake.cancel(name)
+    def cancel(name: Id, body: Body) -> Response:
+        """`{"by"}`, or no body: take it back, while nothing final was done."""
+        fields = Fields(parsed(body) if body else {}, bad_request, (), ("by",))
+        intake.cancel(name, "" if fields.absent("by") else fields.text("by", 300))
         return json_answer(canonical_json(asking.by_operator(name)[0]))
 
     @router.post("/v1/dsar/requests/{name}/hold")
     def hold(name: Id, body: Body) -> Response:
-        """`{"by"}`: forbid by name that this person's data goes; an empty name lifts it."""
-        fields = Fields(parsed(body), bad_request, (), ("by",))
-        intake.hold(name, "" if fields.absent("by") else fields.text("by", 200))
+        """`{"by"}`: forbid by name that this person's data goes; without it the hold is lifted, `{"lifted_by"}`."""
+        fields = Fields(parsed(body), bad_request, (), ("by", "lifted_by"))
+        by, lifted_by = ("" if fields.absent(one) else fields.text(one, 300) for one in ("by", "lifted_by"))
+        intake.hold(name, by, lifted_by)
+        return json_answer(canonical_json(asking.by_operator(name)[0]))
+
+    @router.post("/v1/dsar/requests/{name}/verify")
+    def verify(name: Id, body: Body) -> Response:
+        """`{"verified_by", "verifier"}`: who asked was verified since; what waits begins."""
+        fields = Fields(parsed(body), bad_request, ("verified_by", "verifier"))
+        intake.verify(name, fields.one_of("verified_by", VERIFIERS), fields.text("verifier", 300))
         return json_answer(canonical_json(asking.by_operator(name)[0]))
 
     @router.post("/v1/dsar/requests/{name}/amend")

@@ -109,14 +109,27 @@ class Intake:
 
     def by_operator(self, wanted: Wanted, subject: str, verified_by: str, verifier: str) -> Opened:
         """By somebody whom an operator verified, with their own name and note."""
-        if verified_by not in VERIFIERS or not verifier.strip():
-            raise Rejected("request-verification", "expected who verified it, and how", status=403)
+        _require_verifier(verified_by, verifier)
         with self.log.writing() as writing:
             opened = self._open(writing.connection, wanted, subject, verified_by, verifier, self.clock.now())
         return self._told(opened)
 
-    def cancel(self, request: str) -> Request:
-        """Take a request back, as long as nothing final was done.
+    def verify(self, request: str, verified_by: str, verifier: str) -> Request:
+        """Somebody was verified after they asked: what waits begins now.
+
+        Raises: Rejected("request-verification", 403), Rejected("request-unknown", 404), Rejected("request-final", 409).
+        """
+        _require_verifier(verified_by, verifier)
+        with self.log.writing() as writing:
+            found = self._required(writing.connection, request)
+            if found.state != store.WAITING:
+                raise Rejected("request-final", "it does not wait for anybody to be verified", status=409)
+            who = {"verified_by": verified_by, "verifier": verifier}
+            store.change(writing.connection, request, state=store.OPEN, confirmed_at=self.clock.now(), **who)
+        return self._changed(request)
+
+    def cancel(self, request: str, by: str = "") -> Request:
+        """Take a request back, as long as nothing final was done. by: the operator and their note.
 
         Raises: Rejected("request-unknown", 404), Rejected("request-final", 409).
         """
@@ -126,7 +139,9 @@ class Intake:
             final = any(row.step == FINAL and row.done for row in rows) or self.register.holds(request)
             if found.state not in store.ACTIVE or final:
                 raise Rejected("request-final", "it is done, or too far to be taken back", status=409)
-            store.change(writing.connection, request, state=store.REVOKED, closed_at=self.clock.now(), held_by="")
+            said = [{"at": self.clock.now(), "by": by, "before": found.state}] if by else []
+            over = {"state": store.REVOKED, "closed_at": self.clock.now(), "amended": [*found.amended, *said]}
+            store.change(writing.connection, request, held_by="", **over)
         return self._changed(request)
 
     def amend(self, request: str, wish: Mapping[str, Any], by: str) -> Request:
@@ -140,11 +155,14 @@ class Intake:
             store.change(writing.connection, request, wish=_wish(Wanted(found.kind, wish)), amended=amended)
         return self._changed(request)
 
-    def hold(self, request: str, by: str) -> Request:
+    def hold(self, request: str, by: str, lifted_by: str = "") -> Request:
         """Forbid, by name, that this person's data goes; "" lifts it. Raises: Rejected("request-unknown", 404)."""
         with self.log.writing() as writing:
             found = self._required(writing.connection, request)
-            amended = [*found.amended, {"at": self.clock.now(), "by": by or "lifted", "before": found.held_by}]
+            amended = [
+                *found.amended,
+                {"at": self.clock.now(), "by": by or f"lifted {lifted_by}".strip(), "before": found.held_by},
+            ]
             store.change(writing.connection, request, held_by=by, amended=amended)
         return self._changed(request)
 
@@ -233,6 +251,11 @@ class Intake:
     def _told(self, opened: Opened) -> Opened:
         self.listed.write()
         return opened
+
+
+def _require_verifier(verified_by: str, verifier: str) -> None:
+    if verified_by not in VERIFIERS or not verifier.strip():
+        raise Rejected("request-verification", "expected who verified it, and how", status=403)
 
 
 def subject_named(sub_or_subject: str) -> str:

@@ -119,7 +119,8 @@ def cancel(
 
     Example: [bold]edge dsar cancel dsr-20270115-7EFRCS4B[/bold]
     """
-    found = operator_of(data, name, control_plane).post(f"/v1/dsar/requests/{request}/cancel")
+    operator = operator_of(data, name, control_plane)
+    found = operator.post(f"/v1/dsar/requests/{request}/cancel", {"by": str(operator.spiffe_id)})
     show(found, as_json=as_json, text=lambda: f"{request}: {found['state']}")
 
 
@@ -137,7 +138,7 @@ def hold(
     Example: [bold]edge dsar hold dsr-20270115-7EFRCS4B[/bold]
     """
     operator = operator_of(data, name, control_plane)
-    said = {} if lift else {"by": str(operator.spiffe_id)}
+    said = {"lifted_by" if lift else "by": str(operator.spiffe_id)}
     found = operator.post(f"/v1/dsar/requests/{request}/hold", said)
     show(found, as_json=as_json, text=lambda: f"{request}: held by {found['held_by'] or 'nobody'}")
 
@@ -218,6 +219,25 @@ def fetch(
     sealed = operator_of(data, name, control_plane).get(f"/v1/dsar/requests/{request}/answers")
     files = unsealed(sealed, secret, out)
     show({"files": files}, as_json=as_json, text=lambda: "\n".join(files) or "nothing is sealed yet")
+
+
+@dsar.command("portal")
+def portal(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="On 127.0.0.1; 0: any free one.")] = 0,
+    data: DataOption = DEFAULT_DATA,
+    control_plane: ControlPlane = DEFAULT_CONTROL_PLANE,
+    name: As = None,
+) -> None:
+    """Show the requests as a page in your own browser: what is due, who owes what, what to do. Ctrl-C ends it.
+
+    Example: [bold]edge dsar portal[/bold]
+    """
+    from consent_core.clock import SystemClock
+    from edge_cli.portal.server import serving
+
+    with serving(operator_of(data, name, control_plane), SystemClock(), port) as running:
+        typer.echo(running.entrance)
+        running.wait()
 
 
 def unsealed(sealed: dict[str, str], secret: str, out: Path) -> list[str]:

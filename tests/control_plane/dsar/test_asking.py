@@ -160,6 +160,35 @@ def test_a_hold_stops_the_erasure_and_every_sweep(world, intake):
         assert (known(world.plane), world.plane.proofs.count(connection, subject(visitor))) == (0, 0)
 
 
+def test_who_changed_a_request_is_kept_with_it(world):
+    """Held, lifted and cancelled by name and note, over the operators' routes."""
+    visitor = world.visitor()
+    opened = world.ask(visitor, "deletion")
+    operator, path = Caller(world.plane.mesh_app), f"/v1/dsar/requests/{opened.request.id}"
+    for what, said in [("hold", {"by": "ann: a court"}), ("hold", {"lifted_by": "ann: over"}), ("cancel", {"by": "x"})]:
+        last = operator("POST", f"{path}/{what}", content=json.dumps(said))
+        assert last.status_code == 200, last.text
+
+    assert [change["by"] for change in last.json()["amended"]] == ["ann: a court", "lifted ann: over", "x"]
+    assert last.json()["state"] == "revoked"
+
+
+def test_a_guardian_who_is_verified_ends_the_waiting(world, intake):
+    """By name and note; what does not wait has nothing to verify."""
+    visitor = world.visitor()
+    waiting = intake.by_receipt(Wanted("deletion"), receipt_of(world.plane, visitor)).request.id
+    refused_with("request-verification", 403, intake.verify, waiting, "guardian", " ")
+    refused_with("request-verification", 403, intake.verify, waiting, "anybody", "ann")
+    operator = Caller(world.plane.mesh_app)
+    said = json.dumps({"verified_by": "guardian", "verifier": "ann: the mother, by passport"})
+    shown = operator("POST", f"/v1/dsar/requests/{waiting}/verify", content=said).json()
+
+    assert (shown["state"], shown["verified_by"]) == ("open", "guardian")
+    assert shown["verifier"] == "ann: the mother, by passport"
+    refused_with("request-final", 409, intake.verify, waiting, "guardian", "ann")
+    world.until_closed(waiting)
+
+
 def test_a_request_is_taken_back_until_it_is_registered(world, intake):
     """After that it is final, also where the mark of the step was lost."""
     visitor = world.visitor()

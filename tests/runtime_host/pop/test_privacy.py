@@ -10,6 +10,7 @@ from consent_core.formats.subject import subject_of
 from consent_core.trust.providers.selection import open_provider
 from consent_core.trust.sealing import public_of, unseal
 from runtime_host.pop.evidence.gathering import Gatherer
+from runtime_host.pop.serving.routes.privacy.answer import TOLD, answer_page
 from runtime_host.pop.serving.routes.privacy.requests import KINDS
 from runtime_host.pop.serving.routes.privacy.texts import TEXTS
 from runtime_host.pop.sync.fetch import ControlPlane
@@ -160,6 +161,53 @@ def test_an_access_answer_is_sealed_by_who_holds_a_part(shop, run, visitor):
     assert subject == subject_of(json.loads(whole)["data"]["pseudonym"])
     assert subject not in json.dumps(carried)
     assert len(public_of(made["request_secret"])) == 32
+
+
+@pytest.mark.parametrize("language", TEXTS)
+def test_the_answer_is_a_page_that_a_person_reads(shop, run, language):
+    """Every version, every place, and each point of Art. 15(1); by the code alone, and before there is one, not."""
+    visitor = shop.browser()
+    run(visitor.grant("contextual", "behavioral"))
+    run(post(visitor, {"kind": "access"}))
+    code = visitor.jar[next(name for name in visitor.jar if "request" in name)][0]
+    path = f"{PAGE}/{code.partition('.')[0]}"
+    assert run(look(visitor, path)).status == 404
+    plane = shop.plane
+    plane.own.look()
+    listed(plane)
+    plane.requests.machine.look()
+    provider = open_provider("keyring", shop.directory, None)
+    run(Gatherer("tokyo-1", ControlPlane(shop.pop._parts.client, 5), shop.pop.store, None, provider).look())
+    plane.requests.machine.look()
+    page = run(look(visitor, path, accept_language=language)).body.decode()
+
+    assert f'<html lang="{language}">' in page
+    assert "<script" not in page
+    assert all(TEXTS[language][name] in page for name in (*TOLD, "choices", "held"))
+    assert "contextual, behavioral" in page
+    assert "edge/tokyo-1" in page
+    assert path in run(look(visitor, PAGE)).body.decode()
+    assert run(look(shop.browser(), path)).status == 404
+
+
+def test_a_part_that_is_no_json_is_named_on_the_page():
+    """The others are shown; nothing of any part is markup."""
+    line = {"kind": "view", "item": "<script>", "tags": [], "at": 1_800_000_000}
+    part = json.dumps({"place": "edge/x", "history": {"behavioral": [line]}, "records": [1, 2]}).encode()
+    page = answer_page("dsar-1", {"part edge/x": part, "part edge/y": b"\xff"}, TEXTS["en"])
+
+    assert "&lt;script&gt;" in page
+    assert "<script>" not in page
+    assert f"2 {TEXTS['en']['records']}" in page
+    assert page.count(TEXTS["en"]["unreadable"]) == 1
+
+
+def look(browser, path, **headers):
+    """A page, with the cookies that this address gets."""
+    cookies = "; ".join(f"{name}={value}" for name, (value, where) in browser.jar.items() if path.startswith(where))
+    sent = {**BROWSER, **({"cookie": cookies} if cookies else {})}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return ask(browser.pop.public_app, "GET", path, sent)
 
 
 def listed(plane):

@@ -5,6 +5,7 @@
     GET, DELETE /v1/consent/requests/ID one request: by the session, or by `Request-Secret`
     GET  /v1/consent/requests/ID/answers  what is sealed to the asker, as it is
     GET, POST /v1/consent/privacy       the same as a page with plain forms, without scripts      page
+    GET  /v1/consent/privacy/ID         the answer to an access request, to read and print       answer
 
 This POP names no visitor to the control plane: it passes on what the browser shows. The secret of a request is passed
 to its asker and stored nowhere here.

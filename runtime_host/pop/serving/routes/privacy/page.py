@@ -2,6 +2,7 @@
 
     GET  /v1/consent/privacy             the page
     POST /v1/consent/privacy             kind=… | cancel=ID | code=ID.SECRET          → 303, back to the page
+    GET  /v1/consent/privacy/ID          an access answer, opened by this POP, as a page to read and print
     GET  /v1/consent/privacy/ID/WHAT     one sealed thing, opened by this POP for this one download
 
 The code of a request stays for one hour in a cookie that only this page's address gets. Who does not want this POP to
@@ -27,6 +28,7 @@ from consent_core.policy.notices import languages_of
 from consent_core.policy.table import AGE_BANDS
 from consent_core.trust.sealing import unseal
 from runtime_host.pop.serving.routes.consent.asking import Asker, PopIdentity
+from runtime_host.pop.serving.routes.privacy.answer import answer_page
 from runtime_host.pop.serving.routes.privacy.requests import KINDS, PrivacyRequests, Shows
 from runtime_host.pop.serving.routes.privacy.texts import TEXTS
 from runtime_host.pop.serving.routing import Call
@@ -34,6 +36,7 @@ from runtime_host.pop.serving.routing import Call
 PATH = "/v1/consent/privacy"
 CODE_LIFE_S = 3_600
 MAX_FORM_BYTES = 4_096
+PART = "part "  # how the names of an answer's parts begin
 PLACES = ("EU", "UK", "US-CA", "JP", "SG", "TH", "ZZ")
 
 _CODE = re.compile(r"([A-Za-z0-9-]{1,32})\.([A-Za-z0-9_-]{43})")
@@ -97,12 +100,17 @@ class PrivacyPage:
         return empty_answer(303, (b"location", PATH.encode("ascii")), *headers)
 
     async def download(self, call: Call) -> Answer:
-        """One sealed thing, opened for its asker. Raises: Rejected("request-unknown", 404), Untrusted."""
+        """One sealed thing, or the answer as a page, opened for its asker.
+
+        Raises: Rejected("request-unknown", 404), Untrusted.
+        """
         name, _, what = call.tail.partition("/")
         code, what = self._code(call), unquote(what)
         if code is None or code.request != name:
             raise Rejected("request-unknown", "no request of that id in this browser: enter its code", status=404)
         sealed = await self._requests.answers(name, Shows(secret=code.secret))
+        if not what:
+            return _page(answer_page(name, _parts(sealed, code.secret), TEXTS[_language(call)]))
         if what not in sealed:
             raise Rejected("request-unknown", "nothing of that name is sealed to this request", status=404)
         data = unseal(code.secret, base64.b64decode(sealed[what]), what)
@@ -139,6 +147,14 @@ class PrivacyPage:
 
     def _keep(self, code: Code) -> Header:
         return (b"set-cookie", self._here.cookies.set_request(code.text, CODE_LIFE_S))
+
+
+def _parts(sealed: Mapping[str, str], secret: str) -> dict[str, bytes]:
+    """The parts of an answer, opened. Raises: Rejected("request-unknown", 404) where there are none."""
+    parts = {what: text for what, text in sealed.items() if what.startswith(PART)}
+    if not parts:
+        raise Rejected("request-unknown", "this request has no answer to read yet", status=404)
+    return {what: unseal(secret, base64.b64decode(text), what) for what, text in parts.items()}
 
 
 def _required(code: Code | None) -> Code:
