@@ -1,6 +1,7 @@
 """What a control plane tells a scraper, on this machine only: refusals by code, and how its ledger stands.
 
-    /metrics    Prometheus page        /readyz    503 while this one alone is broken (`leave`), else 200
+    /           the dashboard          /metrics    Prometheus page
+    /readyz     503 while this one alone is broken (`leave`), else 200
 
 How long requests take is here, because this listener is for this machine alone. Counts of changes are not: a listener
 that more people read must not tell what padding hides.
@@ -19,6 +20,8 @@ from consent_core.telemetry.metrics import Metrics
 from consent_core.telemetry.numbers import Labels
 from consent_core.telemetry.prometheus import PAGE_TYPE, page
 from control_plane.app import ControlPlane
+from control_plane.dashboard.routes import dashboard_routes
+from control_plane.dashboard.scraping import Pages
 from control_plane.ledger.archive import archived_size
 
 FAMILIES = ("rejected", "untrusted", "unavailable")
@@ -42,12 +45,13 @@ def metrics_of(plane: ControlPlane, health: Health) -> Metrics:
     metrics.watch("consent_edge_ledger_inclusion_seconds", lambda: float(progress.inclusion_s or 0))
     metrics.watch("consent_edge_ledger_findings", lambda: float(len(plane.ledger.store.findings.all())))
     metrics.watch_each("consent_edge_health", lambda: health.look().gauges())
+    metrics.watch_each("consent_edge_privacy_budget_spent_ratio", lambda: _spent(plane))
     metrics.watch("consent_edge_archive_lag_leaves", lambda: float(_lag(plane)))
     return metrics
 
 
-def admin_application(plane: ControlPlane, health: Health) -> Starlette:
-    """The admin listener's two routes."""
+def admin_application(plane: ControlPlane, health: Health, pages: Pages) -> Starlette:
+    """The admin listener's routes. `pages`: what the POPs count."""
     metrics = metrics_of(plane, health)
 
     async def numbers(_: Request) -> Response:
@@ -57,11 +61,15 @@ def admin_application(plane: ControlPlane, health: Health) -> Starlette:
         seen = await run_in_threadpool(health.look)
         return JSONResponse({"leave": seen.leave, "stay": seen.stay}, 503 if seen.leave else 200)
 
-    return Starlette(routes=[Route("/metrics", numbers), Route("/readyz", ready)])
+    return Starlette(routes=[Route("/metrics", numbers), Route("/readyz", ready), *dashboard_routes(plane, pages)])
 
 
 def _failures(plane: ControlPlane, family: str) -> dict[Labels, int]:
     return {(code,): count for (kind, code), count in list(plane.failures.items()) if kind == family}
+
+
+def _spent(plane: ControlPlane) -> dict[Labels, float]:
+    return {(place,): part for place, part in plane.federated.spent(plane.settings.clock.now()).items()}
 
 
 def _lag(plane: ControlPlane) -> int:

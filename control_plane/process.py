@@ -35,6 +35,7 @@ from consent_core.trust.svid_source import SvidSource, open_source, rotate_forev
 from consent_core.trust.tls import server_context
 from control_plane.app import ControlPlane, create_app
 from control_plane.audit import Shredding, audited, open_audit, writer_of, writers_of
+from control_plane.dashboard.scraping import Pages
 from control_plane.health import health_of
 from control_plane.metrics import admin_application
 from control_plane.settings import Settings
@@ -94,7 +95,9 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         if settings.admin_port is not None:
             health = health_of(plane, audit, source)
             others.append(asyncio.create_task(_watch(health)))
-            others.append(asyncio.create_task(_administer(plane, health, settings.admin_port)))
+            pages = Pages(settings.pages)
+            others.append(asyncio.create_task(pages.look_forever()))
+            others.append(asyncio.create_task(_administer(plane, health, pages, settings.admin_port)))
         try:
             await started(servers, listeners)
             yield Running(plane, public.getsockname()[1], mesh.getsockname()[1])
@@ -149,11 +152,13 @@ async def _watch(health: Health) -> None:
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _administer(plane: ControlPlane, health: Health, port: int) -> None:
-    """`/metrics` and `/readyz`, for this machine only, until cancelled."""
+async def _administer(plane: ControlPlane, health: Health, pages: Pages, port: int) -> None:
+    """The dashboard, `/metrics` and `/readyz`, for this machine only, until cancelled."""
     try:
         with listening("127.0.0.1", port) as sock:
-            await Server(uvicorn.Config(admin_application(plane, health), **_common(plane.settings))).serve([sock])
+            await Server(uvicorn.Config(admin_application(plane, health, pages), **_common(plane.settings))).serve(
+                [sock]
+            )
     except OSError as error:
         logger.error("admin listener: port %d: %s", port, error.strerror)  # noqa: TRY400 - the trace says no more
 

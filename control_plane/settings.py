@@ -1,5 +1,6 @@
 """Everything a control plane is told at its start. Built once at the edge of the process and passed down."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from control_plane.proofs.retention import BACKUPS_KEPT_DAYS, PROOF_KEPT_DAYS
 
 DAY_S = 86_400
 MAX_CONTROL_PLANES = 9
+PAGE = re.compile(r"[a-z0-9-]{1,64}=https?://[^\s=]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Settings:
     host: str = "127.0.0.1"
     public_port: int = 7000
     mesh_port: int = 7443
-    admin_port: int | None = None  # /metrics and /readyz, on 127.0.0.1, not on `host`; None: no such listener
+    admin_port: int | None = None  # dashboard, /metrics, /readyz: on 127.0.0.1, not on `host`; None: no such listener
+    pop_pages: tuple[str, ...] = ()  # Prometheus pages that the dashboard reads, each as pop=http://host:port/metrics
     maintain_every_s: float = 60.0
     name: str = "main"  # of this control plane in its SPIFFE id
     number: int = 1  # of this control plane among those on one database: each has an audit trail of its own
@@ -71,6 +74,14 @@ class Settings:
             read_push_url(self.push_url)
         for text in self.witnesses:
             read_address(text)
+        for text in self.pop_pages:
+            if not PAGE.fullmatch(text):
+                raise ValueError("pop_pages: expected pop=http://host:port/metrics")
+
+    @property
+    def pages(self) -> dict[str, str]:
+        """The addresses of `pop_pages`, by POP."""
+        return dict(text.split("=", 1) for text in self.pop_pages)
 
     @property
     def home(self) -> Path:

@@ -12,7 +12,8 @@ def places(fleet: Fleet, specs: Sequence[PopSpec]) -> dict[str, Any]:
     """Where everything listens, as `--json` prints it."""
     pops = [{"pop": s.pop, "jurisdiction": s.jurisdiction, "url": fleet.url(s.pop), "admin": fleet.admin_url(s.pop)}
             for s in specs]  # fmt: skip
-    return {"pops": pops, "control_plane": fleet.control_plane_url, "mesh": fleet.mesh_url,
+    return {"pops": pops, "control_plane": fleet.control_plane_url,
+            "dashboard": fleet.dashboard_url, "mesh": fleet.mesh_url,
             "witnesses": list(fleet.witnesses)}  # fmt: skip
 
 
@@ -20,6 +21,7 @@ def welcome(fleet: Fleet, specs: Sequence[PopSpec]) -> str:
     """URLs first (POP 1's before anything else), then each thing to try as a line for the shell."""
     lines = [f"[bold]{fleet.url(spec.pop)}[/]   {spec.pop}, jurisdiction {spec.jurisdiction}" for spec in specs]
     lines.append(f"[bold]{fleet.control_plane_url}/docs[/]   control plane")
+    lines.append(f"[bold]{fleet.dashboard_url}[/]   dashboard: speed, POPs, requests, privacy budget, ledger")
     return "\n".join([*lines, "", *_try(fleet, specs[0]), "", "Ctrl-C ends everything."])
 
 

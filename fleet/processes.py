@@ -155,7 +155,7 @@ class Fleet:
     ) -> None:
         self.data = data
         self._on_progress = on_progress
-        free = iter(free_ports(2 * control_planes + 3 * len(pops) + len(witnesses)))
+        free = iter(free_ports(2 * control_planes + 3 * len(pops) + len(witnesses) + 1))
         self._ports = {spec.pop: (spec.port or next(free), next(free), next(free)) for spec in pops}
         common = ["--data", str(data), *(["--components", str(components)] if components else [])]
         at = {name: f"http://{LOOPBACK}:{next(free)}" for name in witnesses}
@@ -164,6 +164,7 @@ class Fleet:
         shared = [*plane_options, *seen_by, *(["--database", database] if database else [])]
         self._planes = [(public_port or next(free), mesh_port or next(free))]
         self._planes += [(next(free), next(free)) for _ in range(control_planes - 1)]
+        self._dashboard = next(free)
         self.control_plane, *self.standbys = (
             self._member_control_plane(number, ports, shared) for number, ports in enumerate(self._planes, 1)
         )
@@ -181,6 +182,11 @@ class Fleet:
     def control_plane_url(self) -> str:
         """The control plane's public listener."""
         return f"http://{LOOPBACK}:{self._planes[0][0]}"
+
+    @property
+    def dashboard_url(self) -> str:
+        """The first control plane's dashboard, /metrics and /readyz."""
+        return f"http://{LOOPBACK}:{self._dashboard}"
 
     @property
     def mesh_url(self) -> str:
@@ -252,9 +258,13 @@ class Fleet:
         name = "control-plane" if number == 1 else f"control-plane-{number}"
         arguments = [
             "control-plane", "--data", str(self.data), "--public-port", str(public), "--mesh-port", str(mesh),
-            *(["--number", str(number)] if number > 1 else []), *options,
+            *(["--number", str(number)] if number > 1 else self._dashboard_options()), *options,
         ]  # fmt: skip
         return Member(name, arguments, f"http://{LOOPBACK}:{public}/healthz", self.data / "logs" / f"{name}.log")
+
+    def _dashboard_options(self) -> list[str]:
+        pages = ",".join(f"{pop}={self.admin_url(pop)}/metrics" for pop in self._ports)
+        return ["--admin-port", str(self._dashboard), *(["--set", f"pop_pages={pages}"] if pages else [])]
 
     def _member_pop(self, spec: PopSpec, site: Path, common: list[str]) -> Member:
         public, mesh, admin = self._ports[spec.pop]

@@ -117,7 +117,7 @@ METRICS = (
     ),
     Metric("consent_edge_ledger_findings", Kind.GAUGE, "", "what an operator must look at"),
     Metric("consent_edge_archive_lag_leaves", Kind.GAUGE, "", "published leaves that the archive has not"),
-    Metric("consent_edge_privacy_budget_spent_ratio", Kind.GAUGE, "", "spent share of the privacy budget", ("model",)),
+    Metric("consent_edge_privacy_budget_spent_ratio", Kind.GAUGE, "", "spent share of the privacy budget", ("place",)),
 )
 
 BY_NAME = {metric.name: metric for metric in METRICS}

@@ -7,8 +7,9 @@ from sqlalchemy import Connection, insert, select
 from consent_core.errors import Rejected, Untrusted
 from consent_core.formats.budget_ledger import BudgetLine, read_lines
 from consent_core.formats.canonical import canonical_json, read_json_object
-from consent_core.privacy.ledger import Lines, charge, merged, spend
+from consent_core.privacy.ledger import Lines, charge, merged, spend, spent
 from consent_core.privacy.mechanism import Mechanism
+from consent_core.privacy.weeks import week_of, windows
 from control_plane.store.learning_schema import learning_budget
 
 SHOWN = 64  # lines that travel, as `budget_ledger.MAX_LINES`
@@ -33,6 +34,13 @@ def judged(own: Lines, theirs: Lines, week: str, mechanism: Mechanism) -> Lines:
     if spend(union[:-1], week, mechanism)[-1] != theirs[-1]:
         raise Rejected("budget-mismatch", "the ledger's last line is not this week's spend")
     return union
+
+
+def share(connection: Connection, pop: str, now: int, mechanism: Mechanism) -> float:
+    """How much of the promise a place has spent: 1 is all of it."""
+    lines = lines_of(connection, pop)
+    rows = windows(week_of(now), mechanism.weeks)
+    return float(max(spent(lines, row) for row in rows) / mechanism.promised)
 
 
 def keep(connection: Connection, pop: str, lines: Iterable[BudgetLine]) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from consent_core.clock import Clock
 from consent_core.errors import Rejected
@@ -14,7 +14,7 @@ from control_plane.federated.log import VerdictLog
 from control_plane.federated.rounds import Newest, Rounds, all_rounds, find
 from control_plane.policies.current import Policies
 from control_plane.store.database import Database
-from control_plane.store.learning_schema import learning_updates
+from control_plane.store.learning_schema import learning_budget, learning_updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,13 @@ class Federated:
             shown = {"week": week, "state": found.state, "base": dict(found.base), "policy": found.policy}
             lines = [] if pop is None else budget.shown(connection, pop)
         return {**shown, "mechanism": found.terms.mechanism.to_json(), "ledger": lines}
+
+    def spent(self, now: int) -> dict[str, float]:
+        """By place, the share of its promise that is spent in the worst row of weeks that this week is part of."""
+        with self.database.read() as connection:
+            rounds = all_rounds(connection)
+            places = sorted(set(connection.scalars(select(learning_budget.c.pop)))) if rounds else []
+            return {place: budget.share(connection, place, now, rounds[-1].terms.mechanism) for place in places}
 
     def overview(self) -> dict[str, Any]:
         """Every round with the places that sent, those missing, and each place's lines."""

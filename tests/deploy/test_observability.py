@@ -45,7 +45,7 @@ BREACHES = {
     "LedgerUnwitnessed": {"consent_edge_ledger_unwitnessed_seconds{pop='control-plane'}": "0+15x240"},
     "LedgerFinding": {"consent_edge_ledger_findings{pop='control-plane'}": "0x200 1x40"},
     "UntrustedArtefact": {"consent_edge_untrusted_total{pop='a',code='log-fork'}": "0x200 1x40"},
-    "PrivacyBudgetNearlySpent": {"consent_edge_privacy_budget_spent_ratio{model='contextual'}": "0.85x240"},
+    "PrivacyBudgetNearlySpent": {"consent_edge_privacy_budget_spent_ratio{place='tokyo-1'}": "0.85x240"},
     "PrivacyRequestLate": {
         "consent_edge_dsar_turnaround_seconds_bucket{kind='deletion',le='86400.0'}": "0x240",
         "consent_edge_dsar_turnaround_seconds_bucket{kind='deletion',le='+Inf'}": "0+1x240",

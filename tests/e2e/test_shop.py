@@ -76,6 +76,19 @@ def test_what_the_page_measured_reaches_the_metrics_page(visit, shop):
     assert not any("cookie" in request.all_headers() for request in sent)
 
 
+def test_the_dashboard_reads_every_pop(shop):
+    """The control plane shows each POP as it reports itself and as its page counts."""
+    deadline = time.monotonic() + 60
+    while True:
+        text = httpx.get(f"{shop.fleet.dashboard_url}/now").text
+        if all(name in text for name in ("frankfurt-1", "san-jose-1")) and text.count("pages open") == 2:
+            break
+        assert time.monotonic() < deadline, text
+        time.sleep(0.2)
+
+    assert "never reported" not in text
+
+
 def test_withdrawing_brings_the_default_back(visit):
     """What was personalised looks again as it did before consent."""
     visit.open()

@@ -7,6 +7,7 @@ import pytest
 
 from consent_core.trust.trust_file import Witness
 from control_plane.app import create_app
+from control_plane.dashboard.scraping import Pages
 from control_plane.health import UNWITNESSED_S, health_of
 from control_plane.metrics import admin_application
 from tests.control_plane.conftest import Caller
@@ -18,7 +19,7 @@ def admin(plane):
 
 
 def caller(plane):
-    return Caller(admin_application(plane, health_of(plane)))
+    return Caller(admin_application(plane, health_of(plane), Pages({})))
 
 
 def numbers(admin):
