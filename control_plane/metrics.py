@@ -15,10 +15,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from consent_core.health.gauges import watch_room
 from consent_core.health.watching import Health
 from consent_core.telemetry.metrics import Metrics
 from consent_core.telemetry.numbers import Labels
 from consent_core.telemetry.prometheus import PAGE_TYPE, page
+from consent_core.trust.svid_source import SvidSource
 from control_plane.app import ControlPlane
 from control_plane.dashboard.routes import dashboard_routes
 from control_plane.dashboard.scraping import Pages
@@ -27,8 +29,8 @@ from control_plane.ledger.archive import archived_size
 FAMILIES = ("rejected", "untrusted", "unavailable")
 
 
-def metrics_of(plane: ControlPlane, health: Health) -> Metrics:
-    """Every number is read when somebody looks."""
+def metrics_of(plane: ControlPlane, health: Health, source: SvidSource | None = None) -> Metrics:
+    """Every number is read when somebody looks. `source`: None without mutual TLS."""
     metrics = Metrics("control-plane", "control-plane")
     for family in FAMILIES:
         metrics.add_source(f"consent_edge_{family}", partial(_failures, plane, family))
@@ -44,15 +46,16 @@ def metrics_of(plane: ControlPlane, health: Health) -> Metrics:
     metrics.watch("consent_edge_ledger_unwitnessed_seconds", lambda: since(progress.unwitnessed_since))
     metrics.watch("consent_edge_ledger_inclusion_seconds", lambda: float(progress.inclusion_s or 0))
     metrics.watch("consent_edge_ledger_findings", lambda: float(len(plane.ledger.store.findings.all())))
+    watch_room(metrics, plane.settings.home, source, clock)
     metrics.watch_each("consent_edge_health", lambda: health.look().gauges())
     metrics.watch_each("consent_edge_privacy_budget_spent_ratio", lambda: _spent(plane))
     metrics.watch("consent_edge_archive_lag_leaves", lambda: float(_lag(plane)))
     return metrics
 
 
-def admin_application(plane: ControlPlane, health: Health, pages: Pages) -> Starlette:
+def admin_application(plane: ControlPlane, health: Health, pages: Pages, source: SvidSource | None = None) -> Starlette:
     """The admin listener's routes. `pages`: what the POPs count."""
-    metrics = metrics_of(plane, health)
+    metrics = metrics_of(plane, health, source)
 
     async def numbers(_: Request) -> Response:
         return Response(await run_in_threadpool(page, metrics), media_type=PAGE_TYPE)

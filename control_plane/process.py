@@ -20,6 +20,7 @@ from typing import Any
 
 import uvicorn
 import uvloop
+from starlette.applications import Starlette
 
 from consent_core.audit.writer import AuditWriter
 from consent_core.errors import ConsentEdgeError
@@ -97,7 +98,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             others.append(asyncio.create_task(_watch(health)))
             pages = Pages(settings.pages)
             others.append(asyncio.create_task(pages.look_forever()))
-            others.append(asyncio.create_task(_administer(plane, health, pages, settings.admin_port)))
+            application = admin_application(plane, health, pages, source)
+            others.append(asyncio.create_task(_administer(plane, application, settings.admin_port)))
         try:
             await started(servers, listeners)
             yield Running(plane, public.getsockname()[1], mesh.getsockname()[1])
@@ -152,13 +154,11 @@ async def _watch(health: Health) -> None:
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _administer(plane: ControlPlane, health: Health, pages: Pages, port: int) -> None:
+async def _administer(plane: ControlPlane, application: Starlette, port: int) -> None:
     """The dashboard, `/metrics` and `/readyz`, for this machine only, until cancelled."""
     try:
         with listening("127.0.0.1", port) as sock:
-            await Server(uvicorn.Config(admin_application(plane, health, pages), **_common(plane.settings))).serve(
-                [sock]
-            )
+            await Server(uvicorn.Config(application, **_common(plane.settings))).serve([sock])
     except OSError as error:
         logger.error("admin listener: port %d: %s", port, error.strerror)  # noqa: TRY400 - the trace says no more
 

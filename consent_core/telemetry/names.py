@@ -70,6 +70,8 @@ METRICS = (
     Metric("consent_edge_worker_restarts", Kind.COUNTER, "", "processes of the POP that ended and were started again"),
     Metric("consent_edge_outbox_oldest_seconds", Kind.GAUGE, "s", "how long the oldest withdrawal has waited"),
     Metric("consent_edge_in_sync", Kind.GAUGE, "", "1 while in sync with the control plane"),
+    Metric("consent_edge_disk_free_bytes", Kind.GAUGE, "", "room that is left where this process keeps its files"),
+    Metric("consent_edge_certificate_left_seconds", Kind.GAUGE, "s", "until this process's own certificate runs out"),
     Metric("consent_edge_health", Kind.GAUGE, "", "1 while a reason to look here holds", ("reason", "kind")),
     Metric(
         "consent_edge_decision_seconds",

@@ -24,6 +24,7 @@ from consent_core.clock import Clock, SystemClock
 from consent_core.decision.seams import Personalizer, Validator
 from consent_core.errors import ConsentEdgeError
 from consent_core.formats.rendition import RenditionKey
+from consent_core.health.gauges import watch_room
 from consent_core.http.answers import Answer
 from consent_core.http.asgi import App
 from consent_core.http.clients import Clients
@@ -217,6 +218,7 @@ class Pop:
         watch = Watch(config.pop, ill)
         if isinstance(self.sync, Sync):
             watch.health.add(*lead_looks(self.sync, self.components, self.clock, self.supervisor))
+            watch_room(self.metrics, config.home, parts.svid, self.clock)
             self.metrics.watch_each("consent_edge_health", lambda: watch.health.look().gauges())
         return watch
 

@@ -41,6 +41,8 @@ BREACHES = {
     "PopOutOfSync": {"consent_edge_in_sync{pop='a'}": "0x240"},
     "OutOfService": {"consent_edge_health{pop='a',kind='leave',reason='disk-full'}": "1x240"},
     "NeedsALook": {"consent_edge_health{pop='a',kind='stay',reason='clock-off'}": "1x240"},
+    "DiskFilling": {"consent_edge_disk_free_bytes{pop='a'}": "300e6-1e6x240"},
+    "CertificateEnding": {"consent_edge_certificate_left_seconds{pop='a'}": "3600-15x240"},
     "OutboxLate": {"consent_edge_outbox_oldest_seconds{pop='a'}": "90+15x240"},
     "LedgerUnwitnessed": {"consent_edge_ledger_unwitnessed_seconds{pop='control-plane'}": "0+15x240"},
     "LedgerFinding": {"consent_edge_ledger_findings{pop='control-plane'}": "0x200 1x40"},

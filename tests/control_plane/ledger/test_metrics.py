@@ -41,6 +41,14 @@ def test_the_page_follows_the_ledger(plane, browser, admin):
     assert seen["consent_edge_ledger_unwitnessed_seconds"] == seen["consent_edge_archive_lag_leaves"] == 0
 
 
+def test_the_page_says_how_much_room_is_left(admin):
+    """Before the disk is full, and without a certificate where there is none."""
+    seen = numbers(admin)
+
+    assert seen["consent_edge_disk_free_bytes"] > 0
+    assert "consent_edge_certificate_left_seconds" not in seen
+
+
 def test_a_missing_witness_shows_in_seconds(settings):
     """From the first beat that was not published; the ledger still takes leaves."""
     plane = create_app(replace(settings, witnesses=("w1=http://127.0.0.1:1",)))
