@@ -69,6 +69,7 @@ consent-panel summary { cursor: pointer; min-block-size: 1.75rem; font-weight: 6
 consent-panel details p + p { margin-block-start: 0.5rem; }
 consent-panel output { display: block; color: var(--muted); font-size: 0.875rem; min-block-size: 1.45em; line-height: 1.45; }
 consent-panel output.bad { color: var(--bad); }
+@media (max-width: 40rem) and (min-height: 30rem) { consent-panel .consent-sheet { max-block-size: max(43dvh, 17rem); } }
 @media (min-width: 48rem) { consent-panel fieldset { grid-template-columns: repeat(3, 1fr); } }
 @media (min-width: 64rem) {
   consent-panel .consent-body { grid-template-columns: 19rem 1fr; align-content: start; }

@@ -120,6 +120,15 @@ def test_purposes_retentions_and_the_notice_are_there_in_full(visitor, width):
     assert tab.page.evaluate(f"{SHEET}.scrollWidth <= {SHEET}.clientWidth")
 
 
+@pytest.mark.parametrize("width", [WIDTHS["phone"], WIDTHS["small phone"]], ids=["phone", "small phone"])
+def test_a_phone_shows_the_page_above_the_panel(visitor, width):
+    """A first visitor sees what the page is about: half of the window is its own, the notice open or not."""
+    tab = visitor(width)
+    tab.until("document.querySelector('consent-panel details').open")
+
+    assert tab.page.evaluate(f"{SHEET}.getBoundingClientRect().top") >= width[1] / 2
+
+
 @pytest.mark.parametrize("width", [*WIDTHS.values(), (640, 360)], ids=[*WIDTHS, "zoom 200 %"])
 def test_what_has_the_focus_is_never_under_the_panel(visitor, width):
     """Keyboard through the whole page, forwards: each focused element is visible (WCAG 2.4.11)."""
