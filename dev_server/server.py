@@ -32,8 +32,8 @@ from consent_core.formats.canonical import read_json_object
 from consent_core.formats.rendition import RenditionKey, open_path, sign_path
 from consent_core.http.asgi import error_value
 from consent_core.http.bounded import BoundedProtocol
-from dev_server.session import Session, Tell, open_session
-from dev_server.workbench import Answer
+from dev_server.session import DevSession, Tell, open_session
+from dev_server.workbench import Tried
 
 HOST = "127.0.0.1"
 PAGE = Path(__file__).with_name("page.html")
@@ -48,7 +48,7 @@ class DevServer:
         self._tell, self._port = tell, port
         self._listeners: set[asyncio.Queue[str | None]] = set()
         self._key = RenditionKey("dev", secrets.token_bytes(32))
-        self.session: Session = open_session(root, name, data, self._broadcast)
+        self.session: DevSession = open_session(root, name, data, self._broadcast)
         self.app = Starlette(
             routes=[
                 Route("/", lambda _: FileResponse(PAGE, headers={"cache-control": "no-store"})),
@@ -126,7 +126,7 @@ class DevServer:
             }
         )
 
-    def _picture(self, slot: str, answer: Answer) -> str:
+    def _picture(self, slot: str, answer: Tried) -> str:
         """What a visitor would see: the decision's picture, or the default's."""
         catalogue, value = self.session.catalogue, answer.invocation.value
         if value is None:

@@ -29,7 +29,7 @@ from dev_server.comparison import (
     probes,
     request_of,
 )
-from dev_server.workbench import Answer, Fault, Workbench
+from dev_server.workbench import Fault, Tried, Workbench
 from fleet.project import CATALOGUE
 from runtime_host.pop.images import LoadedCatalogue, Renderer, load_catalogue
 from runtime_host.wasm.debug import invoke
@@ -62,7 +62,7 @@ class View:
         return asdict(self)
 
 
-class Session:
+class DevSession:
     """One function under development. Owned by the event loop."""
 
     def __init__(self, root: Path, bench: Workbench, builder: BackgroundBuild, tell: Tell) -> None:
@@ -93,7 +93,7 @@ class Session:
             tasks.create_task(self._watch_function())
             tasks.create_task(self._watch_catalogue())
 
-    async def ask(self, slot: str, signals: Mapping[str, Any], entropy: int) -> tuple[Answer, Any]:
+    async def ask(self, slot: str, signals: Mapping[str, Any], entropy: int) -> tuple[Tried, Any]:
         """The native answer, and the component's outcome where the component is of the same sources."""
         request = request_of(self.catalogue.catalogue, slot, signals, entropy)
         answer = await self.bench.ask(request)
@@ -220,7 +220,7 @@ class Session:
         self._tell({"event": event, **self.view.to_json()})
 
 
-def open_session(root: Path, name: str | None, data: Path, tell: Tell) -> Session:
+def open_session(root: Path, name: str | None, data: Path, tell: Tell) -> DevSession:
     """A session over a project folder. Without a name: its only function.
 
     Raises: Rejected("dev-function" | "catalogue-invalid" | "asset-refused").
@@ -233,7 +233,7 @@ def open_session(root: Path, name: str | None, data: Path, tell: Tell) -> Sessio
         raise Rejected("dev-function", f"no functions/{chosen}/function.toml here", status=404)
     KeyStore.open(data, create=True)
     bench = Workbench((root / "functions" / chosen).resolve())
-    return Session(root, bench, BackgroundBuild(chosen, root, data), tell)
+    return DevSession(root, bench, BackgroundBuild(chosen, root, data), tell)
 
 
 def _saved_at(paths: Iterable[Path]) -> float:

@@ -38,7 +38,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Tried:
     """What came of one request, with the function's own traceback if it raised."""
 
     invocation: Invocation
@@ -73,18 +73,18 @@ class Workbench:
         function = find_function(self.name, (self.directory.parent.parent,))
         return [str(finding) for finding in lint_guest(function.files, _packages(function.dependencies))]
 
-    async def ask(self, request: Mapping[str, Any]) -> Answer:
+    async def ask(self, request: Mapping[str, Any]) -> Tried:
         """One request. Raises: Rejected("invoke-request"), Unavailable("dev-not-loaded" | "dev-patience")."""
         if self.runner is None:
             raise Unavailable("dev-not-loaded", f"no version of {self.name} could be loaded yet")
         return await in_thread(lambda: answer(self.runner, request, self.directory), self.name)
 
 
-def answer(runner: Runner | None, request: Mapping[str, Any], directory: Path | None = None) -> Answer:
+def answer(runner: Runner | None, request: Mapping[str, Any], directory: Path | None = None) -> Tried:
     """One request to the sandbox or interpreter that runs the function."""
     assert runner is not None
     if not isinstance(runner, NativeFunction):
-        return Answer(invoke(runner, request))
+        return Tried(invoke(runner, request))
     raised: list[str] = []
     original = runner.call
 
@@ -97,7 +97,7 @@ def answer(runner: Runner | None, request: Mapping[str, Any], directory: Path | 
 
     watched = _Watched(runner, call)
     invocation = invoke(watched, request)
-    return Answer(invocation, "".join(raised))
+    return Tried(invocation, "".join(raised))
 
 
 class _Watched:
@@ -117,12 +117,12 @@ class _Watched:
         """Nothing to free."""
 
 
-async def in_thread(work: Callable[[], Answer], name: str, patience_s: float = PATIENCE_S) -> Answer:
+async def in_thread(work: Callable[[], Tried], name: str, patience_s: float = PATIENCE_S) -> Tried:
     """Do `work` in a thread of its own, for a limited time. Raises: Unavailable("dev-patience"), and as `work`."""
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[Answer] = loop.create_future()
+    done: asyncio.Future[Tried] = loop.create_future()
 
-    def settle(value: Answer | None, error: BaseException | None) -> None:
+    def settle(value: Tried | None, error: BaseException | None) -> None:
         if done.done():
             return
         if error is not None:

@@ -1,7 +1,7 @@
 """Ports of this machine for servers that are about to start.
 
-A port that is only looked up can be taken before its server binds it: by another fleet, by an outgoing connection.
-Each port given out is therefore kept bound here, not listening. Whoever looks for a free port finds it taken; the
+A port that is only looked up can be taken before its server binds it: by another fleet, by an outgoing connection. Each
+port given out is therefore kept bound here, not listening. A process that looks for a free port finds it taken; the
 server, which binds with SO_REUSEADDR as servers do, gets it, the first time and after each restart.
 """
 

@@ -29,7 +29,7 @@ from control_plane.ledger.beats import Randomness, arranged, size_after
 from control_plane.ledger.edge import Edge
 from control_plane.ledger.store import Head, LedgerStore
 from control_plane.ledger.tiles import TileDirectory
-from control_plane.ledger.witnessing import Answer, Question, Witnessing, ahead
+from control_plane.ledger.witnessing import Question, WitnessAnswer, Witnessing, ahead
 
 ROLE = "ledger"
 MOST = 10_000  # leaves of one beat; more wait for the next, which comes at once
@@ -52,7 +52,7 @@ class Progress:
     unwitnessed_since: int | None = None
     inclusion_s: int | None = None
     closed: str | None = None
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[WitnessAnswer] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Sequencer:
         crash_point("ledger-applied")
         self.progress.size = head.size
 
-    def _witness(self, head: Head) -> list[Answer]:
+    def _witness(self, head: Head) -> list[WitnessAnswer]:
         """Every witness asked about this head; closes the ledger if one is further."""
         question = Question(head.note, head.size, TileHashes(head.size, self._parts.public.read))
         answers = self._parts.witnessing.ask(question)
@@ -163,7 +163,7 @@ class Sequencer:
         note = sign_checkpoint(Checkpoint(self._origin(), 0, EMPTY_ROOT), self._signers(self._parts.clock.now()))
         return Head(0, EMPTY_ROOT, note, head.outbox)
 
-    def _publish(self, head: Head, answers: list[Answer]) -> None:
+    def _publish(self, head: Head, answers: list[WitnessAnswer]) -> None:
         """The cosigned note, if as many witnesses signed as the trust file asks for."""
         if self.progress.closed is not None:
             return

@@ -1,6 +1,6 @@
 """Asks every witness for its cosignature, all at once, and learns how far each has come.
 
-    answers = witnessing.ask(note, size, tree)        # one Answer per witness, none raises
+    answers = witnessing.ask(note, size, tree)        # one WitnessAnswer per witness, none raises
     ahead(answers, size)                              # a witness that has seen more than we have
 
 A witness's word counts only by the key that the trust file has for its name.
@@ -43,7 +43,7 @@ def read_address(text: str) -> WitnessAddress:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WitnessAnswer:
     """What one witness said. `size`: how far it has come, None if it did not answer; `line`: its cosignature.
 
     `problem`: a code, None where it cosigned.
@@ -73,37 +73,37 @@ class Witnessing:
         self._post = post or _post
         self._known: dict[str, int] = {}
 
-    def ask(self, question: Question) -> list[Answer]:
+    def ask(self, question: Question) -> list[WitnessAnswer]:
         """One answer per witness, in the order of the addresses."""
         if not self.addresses:
             return []
         with ThreadPoolExecutor(len(self.addresses)) as pool:
             return list(pool.map(lambda address: self._ask(address, question), self.addresses))
 
-    def _ask(self, address: WitnessAddress, question: Question) -> Answer:
+    def _ask(self, address: WitnessAddress, question: Question) -> WitnessAnswer:
         try:
             answer = self._ask_once(address, question, self._known.get(address.name, 0))
             if answer.problem == "witness-behind" and answer.size is not None and answer.size <= question.size:
                 answer = self._ask_once(address, question, answer.size)
         except (httpx.HTTPError, OSError):
-            return Answer(address.name, problem="witness-unreachable")
+            return WitnessAnswer(address.name, problem="witness-unreachable")
         except ConsentEdgeError as error:
-            return Answer(address.name, problem=error.code)
+            return WitnessAnswer(address.name, problem=error.code)
         if answer.size is not None:
             self._known[address.name] = answer.size
         return answer
 
-    def _ask_once(self, address: WitnessAddress, question: Question, known: int) -> Answer:
+    def _ask_once(self, address: WitnessAddress, question: Question, known: int) -> WitnessAnswer:
         old = min(known, question.size)
         proof = consistency_path(old, question.size, question.tree) if 0 < old < question.size else []
         body = write_add_checkpoint(AddCheckpoint(old, tuple(proof), question.note))
         status, answered = self._post(address.url.rstrip("/") + PATH, body)
         if status == CONFLICT:
             size = read_size(answered)
-            return Answer(address.name, size, problem="ledger-forked" if size == old else "witness-behind")
+            return WitnessAnswer(address.name, size, problem="ledger-forked" if size == old else "witness-behind")
         if status != OK:
-            return Answer(address.name, problem="witness-refused")
-        return Answer(address.name, question.size, self._checked(address.name, question.note, answered))
+            return WitnessAnswer(address.name, problem="witness-refused")
+        return WitnessAnswer(address.name, question.size, self._checked(address.name, question.note, answered))
 
     def _checked(self, name: str, note: bytes, answered: bytes) -> bytes:
         """The witness's own line, if its key signed it; what else it answered is left. Raises: Untrusted."""
@@ -116,7 +116,7 @@ class Witnessing:
         return line
 
 
-def ahead(answers: Sequence[Answer], size: int) -> Answer | None:
+def ahead(answers: Sequence[WitnessAnswer], size: int) -> WitnessAnswer | None:
     """A witness that has cosigned more leaves than this ledger has: this ledger was set back."""
     return next((answer for answer in answers if answer.size is not None and answer.size > size), None)
 

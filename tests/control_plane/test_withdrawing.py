@@ -58,7 +58,7 @@ def test_the_route_takes_ndjson_and_answers_ndjson(mesh, plane):
 
 
 def test_a_subject_that_the_pop_vouches_for_counts_where_the_session_is_unknown(plane, refused):
-    """After a restore the control plane may not know the session; an unknown subject is nobody's."""
+    """After a restore the control plane may not know the session; an unknown subject names no visitor."""
     one, two = crowd(plane, 2)
     unknown = credentials_of(new_secret().encode()).withdraw
     row = WithdrawalRow("k" * 22, unknown, None, subject_of(one.sub), None, ("contextual",), POP, 0)

@@ -20,7 +20,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_catalogue_names_exactly_the_pictures_there_are() -> None:
-    """A picture nobody shows or a name nobody paints is a mistake."""
+    """A picture without a slot or a name without a picture is a mistake."""
     catalogue = parse_catalogue((ROOT / "demo" / "catalogue.toml").read_bytes(), "demo/catalogue.toml")
 
     assert {f"{name}.jpg" for name in art.PICTURES} == {asset.file for asset in catalogue.assets.values()}

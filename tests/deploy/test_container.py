@@ -1,4 +1,4 @@
-"""The container recipe: what it copies exists, and what it starts is nobody special."""
+"""The container recipe: what it copies exists, and what it starts runs without privileges."""
 
 import re
 

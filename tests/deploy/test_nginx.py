@@ -174,7 +174,7 @@ def test_whatever_looks_like_a_token_passes_by_the_cache(front, secret):
     ],
 )
 def test_nobody_gets_a_format_that_they_did_not_name(front, accept, kind):
-    """By whatever others asked for before; through the cache as from the POP."""
+    """After other visitors' requests; through the cache as from the POP."""
     for _ in range(2):
         _, answer = front.status("/v1/images/promo-tile?w=120", accept=accept)
 

@@ -159,7 +159,7 @@ def test_a_purchase_changes_the_member_banner(visit):
 
 
 def test_global_privacy_control_is_honoured_and_shown_in_california(shop, browser):
-    """With Sec-GPC: 1 behavioral stays off whatever is chosen, the panel says so, and the receipt records it."""
+    """With Sec-GPC: 1 behavioral stays off after every choice, the panel says so, and the receipt records it."""
     context = browser.new_context(extra_http_headers={"Sec-GPC": "1"}, viewport={"width": 1280, "height": 1180})
     page = context.new_page()
     visitor = Visit(page, shop.california).open()

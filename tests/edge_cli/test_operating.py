@@ -201,7 +201,7 @@ def test_a_receipt_is_verified_and_leads_to_the_record(edge, fleet, tmp_path):
 
 @pytest.mark.parametrize("text", ["", "{", '{"receipt": null}', "[]", "a.b.c"])
 def test_what_is_no_receipt_is_refused(edge, fleet, tmp_path, text):
-    """Whatever a person pastes."""
+    """Any text that a person pastes."""
     path = tmp_path / "pasted"
     path.write_text(text)
 

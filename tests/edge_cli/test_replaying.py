@@ -104,7 +104,7 @@ def test_what_the_component_would_not_have_decided_differs(edge, given, componen
 
 
 def test_a_receipt_by_a_stranger_is_refused_by_name(edge, given, components, tmp_path):
-    """Nothing is decided from what nobody vouches for."""
+    """Nothing is decided from an unsigned receipt."""
     place, _ = given
     why = json.loads((place / "why.ndjson").read_bytes().splitlines()[0])["why"]
     receipt = open_given(why, components.store.trust_file(), NO_LOG)

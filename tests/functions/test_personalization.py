@@ -106,7 +106,7 @@ def test_a_purchase_brings_on_its_bundled_slot(personalizer: Personalizer) -> No
 @pytest.mark.parametrize(("arm", "asset"), [("control", "tile-plain"), ("bold", "tile-bold")])
 @pytest.mark.parametrize("entropy", [0, 15])
 def test_an_arm_shows_its_own_candidate(personalizer: Personalizer, arm: str, asset: str, entropy: int) -> None:
-    """Whoever is in an experiment sees the arm, never explored, whatever else is known."""
+    """A visitor in an experiment sees the arm, never explored, with any history."""
     signals = replace(page("winter"), experiment=ExperimentArm("promo", arm))
 
     decision = personalizer.decide("promo-tile", signals, ARMS, entropy)

@@ -47,7 +47,7 @@ def test_the_ninety_ninth_percentile_is_a_value_that_was_measured(waits, expecte
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_each_attack_reaches_a_listener_again_and_again(name):
-    """Whatever the listener does: here it answers, or hangs up when it has seen enough."""
+    """The listener answers, or hangs up when it has seen enough."""
 
     async def scenario():
         seen, enough = [], asyncio.Event()

@@ -128,7 +128,7 @@ def test_a_broken_load_breaks_every_row():
 
 
 def test_fewer_loads_than_59_are_too_few():
-    """Nobody passes by measuring less."""
+    """A run does not pass by measuring less."""
     assert statuses(good(58))["lcp"] == TOO_FEW
 
 
@@ -151,7 +151,7 @@ def test_slower_than_antiflicker_is_over():
 
 @pytest.mark.parametrize("lcp", [700.0, 900.0])
 def test_an_arm_of_every_third_round_is_compared_with_our_loads_of_those(lcp):
-    """The rounds between are no pairs, whatever was measured in them."""
+    """The rounds between are no pairs, with any figures in them."""
     arms = every_third(lcp)
     for sample in arms["ours"]:
         sample.lcp_ms = 600.0 + sample.round % 5 if sample.round % 3 == 0 else 2_000.0
@@ -203,7 +203,7 @@ def test_regression_needs_both_significance_and_size():
     ],
 )
 def test_a_default_picture_cannot_pass_for_a_personalised_one(headers):
-    """A code says default; no token timing says that nobody checked."""
+    """A code says default; no token timing says that no token was checked."""
     with pytest.raises(Broken):
         check_personalised(headers)
 

@@ -20,7 +20,7 @@ def test_p95_needs_the_textbook_number_of_samples(exceedances, n):
 
 
 def test_fifty_eight_samples_state_no_bound():
-    """Too few samples give no number at all, so that nobody can pass by measuring less."""
+    """Too few samples give no number at all, so that no run passes by measuring less."""
     assert quantile_upper_bound([1.0] * 58).value is None
 
 

@@ -1,4 +1,4 @@
-"""`wrk` on a POP while every certificate of the mesh and the token key are renewed: nothing fails, nobody notices."""
+"""`wrk` on a POP while every certificate of the mesh and the token key are renewed: no request fails."""
 
 import json
 import re

@@ -120,7 +120,7 @@ def records_of(data: Path, writer: str) -> list[AuditRecord]:
 
 
 def test_before_the_first_poll_everybody_gets_the_default(upgrade):
-    """The old folder opens closed: a POP that has not heard the log since its start personalises for nobody."""
+    """The old folder opens closed: a POP that has not heard the log since its start shows defaults alone."""
     assert set(upgrade.unheard.values()) == {("default",) * 3}
 
 

@@ -132,7 +132,7 @@ def test_whatever_is_wrong_has_its_own_answer(w1, log, status, code, body):
 
 
 def test_a_proof_is_needed_even_for_an_honest_log(w1, log):
-    """The witness takes nobody's word: a missing or a wrong proof is no growth."""
+    """The witness believes no claim without a proof: a missing or a wrong one is no growth."""
     answer(w1, log.request(0, 700))
 
     assert answer(w1, log.request(700, 1_000, proof=[]))[:2] == (422, "proof")
@@ -162,7 +162,7 @@ def _die_at(point, directory):
     ("point", "size"), [("witness-before-commit", 700), ("witness-committed", 1_000), ("witness-signed", 1_000)]
 )
 def test_killed_at_every_named_line_it_signs_no_other_story(tmp_path, log, point, size):
-    """Either it forgot and nobody holds a signature, or it remembers; a fork is refused in both cases."""
+    """Either it forgot and no signature left it, or it remembers; a fork is refused in both cases."""
     context = multiprocessing.get_context("forkserver")
     child = context.Process(target=_die_at, args=(point, tmp_path))
     child.start()
@@ -251,6 +251,6 @@ async def _posted(server, body):
 
 
 def test_over_http_too_long_a_body_is_not_read(w1, log):
-    """Nobody fills the memory of a witness; a request that is whole gets its line."""
+    """No client fills the memory of a witness; a request that is whole gets its line."""
     assert asyncio.run(_posted(w1, b"x" * 200_000)).status_code == 413
     assert asyncio.run(_posted(w1, log.request(0))).text.startswith("\u2014 w1 ")

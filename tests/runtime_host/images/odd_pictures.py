@@ -1,4 +1,4 @@
-"""Hostile and odd pictures by the hundred: what arrives in an art folder that nobody looks after.
+"""Hostile and odd pictures by the hundred: what arrives in an art folder without an editor.
 
     for row in rows():
         row.kind, row.name, row.data, row.shown       # `shown`: whether a POP takes it

@@ -117,7 +117,7 @@ def test_each_picture_is_checked_once_for_all_workers_and_starts(shop: Shop, run
 
 
 def test_what_is_shown_is_a_copy(shop: Shop, run: Any) -> None:
-    """Whatever happens to the operator's file, the bytes that were checked are those that are rendered."""
+    """The operator's file may change: the bytes that were checked are those that are rendered."""
     loaded = run(shop.gallery().load())
     before = shop.file("a").read_bytes()
     shop.file("a").unlink()
@@ -271,7 +271,7 @@ def test_each_fault_is_logged_once(shop: Shop, run: Any, caplog: pytest.LogCaptu
 
 
 def test_old_copies_go_one_swap_later(shop: Shop, run: Any) -> None:
-    """The edition before stays for whoever is still at it; nothing piles up."""
+    """The edition before stays for requests that still use it; none piles up."""
 
     async def story() -> None:
         watch = await shop.watched()

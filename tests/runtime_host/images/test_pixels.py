@@ -194,7 +194,7 @@ def test_a_wide_gamut_source_is_converted_to_srgb(tmp_path: Path) -> None:
 
 
 def test_grey_transparent_and_cmyk_sources_become_three_bands(tmp_path: Path) -> None:
-    """Whatever a source is made of, a rendition is opaque sRGB."""
+    """A rendition is opaque sRGB, of every kind of source."""
     pictures = {
         "grey.png": field().colourspace("b-w"),
         "clear.png": field().bandjoin(100),
@@ -228,7 +228,7 @@ def test_bytes_that_turn_bad_are_unavailable_and_no_crash(source: Source) -> Non
 
 
 def test_an_undecided_format_is_our_own_mistake(source: Source) -> None:
-    """`auto` is for addresses; whoever renders has negotiated."""
+    """`auto` is for addresses; the renderer gets the negotiated format."""
     with pytest.raises(ValueError, match="auto"):
         render(source.read(), source, recipe(source, format="auto"))
 

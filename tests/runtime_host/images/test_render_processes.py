@@ -107,7 +107,7 @@ class Hanging(Source):
 
 
 def hostile(catalogue: LoadedCatalogue, kind: type[Source]) -> Source:
-    """A checked picture that turns on whoever reads it."""
+    """A checked picture that crashes its reader."""
     made = catalogue.sources["field"]
     return kind(made.path, made.folder, "f" * 64, made.width, made.height)
 
@@ -251,7 +251,7 @@ def test_no_secret_of_the_environment_goes_along(catalogue: LoadedCatalogue, mon
 
 
 def test_a_process_ends_with_its_pop(catalogue: LoadedCatalogue) -> None:
-    """Whoever holds the other end is gone: nothing stays behind."""
+    """The process at the other end is gone: nothing stays behind."""
 
     async def work() -> None:
         async with pool_of() as pool:

@@ -60,7 +60,7 @@ def test_many_waiters_share_one_render(catalogue: LoadedCatalogue, renderer: Ren
 
 
 def test_a_waiter_that_leaves_does_not_stop_the_others(catalogue: LoadedCatalogue, renderer: Renderer) -> None:
-    """The first to ask closes the connection: the render goes on for whoever still waits."""
+    """The first to ask closes the connection: the render goes on for requests that still wait."""
 
     async def run() -> Rendition:
         first = asyncio.create_task(renderer.render(recipe(catalogue)))

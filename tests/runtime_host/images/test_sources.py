@@ -157,7 +157,7 @@ _GINT = field(2, 2).get_typeof("width")
 
 
 def test_a_file_that_changed_after_its_check_is_not_rendered(tmp_path: Path) -> None:
-    """Whoever can write to the art directory can make renders fail, and no more."""
+    """A process that can write to the art directory can make renders fail, and no more."""
     source = check_source(write_jpeg(tmp_path / "a.jpg", field()))
     write_jpeg(tmp_path / "a.jpg", field(mark=(0.5, 0.5)))
 

@@ -1,4 +1,4 @@
-"""The audit trail of a POP: every request is in it, nobody is named outside of it, and erasing a visitor reaches it."""
+"""The audit trail of a POP: every request is in it, no person outside of it, and erasing a visitor reaches it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ HERO = "/v1/slots/home-hero?section=camping&tags=tent"
 
 
 class Audited:
-    """A POP with a trail, and whoever may read it."""
+    """A POP with a trail, and the keys that open it."""
 
     def __init__(self, directory: Path, catalogue) -> None:
         self.directory = directory / "audit" / "edge" / "tokyo-1"

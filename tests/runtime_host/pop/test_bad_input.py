@@ -71,7 +71,7 @@ def test_cookie_and_bearer_that_differ_are_refused(edge, run):
 
 @pytest.mark.parametrize("planted", ["first", "last"])
 def test_a_planted_second_token_cookie_is_no_token(edge, run, planted):
-    """Cookie tossing: nobody can tell which of two is the visitor's, so neither is believed."""
+    """Cookie tossing: the POP cannot tell which of two is the visitor's, so neither is believed."""
     mine, other = edge.token("contextual"), edge.token("contextual", sub="B" * 21 + "A")
     pair = (other, mine) if planted == "first" else (mine, other)
     cookie = "; ".join(f"{TOKEN_COOKIE}={token}" for token in pair)

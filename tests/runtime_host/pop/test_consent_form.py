@@ -52,7 +52,7 @@ def test_a_no_by_form_is_kept_in_the_browser_too(shop, run, withdraw, left):
 
 
 def test_a_no_by_form_while_cut_off_is_a_no(shop, run):
-    """Nobody waits for the control plane, and the token goes."""
+    """The answer does not wait for the control plane, and the token goes."""
     visitor = shop.browser()
     run(post(visitor, {"grant": "contextual"}))
     shop.cable.cut = True
@@ -64,7 +64,7 @@ def test_a_no_by_form_while_cut_off_is_a_no(shop, run):
 
 @pytest.mark.parametrize("beside", [{"grant": "everything"}, {"withdraw": ["all", "tomorrow"]}, {"é": ["ü"] * 200}])
 def test_what_else_a_form_says_does_not_keep_a_no_out(shop, run, beside):
-    """The "no" is in force and the cookies are as after any, whatever becomes of the rest."""
+    """The "no" is in force and the cookies are as after any, also if the rest fails."""
     visitor = shop.browser()
     run(post(visitor, {"grant": "contextual"}))
     run(post(visitor, {"withdraw": "all", **beside}))

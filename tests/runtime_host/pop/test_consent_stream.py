@@ -9,7 +9,7 @@ from tests.runtime_host.pop.shop import make_pop
 
 
 def test_the_stream_tells_the_visitors_own_pages(shop, run):
-    """A withdrawal in one tab is news in the other, and in nobody else's."""
+    """A withdrawal in one tab is news in the other, and in no other visitor's."""
 
     async def watch():
         mine, other = shop.browser(), shop.browser()

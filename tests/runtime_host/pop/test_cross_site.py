@@ -36,7 +36,7 @@ FOREIGN = [
 @pytest.mark.parametrize(("method", "path"), CHANGES)
 @pytest.mark.parametrize("headers", FOREIGN)
 def test_a_change_from_elsewhere_is_refused(edge, run, method, path, headers):
-    """403 before the body is looked at, whatever the body."""
+    """403 before the body is looked at."""
     reply = run(ask(edge.pop.public_app, method, path, headers, b"not even JSON"))
 
     assert (reply.status, reply.json()["error"]["code"]) == (403, "cross-site")

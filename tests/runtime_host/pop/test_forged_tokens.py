@@ -25,7 +25,7 @@ def judged(edge):
 
 
 def forged(edge) -> str:
-    """The right key id, and a signature of nobody."""
+    """The right key id, and a signature by no key."""
     return f"{edge.token('contextual').rpartition('.')[0]}.{encode_base64url(secrets.token_bytes(64))}"
 
 

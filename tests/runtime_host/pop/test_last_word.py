@@ -1,4 +1,4 @@
-"""The last word wins, at one POP and at two, whatever is late, lost or cut off (issue 10 §1, §2, §7)."""
+"""The last word wins, at one POP and at two, also if messages are late, lost or cut off (issue 10 §1, §2, §7)."""
 
 import hashlib
 
@@ -211,7 +211,7 @@ def test_a_copied_token_with_an_invented_refusal_takes_nothing_from_its_owner(sh
 
 
 def test_a_refusal_with_an_unbelievable_number_narrows_and_is_listed_to_go(shop, run):
-    """A planted one locks nobody out: it is never said on the visitor's behalf."""
+    """A planted one locks no visitor out: it is never said on the visitor's behalf."""
     visitor = shop.browser(**MODULE)
     run(visitor.grant("contextual", number=1))
     visitor.jar[REFUSALS] = refusal("contextual", number=10_000)
@@ -283,7 +283,7 @@ def test_the_receipt_is_of_the_version_that_holds(shop, run):
 
 @pytest.mark.parametrize("granted", [True, False])
 def test_a_signal_is_shown_to_be_honoured_with_and_without_a_session(shop, run, granted):
-    """In California `Sec-GPC: 1` stops behavioral at this very request, whatever was recorded without it."""
+    """In California `Sec-GPC: 1` stops behavioral at this very request, also where a yes was recorded without it."""
     pop = make_pop(shop.directory, shop.plane, Cable(shop.plane), shop.clock, pop="la-1", jurisdiction="US-CA")
     run(follow(pop))
     visitor = at(pop, shop.browser(**MODULE))
@@ -300,7 +300,7 @@ def test_a_signal_is_shown_to_be_honoured_with_and_without_a_session(shop, run, 
 
 
 def test_a_session_is_presented_soon_after_its_yes(shop, run):
-    """A record whose session nobody ever presented is swept: the first look of the page presents it."""
+    """A record whose session was never presented is swept: the first look of the page presents it."""
     visitor = shop.browser(**MODULE)
     run(visitor.grant("contextual", number=1))
     shop.cable.requests.clear()

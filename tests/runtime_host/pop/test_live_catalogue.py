@@ -1,4 +1,4 @@
-"""A POP whose catalogue changes while it serves: everybody moves to the next edition at once, and nobody gets a 503."""
+"""A POP whose catalogue changes while it serves: requests move to the next edition at once, without a 503."""
 
 import asyncio
 from types import SimpleNamespace
@@ -80,7 +80,7 @@ def test_a_default_overwritten_in_place_is_the_next_default(live, run):
 
 
 def test_a_broken_default_is_shown_as_it_was_and_said(live, run):
-    """At sizes that nobody asked for before, too. The POP stays in service and says what is broken."""
+    """At sizes that were not asked for before, too. The POP stays in service and says what is broken."""
 
     async def story():
         (live.art / "plain.jpg").write_bytes(b"no picture")

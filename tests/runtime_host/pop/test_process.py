@@ -266,7 +266,7 @@ def test_a_client_that_does_not_read_is_waited_for(served, run):
 
 
 def test_a_header_cannot_begin_another_line(served, run):
-    """Whoever made it: the server refuses to write it."""
+    """A handler made it: the server refuses to write it."""
 
     class Cycle:
         flow = type("Flow", (), {"write_paused": False})

@@ -53,7 +53,7 @@ def test_one_client_does_not_use_up_anothers(rates):
 
 
 def test_who_is_not_to_be_limited_is_not(rates):
-    """No proxy named, or one that nobody named."""
+    """No proxy named, or one that is not the named one."""
     assert taken(rates, client=None) == (10_000, None)
 
 

@@ -39,7 +39,7 @@ def rotated(tmp_path):
 @pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.parametrize("role", ["validator", "personalizer"])
 def test_a_running_component_of_such_a_key_serves_nobody(tmp_path, catalogue, run, rotated, role, situation):
-    """Warm caches and memos help nobody to it; with the key back in force it serves again."""
+    """Warm caches and memos do not serve it; with the key back in force it serves again."""
     edge = make_edge(tmp_path, catalogue)
     pop = edge.pop
     functions = {"validator": pop._parts.validator, "personalizer": pop._parts.personalizers["contextual"]}

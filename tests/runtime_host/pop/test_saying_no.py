@@ -1,4 +1,4 @@
-"""A "no", from the browser through the POP to the real control plane: final, whatever else is the case."""
+"""A "no", from the browser through the POP to the real control plane: final in every state of both."""
 
 import asyncio
 
@@ -269,7 +269,7 @@ def test_somebody_elses_token_with_my_session_takes_only_mine(shop, run):
 
 
 def test_a_no_holds_for_every_session_presented(shop, run):
-    """A sibling host planted one: nobody can tell which is meant, so both are, and the token goes."""
+    """A sibling host planted one: the POP cannot tell which is meant, so both are, and the token goes."""
     visitor, planter = shop.browser(), shop.browser()
     run(visitor.grant("contextual"))
     run(planter.grant("contextual"))

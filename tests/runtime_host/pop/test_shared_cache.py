@@ -1,4 +1,4 @@
-"""`--shared-cache`: a default is everybody's, and may be kept; whatever may be somebody's is private."""
+"""`--shared-cache`: a default is everybody's, and may be kept; an answer that may be a visitor's is private."""
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_the_pages_context_changes_nothing_without_a_token(shared, run):
     ],
 )
 def test_any_token_valid_or_not_is_private(shared, run, headers):
-    """Also where it ends with the default: whoever sends one may get another answer next time."""
+    """Also where it ends with the default: a browser that sends one may get another answer next time."""
     reply = asked(shared, run, **headers)
 
     assert reply.header("cache-control") == "private, no-cache"

@@ -45,7 +45,7 @@ ARM = ExperimentArm("tile", "a")
     ],
 )
 def test_signals_by_category(category, effective, seen):
-    """Whatever is at hand, only this much is passed on."""
+    """A page may state more: only this much is passed on."""
     signals = choose_signals(category, effective, PAGE, HISTORY, ARM)
 
     assert (signals.page, signals.history, signals.experiment) == seen
@@ -106,7 +106,7 @@ def test_entropy_is_even():
     ],
 )
 def test_a_page_context_is_brought_to_its_form_or_left_out(query, page):
-    """Whatever a page's address says: the default picture is the worst that may happen."""
+    """Any address of a page: the default picture is the worst that may happen."""
     assert page_context(query) == PageContext(*page)
 
 

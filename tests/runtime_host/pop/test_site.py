@@ -39,7 +39,7 @@ def site(tmp_path, catalogue, run):
     ],
 )
 def test_published_files_are_served(site, run, path, kind, text):
-    """With a type, a validator, and a policy against what nobody published."""
+    """With a type, a validator, and a policy against scripts that were not published."""
     reply = run(site.get(path))
     again = run(site.get(path, None, if_none_match=reply.header("etag")))
 

@@ -1,4 +1,4 @@
-"""A slow or locked disk holds up those who write, and nobody else."""
+"""A slow or locked disk holds up requests that write, and no others."""
 
 import asyncio
 import contextlib
@@ -65,7 +65,7 @@ def test_with_a_disk_that_does_not_come_back_personalised_visitors_are_served_to
 
 @pytest.mark.parametrize("task", [lambda sync: sync.outgoing.forward(), lambda sync: sync.report()])
 def test_a_periodic_task_without_anything_to_write_does_not_touch_a_locked_store(edge, run, task):
-    """An idle POP takes the lock of nobody, and waits for nobody's."""
+    """An idle POP takes no lock, and waits for none."""
     before = edge.pop.store.database._connection.total_changes
     with locked(edge):
         run(task(edge.pop.sync))

@@ -101,14 +101,14 @@ def test_the_complete_text_is_the_key(cache, trust_state):
 
 
 def test_the_text_itself_is_not_kept(cache):
-    """Whoever reads this process's memory of tokens finds digests."""
+    """A reader of this process's memory of tokens finds digests."""
     kept = {**cache._known._young, **cache._known._old}
 
     assert list(kept) == [hashlib.sha256(TEXT).digest()]
 
 
 def test_a_token_that_was_itself_taken_back_is_refused_from_the_next_look_on(cache, trust_state):
-    """By its text alone, whoever's it is; another token of the same visitor is not meant."""
+    """By its text alone, of any visitor; another token of the same visitor is not meant."""
     cache.remember(b"another", claims(), "k-1", YES, 0)
     trust_state.texts = frozenset({hashlib.sha256(TEXT).hexdigest()})
     with pytest.raises(Rejected) as refusal:
@@ -167,7 +167,7 @@ def test_the_cache_is_bounded(trust_state):
 
 
 def test_a_visitors_tokens_can_be_forgotten(cache):
-    """All of them, and nobody else's."""
+    """All of this visitor's, and no other's."""
     cache.remember(b"second", claims(ver=2), "k-1", YES, 0)
     cache.remember(b"other", claims(sub="B" * 21 + "A"), "k-1", YES, 0)
 

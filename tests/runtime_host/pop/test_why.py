@@ -1,4 +1,4 @@
-"""`?why=1`: the receipt of a decision goes to who asks, and to nobody else."""
+"""`?why=1`: the receipt of a decision goes to the visitor who asks, and to no other."""
 
 import json
 

@@ -174,7 +174,7 @@ def test_purged_content_leaves_the_disk(store: PopStore, tmp_path: Path) -> None
 
 
 def test_no_write_comes_after_a_purge(store: PopStore) -> None:
-    """The tombstone refuses whatever was still on its way, whatever its version."""
+    """The tombstone refuses every row that was still on its way, of any version."""
     revoke(store, 1, "purge", categories=("behavioral",))
 
     with pytest.raises(Rejected) as refusal:

@@ -65,7 +65,7 @@ ENTRIES = st.lists(
 @settings(max_examples=40, deadline=None)
 @given(entries=ENTRIES)
 def test_the_mirror_says_what_the_disk_says(tmp_path_factory: pytest.TempPathFactory, entries: list) -> None:
-    """Whatever was applied, a POP that restarts answers exactly as the running one does."""
+    """A POP that restarts answers exactly as the running one does."""
     clock, path = ManualClock(), tmp_path_factory.mktemp("mirror") / "pop.db"
     with PopStore(path, clock) as running:
         for seq, (subject, categories, ver, kind) in enumerate(entries, 1):
@@ -204,7 +204,7 @@ def test_a_withdrawal_without_a_known_visitor_is_still_forwarded(store: PopStore
 
 
 def test_refused_withdrawals_of_nobody_do_not_pile_up(store: PopStore, clock: ManualClock) -> None:
-    """Invented sessions: what names no visitor is in force for nobody, and leaves the disk after 15 days."""
+    """Invented sessions: what names no visitor is not in force, and leaves the disk after 15 days."""
     invented = Withdrawal("u" * 22, "1" * 43, None, 0, None)
     store.withdraw(invented)
     store.forwarded([(invented, "session-unknown")])
@@ -333,6 +333,6 @@ def test_a_promise_cannot_hide_in_a_transaction_that_may_be_lost(store: PopStore
 
 
 def test_only_this_user_reads_the_file(store: PopStore, tmp_path: Path) -> None:
-    """What a pseudonym did here is nobody else's business on a shared machine."""
+    """What a pseudonym did here is hidden from other users of a shared machine."""
     store.withdraw(NO)
     assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("pop.db*")} == {0o600}

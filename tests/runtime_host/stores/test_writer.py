@@ -87,7 +87,7 @@ def test_one_that_is_refused_is_undone_alone(store):
 
 
 def test_a_disk_that_refuses_is_heard_by_everybody_who_waited(store):
-    """Nobody is told that it is kept."""
+    """No answer says that it is kept."""
 
     async def scenario():
         blocked, writer = Blocked(), store.database.writer

@@ -37,7 +37,7 @@ def prepare(directory: Path) -> None:
 
 
 def check_nothing_is_half(directory: Path) -> None:
-    """Whatever is noted is wholly in force, and whatever is not is wholly absent."""
+    """What is noted is wholly in force, and what is not is wholly absent."""
     _, clock = open_plane(directory)
     with PopStore(directory / "pop" / "pop.db", clock) as store:
         said = bool(store.outbox.pending()) or bool(store.outbox.refused()) or _forwarded(store)
@@ -81,7 +81,7 @@ def test_crash(tmp_path: Path, point: str) -> None:
 
 
 def test_crash_points_are_all_reached() -> None:
-    """A point that nobody passes would test nothing."""
+    """A point that no code passes would test nothing."""
     assert len(POINTS) == 16
 
 

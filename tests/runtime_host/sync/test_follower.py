@@ -253,7 +253,7 @@ def test_a_key_of_another_role_does_not_sign_the_log(known: World) -> None:
 
 
 def test_a_retired_log_key_is_refused(known: World) -> None:
-    """Its overlap is over: whoever kept it says nothing any more."""
+    """Its overlap is over: what it signs is refused."""
     old = known.plane.keys.current("log")
     known.clock.advance(1)
     known.plane.keys.rotate("log", overlap_s=10)

@@ -84,7 +84,7 @@ def test_a_damaged_set_on_disk_is_not_believed(world: World) -> None:
 
 
 def test_a_revoked_key_is_gone_at_once(world: World) -> None:
-    """The log speaks, whatever the key set says."""
+    """The log decides, not the key set."""
     fetch(world)
     kid = world.plane.keys.current("token").kid
     world.plane.log("key", kid)
@@ -122,7 +122,7 @@ def test_the_same_unknown_key_id_is_not_asked_for_again_soon(world: World) -> No
 
 
 def test_the_memory_of_unknown_key_ids_is_bounded(world: World) -> None:
-    """Whoever invents ids cannot fill it."""
+    """A client that invents ids cannot fill it."""
     for number in range(2 * MAX_UNKNOWN):
         assert world.sync._keys.wanted(f"made-up-{number}")
         world.clock.advance(world.sync.config.keys_wanted_s)

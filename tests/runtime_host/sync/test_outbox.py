@@ -1,4 +1,4 @@
-"""A "no" said at a POP: in force at once, forwarded once, whatever the network does."""
+"""A "no" said at a POP: in force at once and forwarded once, over any network."""
 
 import asyncio
 import gc
@@ -241,7 +241,7 @@ def test_a_disk_that_refuses_does_not_keep_a_no_from_the_control_plane(world: Wo
 
 
 def test_batches_that_fail_together_are_one_failure(world: World) -> None:
-    """All of them wait for the next time, and none ends as an exception that nobody looked at."""
+    """All of them wait for the next time, and none ends as an exception that no code looked at."""
     with world.store.database.transaction():
         for n in range(600):
             world.store.outbox.add(Withdrawal(f"key-{n:020}", "w" * 43, None, 0, number=n + 1))

@@ -115,7 +115,7 @@ def test_the_last_good_bundle_survives_a_control_plane_that_is_away(second: Worl
 
 
 def test_a_demanded_policy_that_never_comes_ends_personalisation(second: World) -> None:
-    """Whoever can spoil only the bundle cannot keep an old policy alive beyond the bound."""
+    """An attacker who can spoil only the bundle cannot keep an old policy alive beyond the bound."""
     second.plane.publish(3)
     second.network.replay[BUNDLE] = bundle(3, signed=False)
     for second_ in range(61):

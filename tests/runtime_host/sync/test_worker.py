@@ -1,4 +1,4 @@
-"""A worker's sync room: whatever any process of the POP has put in force holds at the next question."""
+"""A worker's sync room: what any process of the POP has put in force holds at the next question."""
 
 import asyncio
 import os
@@ -111,7 +111,7 @@ def test_a_word_from_the_future_is_not_believed(pair: Pair) -> None:
 
 
 def test_an_alarm_at_the_lead_closes_the_worker_at_once(pair: Pair) -> None:
-    """The log went back: nobody waits for 60 s to pass."""
+    """The log went back: the worker closes before 60 s have passed."""
     pair.plane.revoke()
     pair.sync()
     pair.plane.entries.pop()
@@ -216,7 +216,7 @@ def test_what_cannot_be_read_closes_the_worker_until_it_can(pair: Pair, file: st
 
 
 def test_a_table_that_cannot_be_read_denies(pair: Pair) -> None:
-    """By an error: nobody is told that nothing was taken back."""
+    """By an error: the answer never says that nothing was taken back."""
     pair.sync()
     pair.worker.store.close()
     with pytest.raises(Unavailable):
@@ -305,7 +305,7 @@ def test_an_event_after_a_withdrawal_elsewhere_is_not_kept(pair: Pair) -> None:
 
 
 def test_marks_of_another_process_are_seen(pair: Pair) -> None:
-    """The memory is shared with a child that inherits the descriptor, and nobody can make it shorter."""
+    """The memory is shared with a child that inherits the descriptor, and no process can make it shorter."""
     before = pair.shared_state.count(pair.shared_state.marks())
     script = (
         "import sys; from runtime_host.pop.stores.shared_state import SharedState\n"

@@ -88,7 +88,7 @@ class CountingEngine:
 
 
 def test_the_ticker_rests_when_nothing_runs_and_wakes_for_the_next_call() -> None:
-    """An idle POP wakes up for nobody; the deadline of a call after a rest still works."""
+    """An idle POP does not wake up; the deadline of a call after a rest still works."""
     engine = CountingEngine()
     ticker = Ticker(engine, tick_s=0.001, grace_s=0.005)  # type: ignore[arg-type]
     ticker.started()
@@ -191,7 +191,7 @@ def test_a_look_finds_a_dead_ticker_and_starts_it_again() -> None:
 
 
 def test_a_ticker_that_cannot_be_started_is_a_fault_until_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where nobody calls a function meanwhile: each look tries."""
+    """Also where no function is called meanwhile: each look tries."""
     ticker = Ticker(CountingEngine(), tick_s=0.001, grace_s=0.005)  # type: ignore[arg-type]
 
     def refuse(_: threading.Thread) -> None:

@@ -198,7 +198,7 @@ def test_a_guest_cannot_choose_its_code_by_naming_its_functions() -> None:
 
 
 def test_a_message_never_carries_text_of_the_guest() -> None:
-    """Whatever wasmtime says, the failure has one of a few fixed texts."""
+    """A failure has one of a few fixed texts, and none of wasmtime's."""
     message = "error while executing at wasm backtrace:\n 0: secret!\n\nCaused by:\n    wasm trap: secret"
 
     assert failures.failed_call(message).message == "the function trapped"

@@ -249,7 +249,7 @@ def test_a_file_overwritten_after_loading_has_no_effect(release: Release) -> Non
 
 
 def test_a_file_swapped_between_check_and_use_has_no_effect(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever happens to the file after it was copied, what is hashed and what is mapped are the same bytes."""
+    """The file may change after it was copied: what is hashed and what is mapped are the same bytes."""
     evil = compile_component(guests.remembering())
     hash_first = loading._digest
 
@@ -301,7 +301,7 @@ def test_the_copy_is_sealed(release: Release) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 4096, LARGE_PAGE - 1, LARGE_PAGE, 3 * LARGE_PAGE + 5])
 def test_large_pages_change_no_byte(tmp_path: Path, size: int) -> None:
-    """Whatever the kernel can collect, what is read is what was copied, and nothing stays mapped."""
+    """With large pages or without, what is read is what was copied, and nothing stays mapped."""
     (tmp_path / "code").write_bytes(data := os.urandom(size))
     with (tmp_path / "code").open("rb") as file, sealed_copy(file.fileno(), "collected", 4 * LARGE_PAGE) as sealed:
         assert sealed is not None

@@ -54,7 +54,7 @@ def test_an_instance_remembers_nothing() -> None:
 
 
 def test_an_instance_that_was_touched_remembers_one_public_request() -> None:
-    """The same guest, called once while nobody waited: what it remembers is in our source, and of no request."""
+    """The same guest, called once before any request: what it remembers is in our source, and of no request."""
     pool = SandboxPool(compiled(guests.remembering()))
     public = DECIDE.public[0][2][0].asset
     for n in range(3):

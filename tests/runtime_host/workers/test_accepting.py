@@ -48,7 +48,7 @@ def share(listening: socket.socket, shared_state: SharedState) -> tuple[Acceptin
 
 
 async def connect(listening: socket.socket, times: int) -> list[asyncio.StreamWriter]:
-    """So many at once, each answered by whoever took it."""
+    """So many at once, each answered by the process that took it."""
     opened = await asyncio.gather(*(asyncio.open_connection(*listening.getsockname()) for _ in range(times)))
     for reader, _ in opened:
         assert await asyncio.wait_for(reader.read(1), 60) == b"!"
@@ -62,7 +62,7 @@ async def hang_up(writers: list[asyncio.StreamWriter]) -> None:
 
 
 def test_a_burst_is_shared_out(listening, boards, run) -> None:
-    """Neither takes all; later ones go to whoever has fewer."""
+    """Neither takes all; later ones go to the process that has fewer."""
 
     async def burst():
         with listening.dup() as inherited:  # a loop knows a descriptor once

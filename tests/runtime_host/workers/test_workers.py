@@ -1,4 +1,4 @@
-"""A POP of several processes is one POP: to visitors, to the control plane, to the trail, to whoever kills one."""
+"""A POP of several processes is one POP to visitors, control plane and trail, also after a kill."""
 
 import http.client
 import json
@@ -37,7 +37,7 @@ def pairs(pop: Crewed) -> list[tuple[Line, Line]]:
 
 
 def test_a_grant_at_one_worker_counts_at_the_other_at_once(pop: Crewed) -> None:
-    """Its token and its session; nobody has to tell the other process."""
+    """Its token and its session; the other process reads them from the disk."""
     for here, there in pairs(pop):
         here.grant("contextual")
         assert (there.shown(), here.shown()) == ("contextual", "contextual")
@@ -156,7 +156,7 @@ def test_a_killed_worker_is_started_again_and_loses_nothing(pop: Crewed) -> None
 
 
 def test_a_frozen_worker_is_ended_and_started_again(pop: Crewed) -> None:
-    """SIGSTOP: it answers nobody, its connections hang, and the lead notices by its silence."""
+    """SIGSTOP: it answers no request, its connections hang, and the lead notices by its silence."""
     worker = pop.worker
     worker.suspend()
     until(lambda: not psutil.pid_exists(worker.pid), 120)
@@ -166,7 +166,7 @@ def test_a_frozen_worker_is_ended_and_started_again(pop: Crewed) -> None:
 
 
 def test_a_worker_that_dies_before_it_can_tell_of_a_no_has_still_said_it(pop: Crewed) -> None:
-    """Committed, not announced: its death is, so nobody goes on by what they remember."""
+    """Committed, not announced: its death is announced, so the other processes read again."""
     line, other = pop.at(pop.worker), pop.at(pop.lead)
     line.grant("contextual")
     other.jar = line.jar
@@ -226,7 +226,7 @@ def test_no_request_fails_while_a_worker_is_started_again(pop: Crewed) -> None:
 
 
 def test_workers_end_with_their_lead(restarted: Crewed) -> None:
-    """kill -9 of the lead: nobody goes on without it; the next run waits for the last of the earlier one."""
+    """kill -9 of the lead: no worker goes on without it; the next run waits for the last of the earlier one."""
     pop = restarted
     worker = pop.worker
     line = pop.at(worker)
