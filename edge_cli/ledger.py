@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from consent_core.clock import SystemClock
-from consent_core.errors import Rejected, Unavailable
+from consent_core.errors import Rejected, Unavailable, Untrusted
 from consent_core.formats.canonical import sha256_digest
 from consent_core.formats.leaf import COMMITMENT_BYTES, read_leaf
 from consent_core.formats.note import OpenedCheckpoint
@@ -67,6 +67,19 @@ def look_again(place: str, trust_path: Path, state: Path) -> dict[str, Any]:
     if not findings:
         write_atomically(state, after.to_bytes())
     return {**_signed(ledger.opened, trust), "findings": [asdict(finding) for finding in findings]}
+
+
+def listed_in(place: str, trust_path: Path) -> frozenset[str]:
+    """The places of the newest list that the ledger commits to; every list was looked at.
+
+    Raises: Untrusted("attesters-missing" and those of a ledger that cannot be read), Unavailable.
+    """
+    with source_of(place) as source:
+        watched, findings = look(open_ledger(source, TrustFile.load(trust_path)), Watched())
+    missing = [finding for finding in findings if finding.code == "attesters-missing"]
+    if missing:
+        raise Untrusted(missing[0].code, missing[0].detail)
+    return frozenset(watched.places)
 
 
 def status_of(data: Path, url: str | None = None) -> dict[str, Any]:

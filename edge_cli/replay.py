@@ -6,12 +6,13 @@
 A receipt is verified first. What cannot be verified, or whose component is not there, is `refused` by its code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from consent_core.decision.receipt import MAX_RECEIPT_CHARACTERS, DecisionReceipt, malformed, output_bytes
 from consent_core.errors import ConsentEdgeError, Rejected, Untrusted
+from consent_core.formats.attestation import place_of
 from consent_core.formats.canonical import read_json_object
 from consent_core.formats.manifest import MANIFEST_FILE
 from consent_core.trust.decision_receipts import open_given
@@ -45,19 +46,28 @@ def given_in(data: bytes) -> list[object]:
     return [_given(line) for line in lines if line.strip()]
 
 
-def replay_all(given: Sequence[object], components: Path, trust: TrustFile) -> list[Replayed]:
-    """Every receipt's verdict, in order."""
+def replay_all(
+    given: Sequence[object], components: Path, trust: TrustFile, listed: Collection[str] | None = None
+) -> list[Replayed]:
+    """Every receipt's verdict, in order. listed: the places of the public list, where the reader has it."""
     deciding: dict[str, Personalizer] = {}
     try:
-        return [_replay(one, components, trust, deciding) for one in given]
+        return [_replay(one, components, trust, deciding, listed) for one in given]
     finally:
         for personalizer in deciding.values():
             personalizer.runner.close()
 
 
-def _replay(given: object, components: Path, trust: TrustFile, deciding: dict[str, Personalizer]) -> Replayed:
+def _replay(
+    given: object,
+    components: Path,
+    trust: TrustFile,
+    deciding: dict[str, Personalizer],
+    listed: Collection[str] | None,
+) -> Replayed:
     try:
         receipt = open_given(given, trust, NO_LOG)
+        _require_listed(receipt, listed)
     except ConsentEdgeError as error:
         return Replayed(REFUSED, error.code)
     about = (receipt.slot, receipt.at, receipt.component)
@@ -68,6 +78,12 @@ def _replay(given: object, components: Path, trust: TrustFile, deciding: dict[st
     except ConsentEdgeError as error:
         return Replayed(REFUSED, error.code, *about)
     return Replayed(EQUAL if same else DIFFERS, "", *about)
+
+
+def _require_listed(receipt: DecisionReceipt, listed: Collection[str] | None) -> None:
+    """A key that the operator endorses may still be that of a place that no list owns up to."""
+    if listed is not None and place_of(receipt.iss) not in listed:
+        raise Untrusted("attester-unlisted", "the place of the receipt is not on the public list")
 
 
 def _decide(personalizer: Personalizer, receipt: DecisionReceipt) -> bytes:

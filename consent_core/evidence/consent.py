@@ -41,7 +41,7 @@ def _subject_of(value: object, otherwise: str) -> str:
 def _own(case: Case) -> Iterator[Untrusted]:
     own = case.own
     if own is None:
-        if case.circumstances.receipt:
+        if case.circumstances.receipt is not None:
             yield Untrusted("receipt-omitted", "the reader's receipt is not genuine by this trust file")
     elif own.pii_principal_id != case.signed.pack.subject:
         yield Untrusted("subject-foreign", "the file is about somebody else than the holder of the receipt")

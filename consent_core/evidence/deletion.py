@@ -160,7 +160,7 @@ def _rows(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _closing(case: Case) -> Iterator[Untrusted]:
     closing, pack = case.closing, case.signed.pack
     if closing is None:
-        if case.circumstances.closing:
+        if case.circumstances.closing is not None:
             yield Untrusted("closing-mismatch", "the closing statement is not genuine by this trust file")
         return
     if closing.pack != case.signed.digest or closing.request != (pack.request or {}).get("id"):

@@ -132,8 +132,8 @@ def _brought(trust: TrustFile, circumstances: Circumstances) -> dict[str, Any]:
     apart = _Opening(Case(None, trust, circumstances))  # type: ignore[arg-type]  # its problems are not the pack's
     receipt, closing = circumstances.receipt, circumstances.closing
     return {
-        "own": apart.attempt(lambda: open_receipt(receipt, trust, NO_LOG)) if receipt else None,
-        "closing": apart.attempt(lambda: open_closing(closing, trust, NO_LOG)) if closing else None,
+        "own": apart.attempt(lambda: open_receipt(receipt, trust, NO_LOG)) if receipt is not None else None,
+        "closing": apart.attempt(lambda: open_closing(closing, trust, NO_LOG)) if closing is not None else None,
     }
 
 

@@ -37,6 +37,9 @@ Receipts = Annotated[
     list[Path],
     typer.Argument(exists=True, dir_okay=False, help="Answers of ?why=1, or what they hold as `why`; one a line."),
 ]
+LedgerAt = Annotated[
+    str | None, typer.Option("--ledger", help="http://… or a directory: is the place on the public list?")
+]
 ComponentsOf = Annotated[Path, typer.Option("--components", help="Where the signed components are, a folder each.")]
 
 
@@ -152,6 +155,7 @@ def replay(
     files: Receipts,
     components: ComponentsOf = COMPONENTS,
     trust: Trust = None,
+    ledger: LedgerAt = None,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
@@ -160,10 +164,13 @@ def replay(
     Example: [bold]edge evidence replay why.json --components build/components --trust trust.json[/bold]
     """
     from consent_core.trust.trust_file import TrustFile
+    from edge_cli.ledger import listed_in
     from edge_cli.replay import EQUAL, given_in, replay_all
 
     given = [one for file in files for one in given_in(file.read_bytes())]
-    replayed = replay_all(given, components, TrustFile.load(trust or data / "trust.json"))
+    trusted = trust or data / "trust.json"
+    listed = None if ledger is None else listed_in(ledger, trusted)
+    replayed = replay_all(given, components, TrustFile.load(trusted), listed)
     document = [asdict(one) for one in replayed]
     show(document, as_json=as_json, text=lambda: _replayed(document))
     raise typer.Exit(0 if replayed and all(one.verdict == EQUAL for one in replayed) else 1)
@@ -190,8 +197,8 @@ def _judge(
         raise Unavailable("trust-file-missing", f"no trust file {trust}")
     brought = Circumstances(
         at=SystemClock().now() if at is None else at,
-        receipt=receipt_in(receipt.read_text()) if receipt else None,
-        closing=closing.read_text().strip() if closing else None,
+        receipt=receipt_in(receipt.read_text(errors="replace")) if receipt else None,
+        closing=closing.read_text(errors="replace").strip() if closing else None,
     )
     return judge(file.read_bytes(), trust.read_bytes(), brought)
 

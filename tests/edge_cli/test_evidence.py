@@ -77,3 +77,40 @@ def test_the_page_is_written(edge, place, tmp_path):
 
     assert said.code == 0
     assert "proves nothing" in out.read_text()
+
+
+@pytest.mark.parametrize("option", ["--receipt", "--closing"])
+@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"", b"eyJ9.e30.\xc3(", b"[" * 5_000])
+def test_what_the_reader_brings_may_be_anything(edge, place, tmp_path, option, data):
+    """A verdict, or one line with a code; never a traceback."""
+    directory, _ = place
+    (tmp_path / "brought").write_bytes(data)
+    said = edge("evidence", "verify", directory / "pack.json", *given(place, "trust"), option, tmp_path / "brought")
+
+    assert said.code in (1, 2)
+    assert "Traceback" not in said.out
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{}",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"a":1,"a":2}',
+        b'{"format":NaN}',
+        b'{"format":' + b"9" * 20_000 + b"}",
+        b'{"format":"\\ud800"}',
+        b'{"format":1e999}',
+        b" " * 33_554_433,
+    ],
+    ids=range(10),
+)
+def test_what_is_no_file_is_refused_by_name(edge, place, tmp_path, data):
+    """Whatever bytes somebody sends: check 1 fails, and the verdict is whole."""
+    (tmp_path / "pack.json").write_bytes(data)
+    said = edge("evidence", "verify", tmp_path / "pack.json", *given(place, "trust"), "--json")
+
+    assert said.code == 1
+    assert [found["code"] for check in said.json["checks"] for found in check["findings"]] == ["evidence-form"]

@@ -5,11 +5,13 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from consent_core.errors import ConsentEdgeError
+from consent_core.errors import ConsentEdgeError, Untrusted
 from consent_core.formats.leaf import read_leaf
 from control_plane.ledger.ledger import LedgerSettings
 from edge_cli.edge import app
+from edge_cli.ledger import listed_in
 from fleet.witnesses import known_witnesses, trust_witnesses, witness_names
+from tests.control_plane.ledger.test_reading import put_list
 from tests.control_plane.ledger.worlds import World, person
 
 CLI = CliRunner()
@@ -141,3 +143,17 @@ def test_witnesses_of_one_machine_are_named_in_the_trust_file(tmp_path):
     assert known_witnesses(tmp_path) == ("w1", "w2", "w3")
     assert (told["name"], told["algorithm"], len(told["key"])) == ("w2", "ed25519", 43)
     assert CLI.invoke(app, ["witness", "key", "../w2", "--data", str(tmp_path)]).exit_code == 2
+
+
+def test_the_places_of_the_newest_list_are_those_of_the_ledger(world):
+    """Fetched by number, held against the leaf; a list that is not the one committed to is none."""
+    put_list(world, 1, "edge/osaka-1")
+    written = put_list(world, 2, "edge/osaka-1", "edge/tokyo-1")
+    world.sequencer.beat()
+    source, trust = str(world.public.root), world.data / "trust.json"
+    assert listed_in(source, trust) == {"edge/osaka-1", "edge/tokyo-1"}
+
+    written.write_bytes(b"{}")
+    with pytest.raises(Untrusted, match="list 2") as caught:
+        listed_in(source, trust)
+    assert caught.value.code == "attesters-missing"

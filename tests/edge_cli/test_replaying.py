@@ -16,6 +16,7 @@ from consent_core.formats.revocation import subject_of
 from consent_core.formats.token import CATEGORIES
 from consent_core.trust.decision_receipts import open_given
 from consent_core.trust.trust_file import NO_LOG
+from edge_cli.replay import given_in, replay_all
 from runtime_host.pop.evidence.key import AttesterKey
 from runtime_host.pop.stores import Interaction
 from runtime_host.wasm.functions import Personalizer
@@ -113,6 +114,16 @@ def test_a_receipt_by_a_stranger_is_refused_by_name(edge, given, components, tmp
     said = edge(*replaying(given, components, "stranger.json"), "--json")
 
     assert (said.code, [(one["verdict"], one["code"]) for one in said.json]) == (1, [("refused", "endorsement")])
+
+
+@pytest.mark.parametrize(("places", "said"), [((), "attester-unlisted"), (("edge/tokyo-1",), "")])
+def test_a_place_on_no_public_list_is_refused_by_name(given, components, places, said):
+    """An endorsed key may be that of a place that the operator owns up to nowhere."""
+    place, _ = given
+    one = given_in((place / "why.ndjson").read_bytes().splitlines()[0])
+    (replayed,) = replay_all(one, components.directory, components.store.trust_file(), places)
+
+    assert (replayed.verdict, replayed.code) == ("refused" if said else "equal", said)
 
 
 def test_without_the_component_there_is_no_verdict(edge, given, tmp_path):
