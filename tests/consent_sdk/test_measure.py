@@ -12,7 +12,7 @@ HIDE = """async () => {
 
 def reported(tab, is_enough):
     """Hide and show the page until its reports are enough; all that came, as the requests carried them."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while True:
         tab.page.evaluate(HIDE)
         requests = tab.page.request.get(f"{tab.site}/reports").json()

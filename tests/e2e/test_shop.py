@@ -65,8 +65,8 @@ def test_what_the_page_measured_reaches_the_metrics_page(visit, shop):
     sent = []
     visit.page.on("request", lambda request: request.url.endswith("/v1/vitals") and sent.append(request))
     wanted = r'consent_edge_swap_to_paint_seconds_count\{model="[0-9a-f]{12}",[^}]*state="contextual"\} [1-9]'
-    deadline = time.monotonic() + 60
-    while not re.search(wanted, page := httpx.get(f"{shop.fleet.admin_url('frankfurt-1')}/metrics").text):
+    deadline = time.monotonic() + 240
+    while not re.search(wanted, page := httpx.get(f"{shop.fleet.admin_url('frankfurt-1')}/metrics", timeout=60).text):
         assert time.monotonic() < deadline, page
         visit.page.evaluate(HIDE)
         visit.page.wait_for_timeout(50)
