@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from consent_core.clock import SystemClock
-from consent_core.formats.token import parse, read_claims
+from consent_core.formats.token import CATEGORIES, parse, read_claims
 from consent_core.policy.bundle import Bundle, open_bundle
 from consent_core.trust.keys import KeyStore
 from consent_core.trust.spiffe import SpiffeId
@@ -37,7 +37,7 @@ from runtime_host.pop.sync.config import SyncConfig
 from runtime_host.pop.sync.periodic import SPREAD
 
 SLOT = "/v1/slots/home-hero?section=water"
-CHOICES = ["contextual", "behavioral", "experimental"]
+CHOICES = list(CATEGORIES)
 POLICY_EVERY = 5  # each fifth entry is a policy
 APART_S = 0.5  # between entries
 PAUSE_S = {True: 0.04, False: 0.1}  # between two questions to one POP, with and without push; asking costs CPU too

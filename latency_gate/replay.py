@@ -31,6 +31,7 @@ from consent_core.decision.receipt import DecisionReceipt, Input, output_bytes, 
 from consent_core.errors import Rejected
 from consent_core.formats.endorsement import Endorsement, sign_endorsement
 from consent_core.formats.seen import NONE
+from consent_core.formats.token import CATEGORIES
 from consent_core.trust.keys import KeyStore
 from consent_core.trust.trust_file import NO_LOG
 from fleet.machine import describe
@@ -104,7 +105,7 @@ def _drawn(chance: random.Random) -> tuple[str, Input]:
         for _ in range(chance.randrange(6))
     )
     arm = ExperimentArm("tile", chance.choice(("a", "b")))
-    category = chance.choice(("contextual", "behavioral", "experimental"))
+    category = chance.choice(CATEGORIES)
     signals = Signals(
         page if category == "contextual" or chance.random() < 0.5 else None,
         history if category == "behavioral" else None,
