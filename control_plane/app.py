@@ -44,7 +44,7 @@ from control_plane.consent.receipts import Receipts
 from control_plane.consent.tokens import TokenIssuer
 from control_plane.consent.versions import Versions
 from control_plane.consent.withdrawing import Withdrawing
-from control_plane.dsar.holding import Remembering
+from control_plane.dsar.holding import Purges
 from control_plane.dsar.register import Register
 from control_plane.dsar.room import Around, Requests
 from control_plane.enrolment import Invitations, Joining
@@ -144,8 +144,9 @@ def create_app(settings: Settings) -> ControlPlane:
         renewing()  # after a rotation that a crash cut short
     erasing = Erasing(database, clock)
     register = Register.open(settings.register_home, provider)
-    remember = Remembering(register, proofs, clock)
-    revoking = Revoking(log, consents, keys, erasing, renewing, remember)
+    purges = Purges(register, proofs)
+    purges.remember_all(log.entry(seq) for seq, _ in log.purged(0))
+    revoking = Revoking(log, consents, keys, erasing, renewing, purges.permit, purges.remember)
     restoring = Restoring(log, policies, versions, keys, revoking.distrust, clock)
     collecting = Collecting(database, clock, restoring.carry_out, restoring.latecomer)
     releases = Releases(settings.home / "releases", keys, clock)

@@ -2,17 +2,18 @@
 
     hold(connection, request, "Ann, legal")        is_held(connection, handle)        held_requests(connection)
 
-    Remembering(register, proofs, clock)(connection, subject)     # before an operator's purge
+    purges.permit(connection, subject); purges.remember(entry)    # an operator's purge
 
 A restriction (GDPR Art. 18) is a hold by the person.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from consent_core.clock import Clock
 from consent_core.errors import Unavailable
+from consent_core.formats.revocation import Entry
 from control_plane.dsar import store
 from control_plane.dsar.register import Register
 from control_plane.dsar.store import Request
@@ -38,17 +39,24 @@ def held_requests(connection: Connection) -> list[Request]:
 
 
 @dataclass(frozen=True, slots=True)
-class Remembering:
-    """Writes down whom a purge erases, so that no restored copy brings them back; a hold forbids it."""
+class Purges:
+    """What an operator's purge asks and leaves here. A hold forbids it; the register remembers it."""
 
     register: Register
     proofs: ProofStore
-    clock: Clock
 
-    def __call__(self, connection: Connection, subject: str) -> None:
-        """On the disk when this returns. Raises: Unavailable("request-held")."""
-        if subject in self.register.subjects():
-            return  # the deletion that a person asked for
-        if is_held(connection, self.proofs.handle(subject)):
+    def permit(self, connection: Connection, subject: str) -> None:
+        """Raises: Unavailable("request-held"), unless the person's own deletion is past its point of no return."""
+        if is_held(connection, self.proofs.handle(subject)) and subject not in self.register.subjects():
             raise Unavailable("request-held", "a hold forbids to erase this person's data until it is lifted")
-        self.register.add_purge(subject, self.clock.now())
+
+    def remember(self, entry: Entry) -> None:
+        """On the disk when this returns; a person once."""
+        self.remember_all([entry])
+
+    def remember_all(self, entries: Iterable[Entry]) -> None:
+        """The same of each: at a start of all that the log has, since a kill may come between log and register."""
+        known = self.register.subjects()
+        for entry in entries:
+            if entry.subject not in known:
+                self.register.add_purge(entry.subject, entry.at)

@@ -32,8 +32,8 @@ REGION = "control-plane"  # where a change by an operator is recorded to have be
 class Revoking:
     """Revocations by an operator.
 
-    `replaced`: a new key signs from now on. `remember`: before a purge deletes, it writes down who must not come back
-    with a restored copy, or raises.
+    `replaced`: a new key signs from now on. `permit`: raises where somebody may not be purged. `remember`: who was, so
+    that no restored copy brings them back.
     """
 
     log: RevocationLog
@@ -41,7 +41,8 @@ class Revoking:
     keys: KeyStore
     erasing: Erasing
     replaced: Callable[[], None] = lambda: None
-    remember: Callable[[Connection, str], None] = lambda *_: None
+    permit: Callable[[Connection, str], None] = lambda *_: None
+    remember: Callable[[Entry], None] = lambda _: None
 
     def revoke(self, request: RevocationRequest) -> Entry:
         """Append the entry, or find the one that says the same.
@@ -53,6 +54,7 @@ class Revoking:
         with self.log.writing() as writing:
             entry = _REVOKE[request.kind](self, writing, request)
         if request.kind == "purge":
+            self.remember(entry)
             with suppress(Unavailable):  # what fails stays owed; the maintenance loop tries it again
                 self.erasing.step()
         return entry
@@ -82,7 +84,7 @@ class Revoking:
             return done
         if visitor is None and last_entry(writing.connection, "session", request.subject) is None:
             raise Rejected("visitor-unknown", "no such visitor, and no entry of the log about one", status=404)
-        self.remember(writing.connection, request.subject)
+        self.permit(writing.connection, request.subject)
         deleted = self.erasing.delete(writing.connection, visitor, request.subject)
         crash_point("purge.records-deleted")
         # This pseudonym is never given to a visitor again, so no version of a token of it is good.

@@ -305,6 +305,18 @@ def test_an_operators_purge_is_done_again_at_a_copy_and_leaves_the_proofs(world)
     third.close()
 
 
+def test_a_purge_that_was_killed_before_the_register_is_remembered_at_the_next_start(world):
+    """The log says whom; the entry is as old as the purge, and goes with it."""
+    visitor, plane = world.visitor(), world.plane
+    entry = purge(plane, visitor)
+    plane.requests.register.forget(entry.at)
+    plane.close()
+    again = create_app(plane.settings)
+
+    assert [(one.subject, one.at) for one in again.requests.register.entries()] == [(subject(visitor), entry.at)]
+    again.close()
+
+
 def test_nobody_on_hold_is_purged(world, intake):
     """An operator lifts the hold first, by name; until then not even the register names the person."""
     visitor = world.visitor()
