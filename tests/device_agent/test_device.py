@@ -165,3 +165,30 @@ def test_the_file_is_for_its_owner_alone(path):
     """Another user of the machine does not read it."""
     holding(path, ManualClock())
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_deletion_that_leaves_something_stays_owed(path):
+    """The device decides nothing, and deletes again at its next look."""
+    clock = ManualClock()
+    device = holding(path, clock)
+    store = DeviceStore.open(path)
+    store._connection.execute("CREATE TRIGGER stuck BEFORE DELETE ON sealed BEGIN SELECT RAISE(IGNORE); END")
+    clock.advance(86_400)
+    with pytest.raises(Unavailable) as refusal:
+        device.require("behavioral")
+    assert refusal.value.code == "device-owed"
+    store._connection.execute("DROP TRIGGER stuck")
+    assert device.step() == "bare"
+    assert rows(path) == 0
+
+
+def test_deleted_rows_leave_no_bytes_in_the_file(path):
+    """Free pages are overwritten: sealed bytes do not wait for a share that leaks later."""
+    clock = ManualClock()
+    device = holding(path, clock)
+    store = DeviceStore.open(path)
+    sealed = store._connection.execute("SELECT data FROM sealed").fetchone()[0]
+    assert sealed in path.read_bytes()
+    clock.advance(86_400)
+    device.step()
+    assert sealed not in path.read_bytes()

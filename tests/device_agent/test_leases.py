@@ -127,3 +127,15 @@ def test_a_standing_prints_no_share():
 def test_a_device_without_a_lease_is_enrolled():
     """And has nothing to delete."""
     assert Standing(Kept()).state(START) == "enrolled"
+
+
+def test_a_first_lease_that_allows_nothing_is_not_held():
+    """Also where a share comes with it."""
+    taken = take(Standing(), lease(categories=()), SHARE, NONCE, "kiosk-1", START)
+    assert taken.state(START) == "ended"
+    assert taken.share is None
+
+
+def test_a_lease_that_is_over_forgets_its_share_at_once():
+    """Before anything is deleted nothing is readable."""
+    assert look(holding(), after(86_400)).share is None
