@@ -12,8 +12,8 @@ from consent_core.formats.token import CATEGORIES
 ROOT = Path(__file__).parents[2]
 SPELT = re.compile(r"""["']experimental["']""")
 SOURCES = (
-    "builder", "consent_core", "consent_sdk", "control_plane", "edge_cli", "fleet", "functions", "latency_gate",
-    "runtime_host", "simulator", "witness",
+    "builder", "consent_core", "consent_sdk", "control_plane", "device_agent", "edge_cli", "fleet", "functions",
+    "latency_gate", "runtime_host", "simulator", "witness",
 )  # fmt: skip
 SUFFIXES = {".py", ".js", ".ts", ".toml"}
 NOT_OURS = {"tests", "node_modules", "build"}
