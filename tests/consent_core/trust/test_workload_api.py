@@ -92,10 +92,9 @@ def test_a_stream_that_ended_for_good_is_said_and_begun_again(agent: Agent, ca: 
     assert refusal.value.code == "workload-api"
     assert source.current() == first
     source.refresh()
-    agent.given.put(second)
-    agent.given.put(second)  # the first stream's agent may take one
     arrived = threading.Event()
     while source.current() == first:
+        agent.given.put(second)  # the first stream's agent may take some before it hears that its reader has gone
         arrived.wait(0.005)
     source.close()
 
