@@ -15,7 +15,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 EVERY_S = 5.0
-TIMEOUT_S = 3.0
+TIMEOUT_S = 10.0
 MAX_BYTES = 4 * 2**20
 
 LOG = logging.getLogger(__name__)
