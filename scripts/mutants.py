@@ -46,7 +46,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     "consent_core/trust/files.py": (ENROLLING, "tests/runtime_host/pop/test_number_one.py"),
     "consent_core/trust/mesh_client.py": (f"{TRUST}/test_mesh.py",),
     "consent_core/trust/sealing.py": ("tests/control_plane/dsar", "tests/runtime_host/pop/test_privacy.py"),
-    "consent_core/trust/svid_key.py": ("tests/control_plane/federated", "tests/edge_cli/test_flctl.py"),
+    "consent_core/trust/svid_key.py": (
+        f"{TRUST}/test_svid_key.py",
+        "tests/control_plane/federated",
+        "tests/edge_cli/test_flctl.py",
+    ),
     "consent_core/formats/token.py": ("tests/consent_core/test_token.py",),
     "consent_core/formats/enrolment.py": (ENROLLING,),
     "control_plane/enrolment/invitations.py": (ENROLLING,),

@@ -1,5 +1,6 @@
 """SPIRE through the Workload API: a real gRPC server on a Unix socket stands in for its agent."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Iterator
@@ -160,3 +161,16 @@ def test_a_silent_agent_is_given_up(agent: Agent, tmp_path: Path) -> None:
     """Start-up does not hang for ever on an agent that has nothing for us."""
     with pytest.raises(Unavailable):
         WorkloadApiSource(f"unix:{tmp_path}/agent.sock", "ui-tools", SystemClock(), timeout_s=0.05)
+
+
+def test_a_stream_that_ended_is_said_once_and_begun_again(agent: Agent, ca: DevelopmentCa, tmp_path: Path) -> None:
+    """The last good SVID stays; whoever renews learns that SPIRE is gone."""
+    svid = ca.issue(POP)
+    agent.given.put(svid)
+    source = WorkloadApiSource(f"unix:{tmp_path}/agent.sock", "ui-tools", SystemClock())
+    source._failed(Unavailable("workload-api", "the agent is gone"))
+
+    with contextlib.closing(source), pytest.raises(Unavailable, match="the stream of SVIDs ended") as refusal:
+        source.refresh()
+
+    assert (refusal.value.code, source.current()) == ("workload-api", svid)
