@@ -54,14 +54,14 @@ TESTS: dict[str, tuple[str, ...]] = {
     "consent_core/formats/token.py": ("tests/consent_core/test_token.py",),
     "consent_core/formats/enrolment.py": (ENROLLING,),
     "control_plane/enrolment/invitations.py": (ENROLLING,),
-    "consent_core/http/bounded.py": ("tests/consent_core/http/test_bounded.py",),
+    "consent_core/http/bounded.py": ("tests/consent_core/http", "tests/runtime_host/pop/test_process.py"),
     "runtime_host/wasm/loading.py": ("tests/runtime_host/wasm/test_loading.py",),
     "runtime_host/pop/serving/routing.py": (
         "tests/runtime_host/pop/test_cross_site.py",
         "tests/runtime_host/pop/test_bad_input.py",
     ),
     "builder/deploy/access.py": ("tests/builder/deploy/test_hostile_registry.py",),
-    "builder/deploy/verify.py": ("tests/builder/deploy/test_registry.py",),
+    "builder/deploy/verify.py": ("tests/builder/deploy/test_layout.py", "tests/builder/deploy/test_registry.py"),
 }
 HARDENING = "_harden"  # a function in which every assignment is a check
 CHECKING = ("_require", "_expect", "_check", "check_", "require_", "verify", "_compare", "_same", "member_of")
