@@ -332,3 +332,23 @@ def test_a_component_by_a_key_outside_its_time_does_not_load(release: Release, t
         load_component(release.directory, *standing)
     with pytest.raises(Untrusted, match=code):
         loaded.seal.open(*standing)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.sig"])
+def test_a_text_beyond_the_limit_is_not_read(name: str, release: Release) -> None:
+    """A writer of the directory cannot make a starting POP hold any amount."""
+    with (release.directory / name).open("r+b") as file:
+        file.truncate(loading.MAX_TEXT_BYTES + 1)
+
+    refused = release.refusal()
+
+    assert (refused.code, "is larger than" in refused.message) == ("component-manifest", True)
+
+
+def test_native_code_beyond_the_limit_is_not_copied(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy in memory is bounded, whatever lies in the directory."""
+    monkeypatch.setattr(loading, "MAX_COMPONENT_BYTES", len(release.compiled) - 1)
+
+    refused = release.refusal()
+
+    assert (refused.code, "is larger than" in refused.message) == ("component-digest", True)
