@@ -145,3 +145,18 @@ def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
 
     trust = TrustFile.load(tmp_path / "data" / "trust.json")
     assert answers == [[trust.keys(role)[0].kid for role in ROLES]] * 4
+
+
+def test_a_role_that_does_not_exist_has_no_keys(store: KeyStore) -> None:
+    """A name that is no role is no file of the folder either."""
+    with pytest.raises(ValueError, match="no role"):
+        store.current("../token")
+
+
+def test_keys_of_another_role_are_no_keys_of_this_one(store: KeyStore, tmp_path: Path) -> None:
+    """A key file that was put in another one's place is damaged, even if each key in it is good."""
+    (tmp_path / "keys" / "log.json").write_bytes((tmp_path / "keys" / "bundle.json").read_bytes())
+
+    with pytest.raises(Untrusted) as refusal:
+        KeyStore.open(tmp_path).current("log")
+    assert refusal.value.code == "keys-malformed"

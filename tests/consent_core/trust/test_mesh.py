@@ -188,6 +188,8 @@ def test_render_is_authorised_by_its_body_and_token(mesh: Mesh) -> None:
         (b"", 400, "render-malformed"),
         (b"[]", 400, "render-malformed"),
         (b'{"payload":{}}', 400, "render-malformed"),
+        (b'{"payload":{"scope":["contextual"]},"region":"tokyo-1"}', 400, "render-malformed"),
+        (b'{"payload":{"scope":"contextual"},"region":7}', 400, "render-malformed"),
         (b"[" * 60_000, 400, "render-malformed"),
         (b" " * 70_000, 413, "body-too-large"),
     ],

@@ -5,11 +5,24 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from consent_core.clock import ManualClock, SystemClock
 from consent_core.errors import Rejected, Unavailable, Untrusted
 from consent_core.trust.spiffe import SpiffeId
-from consent_core.trust.svid import DevelopmentCa, Svid, check_certificate, key_usage, lifetime, serial_name
+from consent_core.trust.svid import (
+    DevelopmentCa,
+    Svid,
+    check_certificate,
+    key_usage,
+    lifetime,
+    new_key,
+    public_der,
+    read_public_key,
+    serial_name,
+)
 from consent_core.trust.svid_source import DevelopmentSource, FileSource, open_source
 
 from .conftest import POP, Forge, Forgery
@@ -154,3 +167,18 @@ def test_files_are_the_source_where_there_is_no_authority(ca: DevelopmentCa, tmp
     with pytest.raises(Untrusted):
         source.refresh()
     assert source.current() == renewed
+
+
+def test_a_key_for_an_svid_is_of_p256_alone() -> None:
+    """What a joining POP sends is a P-256 key, or no certificate is made for it."""
+    key = new_key()
+    assert read_public_key(public_der(key)).public_numbers() == key.public_key().public_numbers()
+
+    for other in (Ed25519PrivateKey.generate(), generate_private_key(SECP384R1())):
+        der = other.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        with pytest.raises(Rejected) as refusal:
+            read_public_key(der)
+        assert refusal.value.code == "enrolment-key"
+    with pytest.raises(Rejected) as refusal:
+        read_public_key(b"no key")
+    assert refusal.value.code == "enrolment-key"
