@@ -1,6 +1,7 @@
 """`edge dsar`: what people ask about their data, for the operators who answer for it."""
 
 import base64
+import json
 import os
 import stat
 from enum import StrEnum
@@ -227,6 +228,7 @@ def portal(
     data: DataOption = DEFAULT_DATA,
     control_plane: ControlPlane = DEFAULT_CONTROL_PLANE,
     name: As = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the requests as a page in your own browser: what is due, who owes what, what to do. Ctrl-C ends it.
 
@@ -236,7 +238,7 @@ def portal(
     from edge_cli.portal.server import serving
 
     with serving(operator_of(data, name, control_plane), SystemClock(), port) as running:
-        typer.echo(running.entrance)
+        typer.echo(json.dumps({"entrance": running.entrance}) if as_json else running.entrance)
         running.wait()
 
 
