@@ -37,7 +37,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     "consent_core/trust/signatures.py": (f"{TRUST}/test_signatures.py", f"{TRUST}/test_keys.py"),
     "consent_core/trust/workload_api.py": (f"{TRUST}/test_workload_api.py",),
     "consent_core/trust/keys.py": (f"{TRUST}/test_keys.py", f"{TRUST}/test_keys_in_time.py"),
-    "consent_core/trust/checkpoints.py": ("tests/consent_core/test_note.py", "tests/witness"),
+    "consent_core/trust/checkpoints.py": (
+        "tests/consent_core/test_note.py",
+        "tests/control_plane/ledger/test_reading.py",
+        "tests/witness",
+    ),
     "consent_core/trust/decision_receipts.py": (
         "tests/runtime_host/pop/test_why.py",
         "tests/edge_cli/test_replaying.py",
