@@ -104,8 +104,8 @@ class Attester:
         return attestation
 
     def _next(self, kind: str, end: End, state: State, until: int) -> Attestation:
-        position = self._store.log.position
-        applied = self._store.attested.applied()
+        position = self._store.log.position  # a page that is applied meanwhile is the next one's to tell
+        applied = self._store.attested.applied(position.position)
         complete = len(applied) < MAX_APPLIED
         return Attestation(
             iss=self.spiffe_id,

@@ -97,23 +97,22 @@ class AttestedStore:
             elif entry.kind == "purge":
                 self._db.run("DELETE FROM searches WHERE subject=?", (entry.subject,))
 
-    def applied(self) -> tuple[tuple[int, int], ...]:
-        """What came into force since the last attestation, oldest first: (through, at)."""
-        rows = self._db.rows("SELECT through, at FROM applied ORDER BY through LIMIT ?", (MAX_APPLIED,))
+    def applied(self, position: int = 2**53) -> tuple[tuple[int, int], ...]:
+        """What came into force since the last attestation, up to a position, oldest first: (through, at)."""
+        rows = self._db.rows(
+            "SELECT through, at FROM applied WHERE through<=? ORDER BY through LIMIT ?", (position, MAX_APPLIED)
+        )
         return tuple((through, at) for through, at in rows)
 
     def commit(self, end: End, position: int, heads: Mapping[str, str], text: str) -> None:
-        """The next attestation, and that it is to be sent; the times it tells are told."""
+        """The next attestation, and that it is to be sent; the times up to its position are told."""
         with self._db.transaction():
             self._db.run("DELETE FROM attested")
             values = (end.life, end.n, end.hash, end.until, end.began, end.seen)
             self._db.run("INSERT INTO attested VALUES (1,?,?,?,?,?,?)", values)
             row = (end.life, end.n, end.until, position, end.hash, json.dumps(dict(heads)))
             self._db.run("INSERT INTO attested_heads VALUES (?,?,?,?,?,?)", row)
-            self._db.run(
-                "DELETE FROM applied WHERE through IN (SELECT through FROM applied ORDER BY through LIMIT ?)",
-                (MAX_APPLIED,),
-            )
+            self._db.run("DELETE FROM applied WHERE through<=?", (position,))
             self._put("attestation", text)
             crash_point("attested-before-commit")
         crash_point("attested")

@@ -115,6 +115,22 @@ def test_when_entries_came_into_force_is_told_once(world):
     assert after.log.applied == ()
 
 
+def test_a_page_that_is_applied_meanwhile_is_the_next_one_s_to_tell(world):
+    """The writer thread commits a page before this thread sees the new position: nothing beyond it is told, or lost."""
+    world.attester.agree(Known())
+    world.apply(entry(1))
+    with world.store.database.transaction():
+        world.store.attested.apply([entry(7)], 7)
+
+    world.attester.attest("start")
+    world.apply(entry(7))
+    world.attester.attest("interval")
+
+    first, second = world.sent()
+    assert (first.log.position, [through for through, _ in first.log.applied]) == (1, [1])
+    assert (second.log.position, [through for through, _ in second.log.applied]) == (7, [7])
+
+
 def test_spans_of_being_in_sync_are_those_looked_at(world):
     """A gap in sync is a gap in the spans."""
     world.attester.agree(Known())
