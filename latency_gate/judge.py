@@ -128,15 +128,15 @@ def judge_vitals(arms: dict[str, list[Sample]], budgets: dict[str, float]) -> li
     if "plain" in arms:
         over_plain = budgets["lcp_over_plain_ratio"]
         floor = budgets["lcp_over_plain_ms"]
-        beside = _beside(main, arms["plain"])
-        rows.append(judge_paired("lcp-over-plain", beside, arms["plain"], lambda base: max(over_plain * base, floor)))
+        mine = beside(main, arms["plain"])
+        rows.append(judge_paired("lcp-over-plain", mine, arms["plain"], lambda base: max(over_plain * base, floor)))
     if "antiflicker" in arms:
-        beside = _beside(main, arms["antiflicker"])
-        rows.append(judge_paired("lcp-over-antiflicker", beside, arms["antiflicker"], lambda _: 0.0))
+        mine = beside(main, arms["antiflicker"])
+        rows.append(judge_paired("lcp-over-antiflicker", mine, arms["antiflicker"], lambda _: 0.0))
     return rows
 
 
-def _beside(ours: Sequence[Sample], theirs: Sequence[Sample]) -> list[Sample]:
+def beside(ours: Sequence[Sample], theirs: Sequence[Sample]) -> list[Sample]:
     """Our loads of those rounds in which the other arm was loaded too."""
     rounds = {sample.round for sample in theirs}
     return [sample for sample in ours if sample.round in rounds]

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from latency_gate.judge import ADVISORY, OK, Row
+from latency_gate.judge import ADVISORY, OK, Row, beside
 from latency_gate.run import Result
 from latency_gate.stats import summary
 
@@ -122,7 +122,7 @@ def _differences(result: Result) -> str:
     ours = result.arms["ours"]
     others = [arm for arm in result.arms if arm != "ours"]
     for row, arm in enumerate(others):
-        pairs = zip(ours, result.arms[arm], strict=True)
+        pairs = zip(beside(ours, result.arms[arm]), result.arms[arm], strict=True)
         values = [a.lcp_ms - b.lcp_ms for a, b in pairs if a.lcp_ms is not None and b.lcp_ms is not None]
         jitter = [row + 0.3 * ((i * 0.618) % 1 - 0.5) for i in range(len(values))]
         axes.scatter(values, jitter, s=16, alpha=0.6, color=COLOURS[arm], linewidths=0)

@@ -70,6 +70,20 @@ def test_report_files_say_the_same(tmp_path):
     assert ">red<" in page
 
 
+def test_an_arm_of_every_third_round_is_drawn_against_ours_of_the_same_rounds(tmp_path):
+    """The gate loads one arm in every third round: the report pairs by round, as the judgement does."""
+    arms = good()
+    for samples in arms.values():
+        for number, sample in enumerate(samples):
+            sample.round = number
+    arms["antiflicker"] = arms["antiflicker"][::3]
+    result = Result("cdp-150ms-1.6mbit-cpu4", arms, judge_vitals(arms, BUDGETS))
+
+    write_html(result, BUDGETS, tmp_path / "vitals.html")
+
+    assert (tmp_path / "vitals.html").read_text().count("<svg") == 5
+
+
 def test_every_row_names_a_benchmark_that_there_is():
     """A renamed benchmark is found here, not after the whole gate has run."""
     benches = Path(__file__).parents[2] / "benches"
