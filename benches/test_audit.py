@@ -12,7 +12,7 @@ import random
 import statistics
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,15 +92,20 @@ async def compare(app: Any, audit: AuditWriter, state: Any) -> tuple[float, floa
     return rates[0], rates[1]
 
 
-@pytest.mark.parametrize("visitors", [1, 1_000])
-def test_audited_hot_image_over_http(benchmark: BenchmarkFixture, tmp_path: Path, visitors: int) -> None:
-    """`extra_info.ratio`: median over pairs of the rate with records to the rate without."""
+def rates_under_load(
+    benchmark: BenchmarkFixture, place: Path, serve: Callable[..., None], *arguments: Any
+) -> list[tuple[float, float]]:
+    """What `serve(place, *arguments, pipe)` tells of itself in a process of its own, under `wrk`: pairs of rates.
+
+    It sends its port and the tokens to ask with, then the pairs.
+    """
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(tmp_path, visitors, theirs), daemon=True)
+    process = context.Process(target=serve, args=(place, *arguments, theirs), daemon=True)
     process.start()
+    theirs.close()  # a process that dies is the end of the pipe
     port, tokens = pipe.recv()
-    script = tmp_path / "visitors.lua"
+    script = place / "visitors.lua"
     script.write_text(_script(tokens))
     command = ["wrk", "-t1", "-c16", "-d600", "-s", str(script), f"http://127.0.0.1:{port}"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as load:
@@ -110,6 +115,13 @@ def test_audited_hot_image_over_http(benchmark: BenchmarkFixture, tmp_path: Path
             load.terminate()
             process.terminate()
             process.join()
+    return pairs
+
+
+@pytest.mark.parametrize("visitors", [1, 1_000])
+def test_audited_hot_image_over_http(benchmark: BenchmarkFixture, tmp_path: Path, visitors: int) -> None:
+    """`extra_info.ratio`: median over pairs of the rate with records to the rate without."""
+    pairs = rates_under_load(benchmark, tmp_path, serve, visitors)
     benchmark.extra_info["ratio"] = statistics.median(audited / plain for plain, audited in pairs)
     benchmark.extra_info["requests_per_s"] = statistics.median(audited for _, audited in pairs)
 

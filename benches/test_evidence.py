@@ -4,10 +4,8 @@ One POP, loaded by `wrk` all the while, attests in every other tenth of a second
 """
 
 import asyncio
-import multiprocessing
 import random
 import statistics
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 import uvloop
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benches.test_audit import PAIRS, SETTLE_S, TURN_S, WARM, _script
+from benches.test_audit import PAIRS, SETTLE_S, TURN_S, WARM, rates_under_load
 from benches.test_pop_http import settle_memory
 from consent_core.clock import SystemClock
 from consent_core.evidence.opening import Circumstances
@@ -94,19 +92,5 @@ async def compare(attester: Attester, state: Any) -> tuple[float, float]:
 
 def test_hot_image_while_attesting(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     """`extra_info.ratio`: median over pairs of the rate with attesting to the rate without."""
-    context = multiprocessing.get_context("spawn")
-    pipe, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(tmp_path, theirs), daemon=True)
-    process.start()
-    port, tokens = pipe.recv()
-    script = tmp_path / "visitors.lua"
-    script.write_text(_script(tokens))
-    command = ["wrk", "-t1", "-c16", "-d600", "-s", str(script), f"http://127.0.0.1:{port}"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as load:
-        try:
-            pairs: list[tuple[float, float]] = benchmark.pedantic(pipe.recv, rounds=1)
-        finally:
-            load.terminate()
-            process.terminate()
-            process.join()
+    pairs = rates_under_load(benchmark, tmp_path, serve)
     benchmark.extra_info["ratio"] = statistics.median(attesting / plain for plain, attesting in pairs)

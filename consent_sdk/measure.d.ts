@@ -8,5 +8,5 @@ export interface MeasureOptions {
   base?: string;
 }
 
-/** Report vitals, impressions and clicks, about nobody. Returns a function that ends it. */
+/** Report vitals, impressions and clicks, without a cookie or a name. Returns a function that ends it. */
 export function measure(consent: Consent, options?: MeasureOptions): () => void;

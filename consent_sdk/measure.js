@@ -1,6 +1,6 @@
 /**
  * Report how fast this page was, and which slots were seen and clicked, to the POP's `/v1/vitals`: with the consent
- * state and the model, and without any cookie, so that a report is about nobody.
+ * state and the model, and without any cookie, so that a report names no person.
  *
  *   import { measure } from "/sdk/measure.js";
  *   const stop = measure(consent);        // of `connect()` or of the panel

@@ -134,7 +134,7 @@ def _narrows(held: Lease | None, lease: Lease) -> bool:
 
 
 def _is_over(kept: Kept, moment: Moment) -> bool:
-    """By running time, whatever the wall clock says; or by the wall clock, also after a night without power."""
+    """By running time, with any wall clock; or by the wall clock, also after a night without power."""
     lease = kept.lease
     return lease is not None and (kept.ran_s >= lease.delete_at - lease.at or moment.now >= lease.delete_at)
 

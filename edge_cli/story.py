@@ -45,7 +45,7 @@ class Step:
 class Told:
     """The story as it went. `verdict`: of the file, with the person's receipt and the closing statement.
 
-    person: every cookie that the browser was given, value -> name: what nobody finds here any more.
+    person: every cookie that the browser was given, value -> name: none of these is found here after the deletion.
     """
 
     steps: tuple[Step, ...]

@@ -16,7 +16,7 @@ from typing import Final
 from consent_core.errors import Rejected
 
 EPSILON: Final = 1.0  # of one report
-MOST_A_YEAR: Final = 8  # of one device, whatever they are about: 8 · EPSILON in 365 days
+MOST_A_YEAR: Final = 8  # of one device, on any subject: 8 · EPSILON in 365 days
 YEAR_DAYS: Final = 365
 LEAST: Final = 100  # devices: below it the noise is most of what a number would say
 SAID: Final = (

@@ -22,7 +22,7 @@ export class Labels {
     return this.#slots.get(element) ?? this.#atFirst;
   }
 
-  /** A slot as it is now. A picture of the first response that nobody swapped is what the page's state makes of it. */
+  /** A slot as it is now. A picture of the first response that was not swapped is what the page's state makes of it. */
   slot(image) {
     const { consentSlot: slot, consentCategory: state } = image.dataset;
     return { slot, ...(state === undefined ? this.page() : this.#with(state)) };

@@ -2,7 +2,7 @@
 
 scraping.py   the POPs' Prometheus pages, read every few seconds
 figures.py    what they add up to: quantiles, ratios; pure
-standing.py   the control plane's own part: POPs, requests, learning, ledger
+stored.py     the control plane's own part: POPs, requests, learning, ledger
 page.py       the HTML of it all
 look.py       its style sheet and its script
 routes.py     /, /now, /dashboard.css, /dashboard.js

@@ -5,7 +5,7 @@ from html import escape
 
 from control_plane.dashboard.figures import FEWEST, Figure, distribution, groups, hit_ratio, quantile, reasons, total
 from control_plane.dashboard.scraping import Samples
-from control_plane.dashboard.standing import Standing
+from control_plane.dashboard.stored import Stored
 
 LCP_S, INP_S, SWAP_S, SYNC_S, DSAR_S = 2.3, 0.18, 0.5, 60.0, 86_400.0  # the promises; benches/budgets.toml
 LATE_S = 120  # a POP whose last report is older is not heard of
@@ -33,16 +33,16 @@ def document(content: str) -> str:
     )
 
 
-def content(standing: Standing, pages: Pages) -> str:
+def content(stored: Stored, pages: Pages) -> str:
     """Everything that changes."""
     samples = tuple(sample for page in pages.values() for sample in page or ())
-    tiles = _tiles(standing, samples)
-    parts = (_head(standing, tiles), _section_tiles(tiles), _speed(samples), _places(standing, pages), _rest(standing))
+    tiles = _tiles(stored, samples)
+    parts = (_head(stored, tiles), _section_tiles(tiles), _speed(samples), _places(stored, pages), _rest(stored))
     return "".join(parts)
 
 
 class Tile:
-    """One promise: its figure, its bound, and whether it is kept; None where nobody knows yet."""
+    """One promise: its figure, its bound, and whether it is kept; None where no figure has come yet."""
 
     def __init__(self, name: str, figure: Figure, bound_s: float, of: str) -> None:
         self.name, self.figure, self.bound_s, self.of = name, figure, bound_s, of
@@ -53,13 +53,13 @@ class Tile:
         return None if self.figure.value is None else self.figure.value <= self.bound_s
 
 
-def _tiles(standing: Standing, samples: Samples) -> list[Tile]:
+def _tiles(stored: Stored, samples: Samples) -> list[Tile]:
     page = [Tile(name, _worst(samples, metric), bound, "views") for name, metric, bound in VITALS[:2]]
     sync = quantile(distribution(samples, SYNC), 0.95)
     return [
         *page,
         Tile("A no, everywhere", sync, SYNC_S, "changes"),
-        Tile("Requests", _requests(standing), DSAR_S, "closed"),
+        Tile("Requests", _requests(stored), DSAR_S, "closed"),
     ]
 
 
@@ -74,18 +74,18 @@ def _kinds(samples: Samples, metric: str) -> list[dict[str, str]]:
     return [{"state": state, "model": model} for state, model in groups(samples, metric, "state", "model")]
 
 
-def _requests(standing: Standing) -> Figure:
+def _requests(stored: Stored) -> Figure:
     """The slowest request that was fulfilled: there are too few of them for a quantile."""
-    return Figure(len(standing.closed_s), float(standing.closed_s[-1]) if standing.closed_s else None)
+    return Figure(len(stored.closed_s), float(stored.closed_s[-1]) if stored.closed_s else None)
 
 
-def _head(standing: Standing, tiles: Iterable[Tile]) -> str:
+def _head(stored: Stored, tiles: Iterable[Tile]) -> str:
     broken = [tile.name for tile in tiles if tile.kept is False]
     word = f"Not kept: {', '.join(broken)}" if broken else "Every promise that has figures is kept"
     mood = "bad" if broken else "good"
     return (
         f'<header><h1>consent-edge</h1><p class="{mood}">{_mark(not broken)}{escape(word)}</p>'
-        f'<p class="quiet">policy {_short(standing.policy)}</p></header>'
+        f'<p class="quiet">policy {_short(stored.policy)}</p></header>'
     )
 
 
@@ -144,15 +144,15 @@ def _drawing(part: float, kind: str, line: str = "") -> str:
     )
 
 
-def _places(standing: Standing, pages: Pages) -> str:
-    names = sorted({*standing.pops, *pages})
-    cards = "".join(_place(name, standing, pages.get(name)) for name in names)
+def _places(stored: Stored, pages: Pages) -> str:
+    names = sorted({*stored.pops, *pages})
+    cards = "".join(_place(name, stored, pages.get(name)) for name in names)
     return f'<section class="places" aria-label="POPs">{cards or "<p>No POP has reported yet</p>"}</section>'
 
 
-def _place(name: str, standing: Standing, samples: Samples | None) -> str:
-    report = standing.pops.get(name)
-    wrong = _wrong(standing, report, samples)
+def _place(name: str, stored: Stored, samples: Samples | None) -> str:
+    report = stored.pops.get(name)
+    wrong = _wrong(stored, report, samples)
     rows = [*_reported(report), *(_counted(samples) if samples else [("figures", "its page does not answer")])]
     items = "".join(f"<div><dt>{key}</dt><dd>{value}</dd></div>" for key, value in rows)
     kind = "bad" if wrong else "good"
@@ -161,10 +161,10 @@ def _place(name: str, standing: Standing, samples: Samples | None) -> str:
     return f'<article class="card"><h2>{escape(name)} {state}</h2><dl>{items}</dl></article>'
 
 
-def _wrong(standing: Standing, report: Mapping[str, object] | None, samples: Samples | None) -> list[str]:
+def _wrong(stored: Stored, report: Mapping[str, object] | None, samples: Samples | None) -> list[str]:
     if report is None:
         return ["never reported"]
-    age = standing.now - int(str(report["reported_at"]))
+    age = stored.now - int(str(report["reported_at"]))
     late = [f"silent for {seconds(age)}"] if age > LATE_S else []
     return [*late, *([] if report["current"] else ["older policy"]), *reasons(samples or ())]
 
@@ -201,24 +201,24 @@ def _percent(figure: Figure) -> str:
     return "–" if figure.value is None else f"{100 * figure.value:.0f}{GAP}%"
 
 
-def _rest(standing: Standing) -> str:
-    cards = f"{_rights(standing)}{_learning(standing)}{_proof(standing)}"
+def _rest(stored: Stored) -> str:
+    cards = f"{_rights(stored)}{_learning(stored)}{_proof(stored)}"
     return f'<section class="rest" aria-label="Rights, learning, proof">{cards}</section>'
 
 
-def _rights(standing: Standing) -> str:
-    oldest = f", the oldest for {seconds(standing.oldest_open_s)}" if standing.open_requests else ""
-    late = sum(took > DSAR_S for took in standing.closed_s)
+def _rights(stored: Stored) -> str:
+    oldest = f", the oldest for {seconds(stored.oldest_open_s)}" if stored.open_requests else ""
+    late = sum(took > DSAR_S for took in stored.closed_s)
     return _card(
         "People's requests",
-        f"{standing.open_requests} open{oldest}",
-        f"{len(standing.closed_s)} closed, {late} after 24 h",
+        f"{stored.open_requests} open{oldest}",
+        f"{len(stored.closed_s)} closed, {late} after 24 h",
     )
 
 
-def _learning(standing: Standing) -> str:
+def _learning(stored: Stored) -> str:
     """Click rates come from noised weeks alone; raw counts stay at their POP."""
-    bars = "".join(_budget(place, part) for place, part in sorted(standing.budget_spent.items()))
+    bars = "".join(_budget(place, part) for place, part in sorted(stored.budget_spent.items()))
     spent = f"<ul>{bars}</ul>" if bars else "<p>Nothing spent</p>"
     rates = "Click rate per release: not enough yet"
     return f'<article class="card"><h2>Privacy budget</h2>{spent}<p class="quiet">{rates}</p></article>'
@@ -229,10 +229,10 @@ def _budget(place: str, part: float) -> str:
     return f"<li><span>{escape(place)}</span>{drawing}<b>{100 * max(0.0, 1 - part):.0f}{GAP}% left</b></li>"
 
 
-def _proof(standing: Standing) -> str:
-    waiting = standing.ledger_size - standing.ledger_published
-    witnessed = "witnessed" if not standing.unwitnessed_s else f"unwitnessed for {seconds(standing.unwitnessed_s)}"
-    return _card("Ledger", f"{standing.ledger_size} entries, {witnessed}", f"{waiting} wait for the next checkpoint")
+def _proof(stored: Stored) -> str:
+    waiting = stored.ledger_size - stored.ledger_published
+    witnessed = "witnessed" if not stored.unwitnessed_s else f"unwitnessed for {seconds(stored.unwitnessed_s)}"
+    return _card("Ledger", f"{stored.ledger_size} entries, {witnessed}", f"{waiting} wait for the next checkpoint")
 
 
 def _card(name: str, first: str, second: str) -> str:

@@ -9,7 +9,7 @@ from control_plane.app import ControlPlane
 from control_plane.dashboard.look import SCRIPT, STYLE
 from control_plane.dashboard.page import content, document
 from control_plane.dashboard.scraping import Pages
-from control_plane.dashboard.standing import standing_of
+from control_plane.dashboard.stored import stored_of
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -40,4 +40,4 @@ def dashboard_routes(plane: ControlPlane, pages: Pages) -> list[Route]:
 
 
 def _content(plane: ControlPlane, pages: Pages) -> str:
-    return content(standing_of(plane), pages.latest)
+    return content(stored_of(plane), pages.latest)

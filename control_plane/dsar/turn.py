@@ -25,7 +25,7 @@ class Turn:
         self._held: Connection | None = None
 
     def is_mine(self) -> bool:
-        """Whether this process carries requests now. A store that does not answer gives it to nobody."""
+        """Whether this process carries requests now. While the store does not answer no process does."""
         if self._database.is_sqlite:
             return True
         try:

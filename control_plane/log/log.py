@@ -46,7 +46,7 @@ from control_plane.store.schema import erasures, log, log_head, log_pruned, purg
 TOKENS_GONE_S = 2 * MAX_LIFETIME_S
 # ... but a POP that was cut off, or restored from a backup, may still hold history that the entry deletes.
 ROWS_GONE_S = max(RETENTION_S.values()) + TOKENS_GONE_S
-# No backup and no trail key of a POP is older than this: nobody is left whom a purge could erase again.
+# No backup and no trail key of a POP is older than this: a purge has nothing left to erase again.
 PURGES_GONE_S = 400 * 86_400
 
 KEYS_AGE_S = 1.0

@@ -82,7 +82,7 @@ def alarm(text: str) -> str:
 
 
 def _party(party: str) -> str:
-    return {"request": "the request itself", "none": "nobody"}.get(party, party)
+    return {"request": "the request itself", "none": "no party"}.get(party, party)
 
 
 def _counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What a page reports of itself: how fast it was and what was seen, by consent state and model, and about nobody."""
+"""What a page reports of itself: how fast it was and what was seen, by consent state and model, without a name."""
 
 import time
 

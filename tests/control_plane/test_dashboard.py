@@ -1,4 +1,4 @@
-"""The dashboard says whether the promises are kept, by figures of the deployment and of nobody."""
+"""The dashboard says whether the promises are kept, by figures of the deployment, none of a person."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from consent_core.telemetry.prometheus import page
 from control_plane.dashboard.figures import FEWEST, distribution, quantile
 from control_plane.dashboard.page import GAP, content, seconds
 from control_plane.dashboard.scraping import Pages, read_page
-from control_plane.dashboard.standing import standing_of
+from control_plane.dashboard.stored import stored_of
 from control_plane.health import health_of
 from control_plane.metrics import admin_application
 from tests.control_plane.conftest import Caller
@@ -47,7 +47,7 @@ def reported(plane, pop="tokyo-1", policy=None):
 
 
 def shown(plane, **pages):
-    text = content(standing_of(plane), {name.replace("_", "-"): samples for name, samples in pages.items()})
+    text = content(stored_of(plane), {name.replace("_", "-"): samples for name, samples in pages.items()})
     return text.replace(GAP, " ")
 
 

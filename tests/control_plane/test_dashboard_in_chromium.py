@@ -1,38 +1,30 @@
 """The dashboard in a browser: readable on a phone and on a desk, light and dark, without an error of accessibility."""
 
-import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from control_plane.dashboard.scraping import Pages
 from control_plane.health import health_of
 from control_plane.metrics import admin_application
+from latency_gate.browser import chromium
 from tests.control_plane.conftest import Caller
 from tests.control_plane.test_dashboard import MODELS, counted, reported
 
 AXE = Path(__file__).parents[1] / "consent_sdk" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = Path("build/screenshots")
-FLAGS = ["--disable-background-networking", "--disable-component-update", "--disable-gpu", "--no-first-run"]
 WIDTHS = {"phone": (390, 844), "desk": (1440, 900)}
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    """One headless Chromium for this file."""
-    path = shutil.which("chromium")
-    assert path, "Chromium is missing: scripts/setup tests"
-    flags = [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else FLAGS
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
-        yield browser
-        browser.close()
+def browser():
+    """One headless Chromium for this file, as the gate starts it."""
+    with chromium() as made:
+        yield made
 
 
 @pytest.fixture
@@ -49,7 +41,7 @@ def answers(plane):
 
 
 @pytest.fixture
-def opened(chromium, answers):
+def opened(browser, answers):
     """Opens the dashboard; nothing may have failed or been refused by its policy."""
     contexts, failures = [], []
 
@@ -59,7 +51,7 @@ def opened(chromium, answers):
 
     def open_page(width, scheme):
         size = {"width": width[0], "height": width[1]}
-        context = chromium.new_context(viewport=size, color_scheme=scheme)
+        context = browser.new_context(viewport=size, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: failures.append(str(error)))

@@ -28,7 +28,7 @@ from fleet.processes import Fleet, Member
 from tests.control_plane import postgres
 from tests.control_plane.conftest import POP, new_secret
 
-PATIENCE_S = 240.0  # of a person's change, whatever happens meanwhile
+PATIENCE_S = 240.0  # of a person's change, over a kill or a freeze
 READ_S = 5.0  # of one attempt, as POPs have it
 
 

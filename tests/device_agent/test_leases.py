@@ -55,7 +55,7 @@ def test_after_a_restart_nothing_is_readable():
 
 
 def test_running_time_is_kept_over_restarts():
-    """Twelve hours twice are a day, whatever the wall clock says."""
+    """Twelve hours twice are a day, by any wall clock."""
     half = look(holding(), after(43_200, wall=NOW))
     begun = look(Standing(half.kept), Moment(NOW, 0.0))
     assert state_at(begun, Moment(NOW, 43_199.0)) == "closed"

@@ -108,7 +108,7 @@ def test_what_the_reader_brings_may_be_anything(edge, place, tmp_path, option, d
     ids=range(10),
 )
 def test_what_is_no_file_is_refused_by_name(edge, place, tmp_path, data):
-    """Whatever bytes somebody sends: check 1 fails, and the verdict is whole."""
+    """Of any bytes check 1 fails, and the verdict is whole."""
     (tmp_path / "pack.json").write_bytes(data)
     said = edge("evidence", "verify", tmp_path / "pack.json", *given(place, "trust"), "--json")
 

@@ -135,7 +135,7 @@ def test_a_form_of_another_page_is_refused(tab, plane, origin):
 
 
 def test_a_form_without_the_cookie_is_refused(tab, plane):
-    """Whatever its origin says."""
+    """With any origin."""
     assert tab.send(EVERY[0]["id"], do="cancel", note="x")[0] == 403
     assert plane.asked == []
 

@@ -121,7 +121,7 @@ def test_a_signature_of_another_layout_is_none(change, package, trust, tmp_path)
 
 @pytest.mark.parametrize("layers", [0, 2])
 def test_a_provenance_has_one_layer(layers, package, trust, tmp_path):
-    """What a reader would pick among several is for nobody but the signer to say."""
+    """Only the signer says which one of several is meant."""
     referrers = [
         rewritten(one, lambda value: value.update(layers=value["layers"] * layers))
         if one.kind == PROVENANCE_TYPE

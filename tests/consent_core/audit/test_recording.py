@@ -159,7 +159,7 @@ def test_notes_of_concurrent_requests_do_not_mix(opened: Open, directory: Path, 
 
 
 def test_outside_of_a_request_notes_go_nowhere() -> None:
-    """A handler called directly, as tests do, finds a context that nobody reads."""
+    """A handler called directly, as tests do, finds a context that no recorder reads."""
     current_context().route = "x"
 
     assert current_context().route is None

@@ -241,7 +241,7 @@ def test_a_log_under_another_name_is_refused(played_once):
 
 
 def test_a_leaf_of_no_form_leaves_the_other_checks_standing(played_once):
-    """Every check runs, whatever one of them meets."""
+    """Every check runs, also after one that fails."""
     pack = played_once.pack()
     number = next(n for n, record in enumerate(pack.records) if record.body["kind"] == "attestation")
     broken = replace(pack.records[number], leaf=canonical_json({}))
@@ -289,7 +289,7 @@ def test_a_deadlines_reason_is_one_of_three_words(tmp_path):
 
 @pytest.mark.parametrize("due", [AGES, 253_402_300_800])
 def test_a_date_of_no_calendar_is_said_to_be_none(tmp_path, due):
-    """A number that is no date stops nobody from reading the rest."""
+    """After a number that is no date the rest is read."""
     world = played(tmp_path, request=lambda record: {**record, "due_at": due})
 
     assert "a time that is not stated" in verdict_of(world, world.sealed(world.pack())).results[16].sentence
@@ -358,7 +358,7 @@ def test_a_document_that_never_was_a_leaf_is_refused(played_once):
 
 
 def test_a_part_that_no_profile_has_is_named_and_refused(tmp_path):
-    """Whatever a place says goes by itself, the reader's program goes on."""
+    """What a place says goes by itself; the reader's program goes on."""
     more = tokyo(lambda s: replace(s, ends={**s.ends, "elsewhere": "2999-01-01"}))
 
     refused(played(tmp_path, deletion=more), "deletion-parts", 13)

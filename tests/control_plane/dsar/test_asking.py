@@ -317,7 +317,7 @@ def test_a_purge_that_was_killed_before_the_register_is_remembered_at_the_next_s
     again.close()
 
 
-def test_nobody_on_hold_is_purged(world, intake):
+def test_a_person_on_hold_is_not_purged(world, intake):
     """An operator lifts the hold first, by name; until then not even the register names the person."""
     visitor = world.visitor()
     held = world.ask(visitor, "restriction")

@@ -50,7 +50,7 @@ def test_vitals_show_on_the_metrics_page(edge, run):
 
 
 def test_a_model_is_one_that_decides_here_or_other(edge, run):
-    """What a page calls itself makes no series; a default has no model, whatever the page says."""
+    """What a page calls itself makes no series; a default has no model, also where the page names one."""
     model = models_by_category(edge.pop.pipeline.decider.personalizers)["contextual"]
     for state, named in (("contextual", model), ("contextual", "0" * 12), ("contextual", "1" * 12), ("default", model)):
         run(edge.send("POST", "/v1/vitals", {"name": "INP", "value": 0.1, "state": state, "model": named}))
@@ -65,7 +65,7 @@ def test_a_model_is_one_that_decides_here_or_other(edge, run):
     assert "111111111111" not in page
 
 
-def test_what_was_shown_and_clicked_is_counted_and_of_nobody(edge, run):
+def test_what_was_shown_and_clicked_is_counted_without_a_name(edge, run):
     """By slot, consent state and model; nothing is kept of a visitor whose cookie came along."""
     token = edge.token(*CATEGORIES)
     shown = {"slot": "home-hero", "state": "contextual"}

@@ -78,7 +78,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         one.close()
 
 
-def test_a_new_shared_state_is_out_of_sync_whatever_is_on_disk(pair: Pair) -> None:
+def test_a_new_shared_state_is_out_of_sync_with_any_store_on_disk(pair: Pair) -> None:
     """Zeros are not fresh: an earlier run's policy and keys open nothing."""
     assert not pair.worker.trust_state.in_sync()
     pair.sync()

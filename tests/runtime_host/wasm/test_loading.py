@@ -346,7 +346,7 @@ def test_a_text_beyond_the_limit_is_not_read(name: str, release: Release) -> Non
 
 
 def test_native_code_beyond_the_limit_is_not_copied(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The copy in memory is bounded, whatever lies in the directory."""
+    """The copy in memory is bounded, by any file in the directory."""
     monkeypatch.setattr(loading, "MAX_COMPONENT_BYTES", len(release.compiled) - 1)
 
     refused = release.refusal()

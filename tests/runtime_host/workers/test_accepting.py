@@ -93,7 +93,7 @@ def test_who_has_more_leaves_a_new_one_to_others_first(listening, boards, run, m
         writers.append((await asyncio.open_connection(*listening.getsockname()))[1])
         await asyncio.sleep(0.05)
         async with asyncio.timeout(60):
-            while len(held) < taken:  # noqa: ASYNC110 - the listener tells nobody
+            while len(held) < taken:  # noqa: ASYNC110 - the listener raises no event
                 await asyncio.sleep(0.01)
         count = len(held)
         with contextlib.nullcontext() if taken == 2 else listening.accept()[0]:  # another process

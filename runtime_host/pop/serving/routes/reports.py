@@ -1,4 +1,4 @@
-"""The body that a page sends to `/v1/vitals`: how fast it was, and what was shown and clicked, about nobody.
+"""The body that a page sends to `/v1/vitals`: how fast it was, and what was shown and clicked, without a name.
 
     {"vitals": [{"name": "LCP", "value": 0.4, "slot": "home-hero", "state": "contextual", "model": "0f3a…"},
                 {"name": "impression", "slot": "home-hero", "state": "contextual", "model": "0f3a…"}]}
@@ -93,7 +93,7 @@ def _report(value: object, allowed: Allowed) -> Vital | Showing:
 
 
 def _shown(fields: Fields, allowed: Allowed) -> tuple[str, str]:
-    """Consent state and model. Nothing decides a default, whatever the page says."""
+    """Consent state and model. A default has no model, also where the page names one."""
     state = "default" if fields.absent("state") else fields.one_of("state", ("default", *CATEGORIES))
     model = NO_MODEL if fields.absent("model") else fields.matching("model", _MODEL)
     if state == "default":

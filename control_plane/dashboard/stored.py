@@ -9,7 +9,7 @@ from control_plane.dsar import store
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Stored:
     """`pops`: their reports, by name. `closed_s`: how long each fulfilled request took. Times are Unix seconds."""
 
     now: int
@@ -24,7 +24,7 @@ class Standing:
     unwitnessed_s: int
 
 
-def standing_of(plane: ControlPlane) -> Standing:
+def stored_of(plane: ControlPlane) -> Stored:
     """How things stand now. Raises: Unavailable("store-unavailable")."""
     now, progress = plane.settings.clock.now(), plane.ledger.sequencer.progress
     statuses = plane.pops.statuses()
@@ -33,7 +33,7 @@ def standing_of(plane: ControlPlane) -> Standing:
     active = [request.received_at for request in requests if request.state in store.ACTIVE]
     closed = (r.closed_at - r.received_at for r in requests if r.state == store.FULFILLED and r.closed_at)
     since = progress.unwitnessed_since
-    return Standing(
+    return Stored(
         now=now,
         policy=statuses["policy_hash"] or "",
         pops={report["pop"]: report for report in statuses["pops"]},
